@@ -116,8 +116,8 @@ pub(super) struct Node {
     pub(super) level: Level,
 }
 
-/// How wide the bounds of a level are: `u32` for all but IPv6 addresses, whose nodes are kept apart so
-/// that the others stay small.
+/// How wide the bounds of a level are: `u32` for all but IPv6 addresses, whose nodes are kept apart
+/// so that the others stay small.
 pub(super) trait Bound: Copy + Ord {
     fn pool(space: &Space) -> &Pool<Self>;
     fn pool_mut(space: &mut Space) -> &mut Pool<Self>;
@@ -181,7 +181,8 @@ impl Bound for u128 {
 
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// The last results of operations, by operation and operands. Of two that fall on one place the later stays.
+/// The last results of operations, by operation and operands. Of two that fall on one place the
+/// later stays.
 struct Memo {
     entries: Vec<MemoEntry>,
     shift: u32,
@@ -256,8 +257,8 @@ impl Space {
         Self::with_limit(Self::DEFAULT_LIMIT)
     }
 
-    /// A space that overflows rather than hold more than about `bytes`. Values above 64 GiB count as
-    /// 64 GiB.
+    /// A space that overflows rather than hold more than about `bytes`. Values above 64 GiB count
+    /// as 64 GiB.
     #[must_use]
     pub fn with_limit(bytes: usize) -> Self {
         let leaf = Node { start: 0, len: 0, hash: 0, level: Level::Leaf };
@@ -293,6 +294,54 @@ impl Space {
             nodes: self.nodes.len(),
             edges: self.narrow.edges.len() + self.wide.edges.len(),
             bytes: self.bytes(),
+        }
+    }
+
+    /// Forgets every set but these, and gives each its new id. All other ids lose their meaning.
+    pub fn keep_only<'a>(&mut self, sets: impl IntoIterator<Item = &'a mut Set>) {
+        let mut sets: Vec<&mut Set> = sets.into_iter().collect();
+        let ids = (2..self.nodes.len()).map(|id| Set(u32::try_from(id).unwrap_or(u32::MAX)));
+        let mut wanted = vec![false; self.nodes.len()];
+        for set in &sets {
+            wanted[set.0 as usize] = true;
+        }
+        // A node is younger than those it refers to.
+        for set in ids.clone().rev() {
+            if wanted[set.0 as usize] {
+                self.for_each_child(set, |child| wanted[child.0 as usize] = true);
+            }
+        }
+        let mut fresh = Self::with_limit(self.limit);
+        fresh.overflowed = self.overflowed;
+        let mut moved = vec![Set::EMPTY; self.nodes.len()];
+        moved[Set::ALL.0 as usize] = Set::ALL;
+        for set in ids.filter(|set| wanted[set.0 as usize]) {
+            moved[set.0 as usize] = if self.level(set).is_wide() {
+                fresh.adopt::<u128>(self, set, &moved)
+            } else {
+                fresh.adopt::<u32>(self, set, &moved)
+            };
+        }
+        for set in &mut sets {
+            **set = moved[set.0 as usize];
+        }
+        *self = fresh;
+    }
+
+    /// Makes here what `set` is in another space, given the new ids of those it refers to.
+    fn adopt<B: Bound>(&mut self, other: &Self, set: Set, moved: &[Set]) -> Set {
+        let base = self.open::<B>();
+        for edge in other.edges::<B>(set) {
+            self.push(base, edge.hi, moved[edge.child.0 as usize]);
+        }
+        self.close::<B>(other.level(set), base)
+    }
+
+    fn for_each_child(&self, set: Set, mut each: impl FnMut(Set)) {
+        if self.level(set).is_wide() {
+            self.edges::<u128>(set).iter().for_each(|edge| each(edge.child));
+        } else {
+            self.edges::<u32>(set).iter().for_each(|edge| each(edge.child));
         }
     }
 

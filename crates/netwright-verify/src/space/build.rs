@@ -34,8 +34,8 @@ impl Space {
         self.within(Level::Protocol, ranges, Set::ALL)
     }
 
-    /// The packets of one protocol whose ports are in one of the ranges of each side; an empty list of ranges matches
-    /// no port, [`ANY_PORT`] each.
+    /// The packets of one protocol whose ports are in one of the ranges of each side; an empty list
+    /// of ranges matches no port, [`ANY_PORT`] each.
     ///
     /// A protocol without ports never matches a condition on ports.
     pub fn layer4(
@@ -64,7 +64,8 @@ impl Space {
         self.union_all(parts)
     }
 
-    /// The ICMP messages ([`Family::V6`]: `ICMPv6`) of these types and codes; [`ANY_BYTE`] is every one.
+    /// The ICMP messages ([`Family::V6`]: `ICMPv6`) of these types and codes; [`ANY_BYTE`] is every
+    /// one.
     ///
     /// Says nothing about the addresses: intersect with [`Space::family`] where the family matters.
     pub fn icmp(
@@ -102,14 +103,14 @@ impl Space {
         self.dst_ranges(prefixes.into_iter().map(bounds))
     }
 
-    /// The packets from an address in one of the ranges (first, last). A range from one family to the other is
-    /// empty.
+    /// The packets from an address in one of the ranges (first, last). A range from one family to
+    /// the other is empty.
     pub fn src_ranges(&mut self, ranges: impl IntoIterator<Item = (IpAddr, IpAddr)>) -> Set {
         self.address_ranges(ranges, Level::src)
     }
 
-    /// The packets to an address in one of the ranges (first, last). A range from one family to the other is
-    /// empty.
+    /// The packets to an address in one of the ranges (first, last). A range from one family to the
+    /// other is empty.
     pub fn dst_ranges(&mut self, ranges: impl IntoIterator<Item = (IpAddr, IpAddr)>) -> Set {
         self.address_ranges(ranges, Level::dst)
     }
@@ -152,8 +153,8 @@ impl Space {
         self.within(Level::Protocol, vec![(number, number)], set)
     }
 
-    /// The packets whose field is in one of the ranges and that are in `inside`, which must not ask for
-    /// this field or one before it.
+    /// The packets whose field is in one of the ranges and that are in `inside`, which must not ask
+    /// for this field or one before it.
     pub(super) fn within(&mut self, level: Level, ranges: Ranges, inside: Set) -> Set {
         if level.is_wide() {
             self.within_bounds::<u128>(level, ranges, inside)
@@ -195,8 +196,8 @@ fn port_ranges(ranges: &[RangeInclusive<u16>]) -> Ranges {
     ranges.iter().map(|range| (u128::from(*range.start()), u128::from(*range.end()))).collect()
 }
 
-/// A range of ICMP types or codes. The values above 255 go where 255 goes, so that "every type" is no
-/// condition.
+/// A range of ICMP types or codes. The values above 255 go where 255 goes, so that "every type" is
+/// no condition.
 fn byte_range(range: &RangeInclusive<u8>) -> Ranges {
     let hi = u128::from(*range.end());
     let hi = if hi == 255 { Level::SrcPort.top() } else { hi };

@@ -14,8 +14,8 @@ pub struct AddressRange {
     pub last: IpAddr,
 }
 
-/// The protocols of a [`Cube`] with their ports or types. A list without entries is no condition; ranges
-/// include both ends, are in order and do not touch.
+/// The protocols of a [`Cube`] with their ports or types. A list without entries is no condition;
+/// ranges include both ends, are in order and do not touch.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Layer4Cube {
     /// Protocol numbers. All of one kind where a list below has entries: with ports, or with types.
@@ -51,8 +51,8 @@ impl Space {
         Cubes { space: self, pending: vec![(set, Cube::default())] }
     }
 
-    /// The products of a set without address conditions; those of its other sets lose their addresses, so ask
-    /// [`Space::is_layer4`] where that may happen.
+    /// The products of a set without address conditions; those of its other sets lose their
+    /// addresses, so ask [`Space::is_layer4`] where that may happen.
     #[must_use]
     pub fn layer4_cubes(&self, set: Set) -> Vec<Layer4Cube> {
         self.cubes(set).map(|cube| cube.layer4).collect()

@@ -150,7 +150,8 @@ impl Question for Disjoint {
     }
 }
 
-/// A place in the edges of a set, or the set itself as one edge where it does not ask this question.
+/// A place in the edges of a set, or the set itself as one edge where it does not ask this
+/// question.
 #[derive(Copy, Clone)]
 struct Cursor {
     set: Set,
@@ -226,8 +227,8 @@ impl Space {
         !self.holds::<Disjoint>(a, b)
     }
 
-    /// The packets in at least one of the sets, joined as a balanced tree: many sets joined one by one
-    /// cost the square.
+    /// The packets in at least one of the sets, joined as a balanced tree: many sets joined one by
+    /// one cost the square.
     pub fn union_all(&mut self, sets: impl IntoIterator<Item = Set>) -> Set {
         let mut sets: Vec<Set> = sets.into_iter().collect();
         self.fold_balanced(&mut sets, Self::or).unwrap_or(Set::EMPTY)
@@ -239,11 +240,11 @@ impl Space {
         self.fold_balanced(&mut sets, Self::and).unwrap_or(Set::ALL)
     }
 
-    /// The packets permitted by an ordered list of rules (packets matched, whether they are permitted) of which the
-    /// first that matches decides, and `default` where none does.
+    /// The packets permitted by an ordered list of rules (packets matched, whether they are
+    /// permitted) of which the first that matches decides, and `default` where none does.
     ///
-    /// Rules are joined as a balanced tree of pairs (permitted, decided): one by one, a few thousand
-    /// rules with ranges in both ports cost gigabytes; as a tree, a fraction of a second.
+    /// Rules are joined as a balanced tree of pairs (permitted, decided): one by one, a few
+    /// thousand rules with ranges in both ports cost gigabytes; as a tree, a fraction of a second.
     pub fn first_match(&mut self, rules: &[(Set, bool)], default: bool) -> Set {
         let mut pairs: Vec<(Set, Set)> = rules
             .iter()

@@ -76,7 +76,8 @@ pub(super) fn number(address: IpAddr) -> u128 {
 
 /// One packet, as far as sets tell packets apart.
 ///
-/// A packet whose addresses are of different families does not exist: no set but [`Set::ALL`] contains it.
+/// A packet whose addresses are of different families does not exist: no set but [`Set::ALL`]
+/// contains it.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Packet {
     /// Source address.
@@ -149,8 +150,8 @@ impl Space {
         }
     }
 
-    /// A packet of the set, as natural as the set allows: IPv4 before IPv6, TCP, UDP, then ICMP echo
-    /// before other protocols, a familiar destination port, an ephemeral source port.
+    /// A packet of the set, as natural as the set allows: IPv4 before IPv6, TCP, UDP, then ICMP
+    /// echo before other protocols, a familiar destination port, an ephemeral source port.
     #[must_use]
     pub fn pick(&self, set: Set) -> Option<Packet> {
         if set.is_empty() {
@@ -182,7 +183,8 @@ impl Space {
         Some(Packet { src, dst, protocol, src_port: port(src_port), dst_port: port(dst_port) })
     }
 
-    /// What remains to be decided of `set`, which asks for the field of `level`, once the field has this value.
+    /// What remains to be decided of `set`, which asks for the field of `level`, once the field has
+    /// this value.
     pub(super) fn follow(&self, set: Set, level: Level, value: u128) -> Set {
         fn on<B: Bound>(space: &Space, set: Set, value: u128) -> Set {
             let value = B::narrow(value);

@@ -49,8 +49,8 @@ impl Field {
 }
 
 impl Space {
-    /// The packets that are in the set with *some* value of the field, each with *every* value of it: what is left
-    /// known of a set once the field is rewritten. The family stays.
+    /// The packets that are in the set with *some* value of the field, each with *every* value of
+    /// it: what is left known of a set once the field is rewritten. The family stays.
     pub fn forget(&mut self, set: Set, field: Field) -> Set {
         let level = self.level(set);
         if level > field.last_level() {
@@ -69,8 +69,8 @@ impl Space {
         result
     }
 
-    /// The protocols and ports with which packets of the set go from `src` to `dst`: a set without address conditions.
-    /// Empty when the addresses are of different families.
+    /// The protocols and ports with which packets of the set go from `src` to `dst`: a set without
+    /// address conditions. Empty when the addresses are of different families.
     #[must_use]
     pub fn between(&self, set: Set, src: IpAddr, dst: IpAddr) -> Set {
         let family = Family::of(dst);
@@ -96,7 +96,8 @@ impl Space {
         self.level(set) >= Level::Protocol
     }
 
-    /// The intervals (first, last, remainder) of the field that the set asks first; none for the empty and the full set.
+    /// The intervals (first, last, remainder) of the field that the set asks first; none for the
+    /// empty and the full set.
     pub(super) fn intervals(&self, set: Set) -> Intervals<'_> {
         Intervals { space: self, set, position: 0, next: 0 }
     }

@@ -9,8 +9,8 @@ use super::packet::{Family, protocol};
 pub enum IcmpAnswer {
     /// A message of the same type and code: for filters whose rules name a type in both directions.
     Same,
-    /// An echo reply answers an echo request and the other way round (types 8 and 0, ICMPv6 128 and
-    /// 129, whatever the code); each other type answers itself.
+    /// An echo reply answers an echo request and the other way round (types 8 and 0, in `ICMPv6`
+    /// 128 and 129, whatever the code); each other type answers itself.
     Echo,
 }
 
@@ -24,8 +24,8 @@ impl IcmpAnswer {
 }
 
 impl Space {
-    /// The packets that answer the packets of the set: addresses exchanged, ports exchanged where the protocol has
-    /// ports, ICMP as `icmp` says. Reversing twice gives the set back.
+    /// The packets that answer the packets of the set: addresses exchanged, ports exchanged where
+    /// the protocol has ports, ICMP as `icmp` says. Reversing twice gives the set back.
     pub fn reverse(&mut self, set: Set, icmp: IcmpAnswer) -> Set {
         if self.level(set) == Level::Leaf {
             return set;
@@ -96,8 +96,8 @@ impl Space {
         self.union_all([rest, new_one, new_other])
     }
 
-    /// Exchanges two neighbouring fields of a set that asks for neither a field before them; `below` maps what is
-    /// left after both.
+    /// Exchanges two neighbouring fields of a set that asks for neither a field before them;
+    /// `below` maps what is left after both.
     fn exchange(
         &mut self,
         set: Set,
@@ -129,7 +129,7 @@ impl Space {
                     let inner = self.within(lower, ranges.clone(), rest);
                     pieces.push((lo, hi, inner));
                 }
-                parts.push(self.from_pieces(upper, &pieces));
+                parts.push(self.node_of(upper, &pieces));
             } else {
                 let rest = below(self, child);
                 parts.push(self.within(lower, ranges, rest));
@@ -140,7 +140,7 @@ impl Space {
 
     /// The set that asks for a field and goes on as the pieces (first, last, remainder) say, which
     /// must cover the field in order.
-    fn from_pieces(&mut self, level: Level, pieces: &[(u128, u128, Set)]) -> Set {
+    fn node_of(&mut self, level: Level, pieces: &[(u128, u128, Set)]) -> Set {
         if level.is_wide() {
             let base = self.open::<u128>();
             for &(_, hi, child) in pieces {

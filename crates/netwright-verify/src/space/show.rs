@@ -11,9 +11,9 @@ use super::arena::{Level, Set, Space};
 use super::cubes::{AddressRange, Cube, Layer4Cube, bytes, groups, ports};
 use super::packet::{Family, protocol};
 
-/// The protocols, ports and types of a set: `all`, `none`, or its terms, or `all but` and the terms of
-/// what is missing where that is shorter. Addresses are ignored: the text is about the packets of the
-/// set with any address.
+/// The protocols, ports and types of a set: `all`, `none`, or its terms, or `all but` and the terms
+/// of what is missing where that is shorter. Addresses are ignored: the text is about the packets
+/// of the set with any address.
 #[must_use]
 pub fn layer4(space: &mut Space, set: Set) -> String {
     let set = without_addresses(space, set);
@@ -29,8 +29,8 @@ pub fn layer4(space: &mut Space, set: Set) -> String {
     if exceptions.len() < terms.len() { exceptions } else { terms }
 }
 
-/// Any set, as at most `most` terms such as `10.0.0.0/8 -> 192.0.2.7 tcp dst 443`; a last term says how many more there
-/// are.
+/// Any set, as at most `most` terms such as `10.0.0.0/8 -> 192.0.2.7 tcp dst 443`; a last term says
+/// how many more there are.
 #[must_use]
 pub fn set(space: &mut Space, set: Set, most: usize) -> String {
     if space.is_layer4(set) {
@@ -166,8 +166,8 @@ fn message_terms(space: &mut Space, set: Set) -> Vec<String> {
     terms
 }
 
-/// The distinct conditions on the second field, each with all values of the first field for which at
-/// least this much holds: `dst 22` and `src 443` rather than `src 0-442,444-65535 dst 22` and
+/// The distinct conditions on the second field, each with all values of the first field for which
+/// at least this much holds: `dst 22` and `src 443` rather than `src 0-442,444-65535 dst 22` and
 /// `src 443`. No values means every value.
 fn widened(space: &mut Space, set: Set) -> Vec<(Set, Vec<(u128, u128)>)> {
     if space.level(set) != Level::SrcPort {

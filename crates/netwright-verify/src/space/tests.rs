@@ -386,3 +386,19 @@ fn an_example_looks_like_a_client() {
     assert_eq!(space.pick(set), Some(Packet::tcp(ip("10.1.0.1"), 49_152, ip("10.2.0.1"), 443)));
     assert_eq!(space.pick(Set::EMPTY), None);
 }
+
+#[test]
+fn cleaning_up_keeps_the_sets_that_are_named() {
+    let mut space = Space::new();
+    let mut kept = space.layer4(protocol::TCP, ANY_PORT, &[22..=22]);
+    for port in 0..1000 {
+        space.layer4(protocol::UDP, &[port..=port], ANY_PORT);
+    }
+    let v6 = space.dst_prefix("2001:db8::/32".parse().unwrap());
+    let mut both = space.or(kept, v6);
+    let text = show::set(&mut space, both, 9);
+    space.keep_only([&mut kept, &mut both]);
+    assert!(space.stats().nodes < 20);
+    assert_eq!(show::set(&mut space, both, 9), text);
+    assert_eq!(space.layer4(protocol::TCP, ANY_PORT, &[22..=22]), kept);
+}
