@@ -14,12 +14,14 @@ fn main() -> std::io::Result<()> {
             continue;
         };
         let outcome = replay::Backbone::read(&folder).replay(&folder);
-        let atoms = outcome.routing_atoms + outcome.filter_atoms;
+        // Without filters there is no second partition to count.
+        let filter_atoms = if outcome.filter_atoms > 1 { outcome.filter_atoms } else { 0 };
+        let atoms = outcome.routing_atoms + filter_atoms;
         writeln!(out, "{name}")?;
         writeln!(
             out,
             "  atoms after all inserts  {atoms} ({} of routing, {} of filters)",
-            outcome.routing_atoms, outcome.filter_atoms
+            outcome.routing_atoms, filter_atoms
         )?;
         writeln!(
             out,

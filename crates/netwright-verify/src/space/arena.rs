@@ -127,6 +127,7 @@ pub(super) trait Bound: Copy + Ord {
 }
 
 /// The edges of all nodes of one width, and the stack on which new nodes are built.
+#[derive(Clone)]
 pub(super) struct Pool<B> {
     pub(super) edges: Vec<Edge<B>>,
     pub(super) draft: Vec<Edge<B>>,
@@ -183,9 +184,12 @@ const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// The last results of operations, by operation and operands. Of two that fall on one place the
 /// later stays.
+#[derive(Clone)]
 struct Memo {
     entries: Vec<MemoEntry>,
     shift: u32,
+    /// Results noted since the memo last grew.
+    noted: usize,
 }
 
 #[derive(Copy, Clone)]
@@ -203,7 +207,8 @@ const MEMO_MOST: usize = 1 << 22;
 
 impl Memo {
     fn new() -> Self {
-        Self { entries: vec![FREE; MEMO_START], shift: 64 - MEMO_START.trailing_zeros() }
+        let shift = 64 - MEMO_START.trailing_zeros();
+        Self { entries: vec![FREE; MEMO_START], shift, noted: 0 }
     }
 
     #[expect(
@@ -230,6 +235,9 @@ impl Memo {
 }
 
 /// Holds packet sets and computes with them; see the [module](super).
+///
+/// A clone shares no memory and keeps the ids, so that work can be divided among threads.
+#[derive(Clone)]
 pub struct Space {
     nodes: Vec<Node>,
     narrow: Pool<u32>,
@@ -377,6 +385,21 @@ impl Space {
     pub(super) fn remember(&mut self, operation: u32, a: u32, b: u32, result: Set) {
         let place = self.memo.place(operation, a, b);
         self.memo.entries[place] = MemoEntry { a, b, operation, result };
+        self.memo.noted += 1;
+        if self.memo.noted > self.memo.entries.len() {
+            self.grow_memo();
+        }
+    }
+
+    /// Doubles the memo, unless it is large enough or would take more than a fair part of the
+    /// memory.
+    #[cold]
+    fn grow_memo(&mut self) {
+        let bytes = self.memo.entries.len() * size_of::<MemoEntry>();
+        self.memo.noted = 0;
+        if self.memo.entries.len() < MEMO_MOST && bytes * 2 <= self.limit / 4 {
+            self.memo.grow();
+        }
     }
 
     /// Opens a draft of a node; every draft opened after it must be closed before it.
@@ -444,9 +467,6 @@ impl Space {
         self.table[place] = id;
         if self.nodes.len() * 2 > self.table.len() {
             self.grow_table();
-        }
-        if self.nodes.len() > self.memo.entries.len() && self.memo.entries.len() < MEMO_MOST {
-            self.memo.grow();
         }
         Set(id)
     }

@@ -5,6 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod bdd;
+
 /// Fields of three bits: conditions name values 0 to 7 only, and 8 stands for all greater ones.
 const VALUES: std::ops::RangeInclusive<u8> = 0..=8;
 const PROTOCOLS: [u8; 5] = [1, 6, 17, 47, 58];
