@@ -1,0 +1,279 @@
+//! Strict JSON (RFC 8259) with places.
+//!
+//! Our own, because what libraries offer gives either places or bounds: cloud exports need both, for traces that point into the
+//! user's file and for inputs that nest without end.
+
+use crate::diagnostic::Diagnostic;
+use crate::source::{FileId, Span};
+
+use super::{Key, Kind, Limits, Node};
+
+/// Parses one JSON value.
+///
+/// # Errors
+///
+/// The first thing that is not JSON, with its place.
+pub fn parse(text: &str, file: FileId, limits: &Limits) -> Result<Node, Diagnostic> {
+    let mut parser =
+        Parser { text, bytes: text.as_bytes(), at: 0, file, limits, nodes: 0, depth: 0 };
+    if text.starts_with('\u{feff}') {
+        parser.at = '\u{feff}'.len_utf8();
+    }
+    parser.space();
+    let node = parser.value()?;
+    parser.space();
+    if parser.at < parser.bytes.len() {
+        return Err(parser
+            .error(parser.at, "something follows the end of the JSON value")
+            .with_help("a file holds one value; put several into a list, or into several files"));
+    }
+    Ok(node)
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    file: FileId,
+    limits: &'a Limits,
+    nodes: usize,
+    depth: usize,
+}
+
+impl Parser<'_> {
+    fn error(&self, at: usize, message: impl Into<String>) -> Diagnostic {
+        let end =
+            self.text[at.min(self.text.len())..].chars().next().map_or(at, |c| at + c.len_utf8());
+        Diagnostic::error("NW-IN-002", Span::new(self.file, at, end), message)
+    }
+
+    fn space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.bytes.get(self.at) {
+            self.at += 1;
+        }
+    }
+
+    fn expected(&self, what: &str) -> Diagnostic {
+        match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
+            Some(found) => self.error(self.at, format!("expected {what}, found `{found}`")),
+            None => self
+                .error(self.at, format!("expected {what}, but the file ends here"))
+                .with_help("the file may have been cut off"),
+        }
+    }
+
+    fn value(&mut self) -> Result<Node, Diagnostic> {
+        self.nodes += 1;
+        if self.nodes > self.limits.nodes {
+            return Err(self.error(self.at, format!("more than {} values", self.limits.nodes)));
+        }
+        let start = self.at;
+        let kind = match self.bytes.get(self.at) {
+            Some(b'{') => self.nested(Self::mapping)?,
+            Some(b'[') => self.nested(Self::sequence)?,
+            Some(b'"') => Kind::String(self.string()?),
+            Some(b'-' | b'0'..=b'9') => Kind::Number(self.number()?),
+            Some(b't') => self.word("true", Kind::Bool(true))?,
+            Some(b'f') => self.word("false", Kind::Bool(false))?,
+            Some(b'n') => self.word("null", Kind::Null)?,
+            _ => return Err(self.expected("a JSON value")),
+        };
+        Ok(Node { kind, span: Span::new(self.file, start, self.at) })
+    }
+
+    fn nested(
+        &mut self,
+        inner: fn(&mut Self) -> Result<Kind, Diagnostic>,
+    ) -> Result<Kind, Diagnostic> {
+        self.depth += 1;
+        if self.depth > self.limits.depth {
+            let message = format!("nested more than {} levels deep", self.limits.depth);
+            return Err(self.error(self.at, message));
+        }
+        self.at += 1;
+        self.space();
+        let kind = inner(self)?;
+        self.depth -= 1;
+        Ok(kind)
+    }
+
+    fn mapping(&mut self) -> Result<Kind, Diagnostic> {
+        let mut entries: Vec<(Key, Node)> = Vec::new();
+        if self.bytes.get(self.at) == Some(&b'}') {
+            self.at += 1;
+            return Ok(Kind::Mapping(entries));
+        }
+        loop {
+            let start = self.at;
+            if self.bytes.get(self.at) != Some(&b'"') {
+                return Err(self.expected("a key in double quotes"));
+            }
+            let key = Key { text: self.string()?, span: Span::new(self.file, start, self.at) };
+            self.space();
+            if self.bytes.get(self.at) != Some(&b':') {
+                return Err(self.expected("`:` after the key"));
+            }
+            self.at += 1;
+            self.space();
+            let node = self.value()?;
+            entries.push((key, node));
+            self.space();
+            match self.bytes.get(self.at) {
+                Some(b',') => {
+                    self.at += 1;
+                    self.space();
+                }
+                Some(b'}') => {
+                    self.at += 1;
+                    return match super::duplicate_key(&entries) {
+                        Some(error) => Err(error),
+                        None => Ok(Kind::Mapping(entries)),
+                    };
+                }
+                _ => return Err(self.expected("`,` or `}`")),
+            }
+        }
+    }
+
+    fn sequence(&mut self) -> Result<Kind, Diagnostic> {
+        let mut items = Vec::new();
+        if self.bytes.get(self.at) == Some(&b']') {
+            self.at += 1;
+            return Ok(Kind::Sequence(items));
+        }
+        loop {
+            items.push(self.value()?);
+            self.space();
+            match self.bytes.get(self.at) {
+                Some(b',') => {
+                    self.at += 1;
+                    self.space();
+                }
+                Some(b']') => {
+                    self.at += 1;
+                    return Ok(Kind::Sequence(items));
+                }
+                _ => return Err(self.expected("`,` or `]`")),
+            }
+        }
+    }
+
+    fn word(&mut self, word: &str, kind: Kind) -> Result<Kind, Diagnostic> {
+        if self.bytes[self.at..].starts_with(word.as_bytes()) {
+            self.at += word.len();
+            return Ok(kind);
+        }
+        Err(self.expected("a JSON value"))
+    }
+
+    fn digits(&mut self) -> Result<(), Diagnostic> {
+        if !self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
+            return Err(self.expected("a digit"));
+        }
+        while self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<Box<str>, Diagnostic> {
+        let start = self.at;
+        if self.bytes.get(self.at) == Some(&b'-') {
+            self.at += 1;
+        }
+        let zero = self.bytes.get(self.at) == Some(&b'0');
+        let first = self.at;
+        self.digits()?;
+        if zero && self.at > first + 1 {
+            return Err(self.error(first, "a number does not start with 0"));
+        }
+        if self.bytes.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.bytes.get(self.at) {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.bytes.get(self.at) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(self.text[start..self.at].into())
+    }
+
+    fn string(&mut self) -> Result<Box<str>, Diagnostic> {
+        let open = self.at;
+        self.at += 1;
+        let start = self.at;
+        let mut owned: Option<String> = None;
+        let mut copied = start;
+        loop {
+            match self.bytes.get(self.at) {
+                Some(b'"') => {
+                    let rest = &self.text[copied..self.at];
+                    self.at += 1;
+                    return Ok(match owned {
+                        None => rest.into(),
+                        Some(mut text) => {
+                            text.push_str(rest);
+                            text.into_boxed_str()
+                        }
+                    });
+                }
+                Some(b'\\') => {
+                    let text = owned.get_or_insert_with(String::new);
+                    text.push_str(&self.text[copied..self.at]);
+                    let escaped = self.escape()?;
+                    owned.get_or_insert_with(String::new).push(escaped);
+                    copied = self.at;
+                }
+                Some(0..=0x1f) => return Err(self.error(self.at, "a control character in a text")),
+                Some(_) => self.at += 1,
+                None => {
+                    return Err(self
+                        .error(open, "this text does not end")
+                        .with_help("the file may have been cut off"));
+                }
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, Diagnostic> {
+        let start = self.at;
+        self.at += 2;
+        Ok(match self.bytes.get(start + 1) {
+            Some(b'"') => '"',
+            Some(b'\\') => '\\',
+            Some(b'/') => '/',
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                let first = self.hex(start)?;
+                let code = if (0xd800..0xdc00).contains(&first)
+                    && self.bytes[self.at..].starts_with(b"\\u")
+                {
+                    self.at += 2;
+                    let second = self.hex(start)?;
+                    0x10000 + ((first - 0xd800) << 10) + (second.wrapping_sub(0xdc00) & 0x3ff)
+                } else {
+                    first
+                };
+                // A lone surrogate is no character; exports that hold one are still read.
+                char::from_u32(code).unwrap_or('\u{fffd}')
+            }
+            _ => return Err(self.error(start, "an unknown escape")),
+        })
+    }
+
+    fn hex(&mut self, start: usize) -> Result<u32, Diagnostic> {
+        let digits = self.text.get(self.at..self.at + 4);
+        let code = digits
+            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        self.at += 4;
+        code.ok_or_else(|| self.error(start, "`\\u` takes four hexadecimal digits"))
+    }
+}
