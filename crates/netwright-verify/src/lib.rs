@@ -1,7 +1,10 @@
 //! Proves what a network does: which packets reach whom, and why.
 //!
-//! Start at [`space`], the exact sets of packets everything else is computed with. [`interpreter`] says in the plainest way what
-//! happens to one packet: what is computed for sets must agree with it.
+//! Start at [`space`], the exact sets of packets everything else is computed with; then [`prover`], which loads a network; then
+//! [`trace`] and [`reach`], which ask it.
 
+pub mod flow;
 pub mod interpreter;
+pub mod prover;
 pub mod space;
+pub mod trace;

@@ -1,0 +1,44 @@
+//! A network, loaded for proving: indexes, compiled filters, and paths.
+//!
+//! What a packet meets on its way depends on its addresses and on where it starts, never on its ports. So a [`path::Path`] is
+//! found for a pair of addresses, and what passes along it is a set over protocol and ports: the intersection of what each
+//! filter on it permits. [`crate::trace`] asks one packet, [`crate::reach`] asks all of them; both read the same paths.
+//!
+//! Architecture invariant: the meaning of routes and filters lives here and in [`crate::interpreter`], which knows nothing of this
+//! module; a property test holds the two together.
+
+pub mod index;
+pub mod path;
+pub mod policy;
+pub mod routing;
+mod walk;
+
+use netwright_model::network::Network;
+
+use crate::space::Space;
+
+/// A network, loaded. Everything derived from it is computed once, on first use where it is large.
+pub struct Prover<'n> {
+    /// The network.
+    pub network: &'n Network,
+    pub(crate) index: index::Index,
+    pub(crate) routing: routing::Routing,
+    pub(crate) policies: policy::Policies,
+    /// The sets over protocol and ports that filters permit.
+    pub space: Space,
+}
+
+impl<'n> Prover<'n> {
+    /// Loads a network.
+    #[must_use]
+    pub fn new(network: &'n Network) -> Self {
+        let mut space = Space::new();
+        Self {
+            network,
+            index: index::Index::of(network),
+            routing: routing::Routing::of(network),
+            policies: policy::Policies::of(network, &mut space),
+            space,
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! What filters permit.
+//!
+//! Filters that are asked together form a [`Level`]; levels with the same filters share one policy. A policy answers two
+//! questions: what is permitted between two addresses (a set over protocol and ports), and which rule decides one packet.
+
+mod address;
+mod decide;
+
+use netwright_model::language::{Action, Direction};
+use netwright_model::network::{Filter, FilterId, InterfaceId, Network, Rule, SubnetId, VpcId};
+use netwright_model::scalar::ProtocolMatch;
+use rustc_hash::FxHashMap;
+
+use crate::space::{ANY_PORT, Set, Space, protocol};
+
+use super::path::{Check, Level, Seen};
+
+pub(crate) use address::Match;
+pub use decide::{Decider, Decision, Layer4};
+
+/// A policy: filters in the order in which their tiers are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub(crate) struct PolicyId(pub(crate) u32);
+
+/// What is permitted: certainly, and possibly where the description is uncertain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Permit {
+    /// Whatever the uncertain parts turn out to be.
+    pub must: Set,
+    /// If they turn out well.
+    pub may: Set,
+}
+
+impl Permit {
+    /// Everything passes.
+    pub const ALL: Self = Self { must: Set::ALL, may: Set::ALL };
+    /// Nothing passes.
+    pub const NONE: Self = Self { must: Set::EMPTY, may: Set::EMPTY };
+}
+
+/// A rule's place: its filter, and its position there.
+pub(crate) type RuleRef = (FilterId, usize);
+
+/// Filters of one tier, asked together.
+#[derive(Debug, Clone)]
+struct Tier {
+    /// Rules of each direction, in the order in which they are asked.
+    ingress: Vec<RuleRef>,
+    egress: Vec<RuleRef>,
+    filters: Vec<FilterId>,
+}
+
+#[derive(Debug, Clone)]
+struct Policy {
+    tiers: Vec<Tier>,
+    stateful: bool,
+    /// The protected side's address or interface can decide (by direction: ingress, egress).
+    local_matters: [bool; 2],
+}
+
+/// All policies of a network, with their rules compiled.
+#[derive(Debug, Default)]
+pub(crate) struct Policies {
+    policies: Vec<Policy>,
+    interface: Vec<Option<PolicyId>>,
+    vpc: Vec<Option<PolicyId>>,
+    subnet: Vec<Option<PolicyId>>,
+    /// The set over protocol and ports of each filter's rules.
+    rules: Vec<Vec<Set>>,
+    special: address::Special,
+}
+
+impl Policies {
+    pub(crate) fn of(network: &Network, space: &mut Space) -> Self {
+        let mut policies = Self { special: address::Special::of(network), ..Self::default() };
+        policies.rules = network
+            .filters
+            .iter()
+            .map(|filter| filter.rules.iter().map(|rule| layer4(rule, space)).collect())
+            .collect();
+        let mut known: FxHashMap<Vec<FilterId>, PolicyId> = FxHashMap::default();
+        let mut intern = |filters: &[FilterId], all: &mut Vec<Policy>| -> Option<PolicyId> {
+            if filters.is_empty() {
+                return None;
+            }
+            if let Some(id) = known.get(filters) {
+                return Some(*id);
+            }
+            let id = PolicyId(u32::try_from(all.len()).unwrap_or(u32::MAX));
+            all.push(Policy::of(network, filters));
+            known.insert(filters.to_vec(), id);
+            Some(id)
+        };
+        let all = &mut policies.policies;
+        policies.interface =
+            network.interfaces.iter().map(|row| intern(&row.filters, all)).collect();
+        policies.vpc = network.vpcs.iter().map(|row| intern(&row.filters, all)).collect();
+        policies.subnet = network.subnets.iter().map(|row| intern(&row.filters, all)).collect();
+        policies
+    }
+
+    pub(crate) fn of_interface(&self, interface: InterfaceId) -> Option<PolicyId> {
+        self.interface[interface.index()]
+    }
+
+    pub(crate) fn of_vpc(&self, vpc: VpcId) -> Option<PolicyId> {
+        self.vpc[vpc.index()]
+    }
+
+    pub(crate) fn of_subnet(&self, subnet: SubnetId) -> Option<PolicyId> {
+        self.subnet[subnet.index()]
+    }
+
+    /// The policy of a level. None: everything passes.
+    pub(crate) fn policy(&self, network: &Network, level: Level) -> Option<PolicyId> {
+        match level {
+            Level::Interface(interface) => self.of_interface(interface),
+            Level::Vpc(interface) => self.of_vpc(network[network[interface].subnet].vpc),
+            Level::Subnet(subnet) => self.of_subnet(subnet),
+        }
+    }
+
+    pub(crate) fn has_filters(&self, network: &Network, level: Level) -> bool {
+        self.policy(network, level).is_some()
+    }
+
+    /// Whether answers pass by themselves where the request passed.
+    pub(crate) fn is_stateful(&self, policy: PolicyId) -> bool {
+        self.policies[policy.0 as usize].stateful
+    }
+
+    /// Whether the protected side can decide, beside the peer.
+    pub(crate) fn local_matters(&self, policy: PolicyId, direction: Direction) -> bool {
+        self.policies[policy.0 as usize].local_matters[usize::from(direction == Direction::Egress)]
+    }
+
+    /// What a check permits.
+    pub(crate) fn permit(&self, network: &Network, space: &mut Space, check: &Check) -> Permit {
+        match self.policy(network, check.level) {
+            Some(policy) => {
+                let protected = protected(check.level);
+                self.permitted(network, space, policy, check.direction, protected, &check.seen)
+            }
+            None => Permit::ALL,
+        }
+    }
+
+    /// What a policy permits between the addresses that it sees.
+    pub(crate) fn permitted(
+        &self,
+        network: &Network,
+        space: &mut Space,
+        policy: PolicyId,
+        direction: Direction,
+        protected: Option<InterfaceId>,
+        seen: &Seen,
+    ) -> Permit {
+        let policy = &self.policies[policy.0 as usize];
+        // Packets that can reach this point of the line, and those decided so far.
+        let mut here = Set::ALL;
+        let mut allowed = Set::EMPTY;
+        let mut denied = Set::EMPTY;
+        for (position, tier) in policy.tiers.iter().enumerate() {
+            let last = position + 1 == policy.tiers.len();
+            let mut onwards = Set::EMPTY;
+            for (filter, index) in tier.rules(direction) {
+                if here.is_empty() {
+                    break;
+                }
+                let rule = &network[*filter].rules[*index];
+                let matched = self.special.rule_matches(rule, protected, seen);
+                if matched == Match::No {
+                    continue;
+                }
+                let hit = space.and(here, self.rules[filter.index()][*index]);
+                match rule.action {
+                    Action::Allow => allowed = space.or(allowed, hit),
+                    Action::Deny => denied = space.or(denied, hit),
+                    Action::Next => onwards = space.or(onwards, hit),
+                }
+                if matched == Match::Yes {
+                    here = space.minus(here, hit);
+                }
+            }
+            if tier.incomplete(network) {
+                // A rule that is not in the description may decide what the given ones do not.
+                allowed = space.or(allowed, here);
+                denied = space.or(denied, here);
+            }
+            match tier.default_action(network, direction) {
+                Action::Allow => allowed = space.or(allowed, here),
+                Action::Deny => denied = space.or(denied, here),
+                Action::Next => onwards = space.or(onwards, here),
+            }
+            here = onwards;
+            if last {
+                denied = space.or(denied, here);
+            }
+        }
+        let must = space.not(denied);
+        Permit { must: space.and(must, allowed), may: allowed }
+    }
+}
+
+/// The interface that a level protects, for rules with targets.
+pub(crate) fn protected(level: Level) -> Option<InterfaceId> {
+    match level {
+        Level::Interface(interface) | Level::Vpc(interface) => Some(interface),
+        Level::Subnet(_) => None,
+    }
+}
+
+impl Policy {
+    fn of(network: &Network, filters: &[FilterId]) -> Self {
+        let mut tiers: Vec<(u32, Vec<FilterId>)> = Vec::new();
+        for filter in filters {
+            let tier = network[*filter].tier;
+            match tiers.iter_mut().find(|(known, _)| *known == tier) {
+                Some((_, members)) => members.push(*filter),
+                None => tiers.push((tier, vec![*filter])),
+            }
+        }
+        tiers.sort_by_key(|(tier, _)| *tier);
+        let local = |direction: Direction| {
+            filters.iter().any(|filter| {
+                network[*filter].rules_for(direction).any(|(_, rule)| {
+                    let side = match direction {
+                        Direction::Ingress => &rule.to,
+                        Direction::Egress => &rule.from,
+                    };
+                    !side.any || rule.targets.is_some()
+                })
+            })
+        };
+        Self {
+            stateful: filters.iter().all(|filter| network[*filter].stateful),
+            local_matters: [local(Direction::Ingress), local(Direction::Egress)],
+            tiers: tiers.into_iter().map(|(_, members)| Tier::of(network, members)).collect(),
+        }
+    }
+}
+
+impl Tier {
+    fn of(network: &Network, filters: Vec<FilterId>) -> Self {
+        let line = |direction: Direction| -> Vec<RuleRef> {
+            let mut rules: Vec<RuleRef> = filters
+                .iter()
+                .flat_map(|filter| {
+                    network[*filter].rules_for(direction).map(|(index, _)| (*filter, index))
+                })
+                .collect();
+            rules.sort_by(|a, b| order(network, *a).cmp(&order(network, *b)));
+            rules
+        };
+        Self { ingress: line(Direction::Ingress), egress: line(Direction::Egress), filters }
+    }
+
+    fn rules(&self, direction: Direction) -> &[RuleRef] {
+        match direction {
+            Direction::Ingress => &self.ingress,
+            Direction::Egress => &self.egress,
+        }
+    }
+
+    fn incomplete(&self, network: &Network) -> bool {
+        self.filters.iter().any(|filter| network[*filter].incomplete.is_some())
+    }
+
+    /// What happens to packets that no rule of the tier matches: allow if any filter's default allows, otherwise on to the next tier if any
+    /// says so, otherwise deny.
+    fn default_action(&self, network: &Network, direction: Direction) -> Action {
+        let has = |action: Action| {
+            self.filters.iter().any(|filter| network[*filter].default_action(direction) == action)
+        };
+        if has(Action::Allow) {
+            Action::Allow
+        } else if has(Action::Next) {
+            Action::Next
+        } else {
+            Action::Deny
+        }
+    }
+}
+
+/// A rule's place in its tier: rules of ordered filters by priority, deny before allow, name; then rules without order, deny
+/// before allow.
+fn order(network: &Network, (filter, index): RuleRef) -> (bool, u32, u8, &str, RuleRef) {
+    let row: &Filter = &network[filter];
+    let rule: &Rule = &row.rules[index];
+    let action = match rule.action {
+        Action::Deny => 0,
+        Action::Allow => 1,
+        Action::Next => 2,
+    };
+    if row.ordered {
+        (false, rule.priority, action, &rule.name, (filter, index))
+    } else {
+        (true, 0, action, "", (filter, index))
+    }
+}
+
+/// The set over protocol and ports that a rule matches.
+fn layer4(rule: &Rule, space: &mut Space) -> Set {
+    let ranges = |ports: &[netwright_model::scalar::PortRange]| -> Vec<_> {
+        ports.iter().map(|range| range.first..=range.last).collect()
+    };
+    let (src, dst) = (ranges(&rule.source_ports), ranges(&rule.ports));
+    let mut set = match rule.protocol {
+        ProtocolMatch::Any => Set::ALL,
+        ProtocolMatch::Number(number) => space.protocol(number),
+    };
+    if !src.is_empty() || !dst.is_empty() {
+        let src = if src.is_empty() { ANY_PORT } else { &src };
+        let dst = if dst.is_empty() { ANY_PORT } else { &dst };
+        let with_ports: Vec<Set> =
+            protocol::WITH_PORTS.iter().map(|number| space.layer4(*number, src, dst)).collect();
+        let with_ports = space.union_all(with_ports);
+        set = space.and(set, with_ports);
+    }
+    if rule.icmp.kind.is_some() || rule.icmp.code.is_some() {
+        let bytes = |value: Option<u8>| value.map_or(0..=u8::MAX, |value| value..=value);
+        let (kind, code) = (bytes(rule.icmp.kind), bytes(rule.icmp.code));
+        let v4 = space.icmp(crate::space::Family::V4, kind.clone(), code.clone());
+        let v6 = space.icmp(crate::space::Family::V6, kind, code);
+        let either = space.or(v4, v6);
+        set = space.and(set, either);
+    }
+    set
+}

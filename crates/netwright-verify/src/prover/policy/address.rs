@@ -1,0 +1,111 @@
+//! Whether a rule's addresses match.
+
+use std::net::IpAddr;
+
+use netwright_model::network::{AddressSet, FilterMember, InterfaceId, Network, Rule};
+use netwright_model::scalar::Prefix;
+
+use crate::prover::path::Seen;
+
+/// Whether something matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Match {
+    /// It does not.
+    No,
+    /// It may: the description is uncertain.
+    Maybe,
+    /// It does.
+    Yes,
+}
+
+impl Match {
+    fn both(self, other: impl FnOnce() -> Self) -> Self {
+        match self {
+            Self::No => Self::No,
+            Self::Yes => other(),
+            Self::Maybe => match other() {
+                Self::No => Self::No,
+                Self::Yes | Self::Maybe => Self::Maybe,
+            },
+        }
+    }
+}
+
+/// What `internet` means here.
+#[derive(Debug, Default)]
+pub(crate) struct Special {
+    inside: Vec<Prefix>,
+}
+
+impl Special {
+    pub(crate) fn of(network: &Network) -> Self {
+        let mut inside: Vec<Prefix> = Vec::new();
+        inside.extend(network.vpcs.iter().flat_map(|vpc| vpc.cidrs.iter().copied()));
+        inside.extend(network.sites.iter().flat_map(|site| site.cidrs.iter().copied()));
+        for external in &network.externals {
+            if !external.attached.is_empty() {
+                inside.extend(network[external.endpoint].prefixes.iter().copied());
+            }
+        }
+        inside.sort_unstable();
+        inside.dedup();
+        Self { inside }
+    }
+
+    fn is_internet(&self, address: IpAddr) -> bool {
+        crate::prover::index::is_global(address)
+            && !self.inside.iter().any(|prefix| prefix.contains(address))
+    }
+
+    /// Whether a rule's addresses and targets match. Ports are not asked here.
+    pub(crate) fn rule_matches(
+        &self,
+        rule: &Rule,
+        protected: Option<InterfaceId>,
+        seen: &Seen,
+    ) -> Match {
+        if let Some(targets) = &rule.targets
+            && !protected.is_some_and(|interface| targets.binary_search(&interface).is_ok())
+        {
+            return Match::No;
+        }
+        let certain = if rule.uncertain.is_some() { Match::Maybe } else { Match::Yes };
+        certain
+            .both(|| self.side_matches(&rule.from, seen.src, seen.src_interface, seen.crosses))
+            .both(|| self.side_matches(&rule.to, seen.dst, seen.dst_interface, seen.crosses))
+    }
+
+    fn side_matches(
+        &self,
+        side: &AddressSet,
+        address: IpAddr,
+        interface: Option<InterfaceId>,
+        crosses: bool,
+    ) -> Match {
+        if side.any {
+            return Match::Yes;
+        }
+        let mut best = Match::No;
+        for member in &side.members {
+            let matches = match member {
+                FilterMember::Prefix(prefix) => prefix.contains(address),
+                FilterMember::Range(first, last) => {
+                    address.is_ipv4() == first.is_ipv4() && *first <= address && address <= *last
+                }
+                FilterMember::Interfaces { interfaces, across_peering, .. } => {
+                    (*across_peering || !crosses)
+                        && interface.is_some_and(|id| interfaces.binary_search(&id).is_ok())
+                }
+                FilterMember::Internet => self.is_internet(address),
+                FilterMember::Unknown(_) => {
+                    best = Match::Maybe;
+                    false
+                }
+            };
+            if matches {
+                return Match::Yes;
+            }
+        }
+        best
+    }
+}
