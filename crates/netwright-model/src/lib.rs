@@ -8,6 +8,7 @@
 
 pub mod decode;
 pub mod diagnostic;
+pub mod generate;
 pub mod language;
 pub mod network;
 pub mod object;
