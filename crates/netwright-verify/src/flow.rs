@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use netwright_model::language::Direction;
 
 use crate::prover::Prover;
-use crate::prover::path::{Check, End, Level, Origin, Path, Step};
+use crate::prover::path::{Check, End, Origin, Path, Step};
 use crate::prover::policy::Permit;
 use crate::space::{Family, IcmpAnswer, Set, Space, protocol};
 
@@ -134,15 +134,13 @@ pub(crate) struct Candidate<'a> {
 
 /// Whether an answer passes a check by itself: stateful filters at the same place let the request pass.
 pub(crate) fn self_passes(request: &Path, candidate: &Candidate<'_>) -> bool {
-    candidate.stateful
-        && request.checks().any(|check| {
-            same_place(check.level, candidate.check.level)
-                && check.direction == opposite(candidate.check.direction)
-        })
+    candidate.stateful && passed_before(request, candidate.check)
 }
 
-fn same_place(a: Level, b: Level) -> bool {
-    a == b
+/// Whether a request passed the place of an answer's check, in the other direction.
+pub(crate) fn passed_before(request: &Path, answer: &Check) -> bool {
+    let direction = opposite(answer.direction);
+    request.checks().any(|check| check.level == answer.level && check.direction == direction)
 }
 
 fn opposite(direction: Direction) -> Direction {

@@ -6,5 +6,6 @@
 pub mod flow;
 pub mod interpreter;
 pub mod prover;
+pub mod reach;
 pub mod space;
 pub mod trace;

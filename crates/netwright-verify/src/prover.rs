@@ -17,6 +17,8 @@ use netwright_model::network::Network;
 
 use crate::space::Space;
 
+pub(crate) use walk::UNPREDICTABLE;
+
 /// A network, loaded. Everything derived from it is computed once, on first use where it is large.
 pub struct Prover<'n> {
     /// The network.

@@ -194,11 +194,6 @@ impl Index {
     pub(crate) fn is_internet(&self, address: IpAddr) -> bool {
         is_global(address) && !self.inside.iter().any(|prefix| prefix.contains(address))
     }
-
-    /// Ranges of this network: VPCs', sites' and attached outside services'.
-    pub(crate) fn inside(&self) -> &[Prefix] {
-        &self.inside
-    }
 }
 
 /// IPv4 ranges that are not globally routable (IANA special-purpose registry: "this network", RFC 1918, RFC 6598, loopback,

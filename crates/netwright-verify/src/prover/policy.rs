@@ -120,10 +120,6 @@ impl Policies {
         }
     }
 
-    pub(crate) fn has_filters(&self, network: &Network, level: Level) -> bool {
-        self.policy(network, level).is_some()
-    }
-
     /// Whether answers pass by themselves where the request passed.
     pub(crate) fn is_stateful(&self, policy: PolicyId) -> bool {
         self.policies[policy.0 as usize].stateful

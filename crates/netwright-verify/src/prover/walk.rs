@@ -148,9 +148,8 @@ impl Walk<'_, '_> {
     }
 
     fn check(&mut self, level: Level, direction: Direction, seen: Seen) {
-        if self.prover.policies.has_filters(self.prover.network, level) {
-            self.steps.push(Step::Check(Check { level, direction, seen }));
-        }
+        // Recorded even where no filter is attached: another pair of the same routing classes may have some.
+        self.steps.push(Step::Check(Check { level, direction, seen }));
     }
 
     fn turn(&mut self) -> bool {

@@ -78,6 +78,9 @@ pub struct Hop {
 pub fn hops(network: &Network, direction: &Direction) -> Vec<Hop> {
     let mut hops = Vec::new();
     for (step, passed) in direction.path.steps.iter().zip(&direction.passed) {
+        if is_empty_check(step, passed) {
+            continue;
+        }
         hops.push(hop(network, step, passed));
         if matches!(passed, Passed::No(_) | Passed::WrongProtocol) {
             return hops;
@@ -117,6 +120,14 @@ pub(super) fn blockers(network: &Network, direction: &Direction) -> Vec<Hop> {
     };
     found.extend(hops(network, &rest).into_iter().filter(|hop| hop.kind == HopKind::End));
     found
+}
+
+/// A place where no filter is attached: nothing to tell.
+fn is_empty_check(step: &Step, passed: &Passed) -> bool {
+    matches!(
+        (step, passed),
+        (Step::Check(_), Passed::Yes(Some(Decider::Nothing)) | Passed::Yes(None))
+    )
 }
 
 struct Named {

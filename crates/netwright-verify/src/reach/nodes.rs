@@ -1,0 +1,638 @@
+//! Endpoints and outside addresses, grouped so that nothing tells the members of a group apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use netwright_model::language::{Direction, EgressMode};
+use netwright_model::network::{
+    EndpointId, ExternalId, FilterMember, InterfaceId, NatId, Network, RouteTableId, ServerlessId,
+    SiteId, SubnetId, Target, VpcId,
+};
+use netwright_model::scalar::Prefix;
+use rustc_hash::FxHashMap;
+
+use crate::prover::Prover;
+use crate::prover::index::{NOT_GLOBAL_V4, is_global};
+use crate::prover::path::Origin;
+use crate::prover::policy::PolicyId;
+
+/// A member of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Member {
+    /// An address of an interface.
+    Interface(InterfaceId, IpAddr),
+    /// A serverless service.
+    Serverless(ServerlessId),
+    /// A range of outside addresses, both ends included.
+    Outside(Outside, IpAddr, IpAddr),
+}
+
+/// Whose outside addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outside {
+    /// Nobody's that is described.
+    Internet,
+    /// A site's.
+    Site(EndpointId),
+    /// An outside service's.
+    External(EndpointId),
+}
+
+/// Members that nothing tells apart.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// The members, sorted.
+    pub members: Vec<Member>,
+    /// An address of theirs.
+    pub representative: IpAddr,
+}
+
+/// A group with all that paths and filters depend on.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) members: Vec<Member>,
+    pub(super) origin: Origin,
+    /// Source address for paths.
+    pub(super) address: IpAddr,
+    /// Address by which outside sources reach it, where it has one.
+    pub(super) public: Option<IpAddr>,
+    pub(super) interface: Option<InterfaceId>,
+    pub(super) vpc: Option<VpcId>,
+    /// Its subnets with a member and the number of members there.
+    pub(super) subnets: Vec<SubnetId>,
+    in_subnet: BTreeMap<SubnetId, (InterfaceId, IpAddr, usize)>,
+    /// What paths depend on.
+    pub(super) route_class: u32,
+    /// What address and group conditions of filters depend on.
+    pub(super) filter_class: u32,
+    /// The same for the address alone, when the packet's origin cannot be told any more.
+    pub(super) address_class: u32,
+    pub(super) interface_policy: Option<PolicyId>,
+    pub(super) vpc_policy: Option<PolicyId>,
+    pub(super) subnet_policy: Option<PolicyId>,
+    pub(super) sends: bool,
+    pub(super) receives: bool,
+}
+
+impl Node {
+    pub(super) fn members_in(&self, subnet: SubnetId) -> usize {
+        self.in_subnet.get(&subnet).map_or(0, |(.., count)| *count)
+    }
+
+    /// A member in a subnet.
+    pub(super) fn in_subnet(&self, subnet: SubnetId) -> Option<(InterfaceId, IpAddr)> {
+        self.in_subnet.get(&subnet).map(|(interface, address, _)| (*interface, *address))
+    }
+}
+
+/// All groups.
+#[derive(Debug)]
+pub(super) struct Groups {
+    pub(super) nodes: Vec<Node>,
+    /// Class of addresses that belong to no group, for addresses that translators use.
+    pub(super) classes: PrefixClasses,
+    /// Filter classes of addresses without a group, by address class.
+    pub(super) bare: FxHashMap<u32, u32>,
+}
+
+impl Groups {
+    pub(super) fn into_groups(self) -> Vec<Group> {
+        let groups = self.nodes.into_iter();
+        groups.map(|node| Group { members: node.members, representative: node.address }).collect()
+    }
+
+    /// The filter class of an address of nobody in particular.
+    pub(super) fn bare_class(&self, address: IpAddr) -> u32 {
+        let class = self.classes.class(address);
+        self.bare.get(&class).copied().unwrap_or(u32::MAX)
+    }
+}
+
+/// Classes of addresses by the longest of a set of prefixes that contains them. Prefixes nest, so the longest one tells all others.
+#[derive(Debug, Default)]
+pub(super) struct PrefixClasses {
+    lengths: Vec<(u8, bool, FxHashMap<IpAddr, u32>)>,
+    prefixes: Vec<Prefix>,
+}
+
+impl PrefixClasses {
+    fn new(mut prefixes: Vec<Prefix>) -> Self {
+        prefixes.sort_unstable();
+        prefixes.dedup();
+        let mut lengths: Vec<(u8, bool, FxHashMap<IpAddr, u32>)> = Vec::new();
+        for (index, prefix) in prefixes.iter().enumerate() {
+            let key = (prefix.length(), prefix.is_v4());
+            let class = u32::try_from(index + 1).unwrap_or(u32::MAX);
+            match lengths.iter_mut().find(|(length, v4, _)| (*length, *v4) == key) {
+                Some((_, _, map)) => {
+                    map.insert(prefix.first(), class);
+                }
+                None => {
+                    lengths.push((key.0, key.1, [(prefix.first(), class)].into_iter().collect()))
+                }
+            }
+        }
+        lengths.sort_by_key(|(length, ..)| std::cmp::Reverse(*length));
+        Self { lengths, prefixes }
+    }
+
+    /// 0 for addresses in no prefix.
+    pub(super) fn class(&self, address: IpAddr) -> u32 {
+        for (length, v4, map) in &self.lengths {
+            if *v4 != address.is_ipv4() {
+                continue;
+            }
+            if let Some(class) = map.get(&Prefix::of(address, *length).first()) {
+                return *class;
+            }
+        }
+        0
+    }
+
+    /// The address space cut at every prefix's ends: first and last address of each piece.
+    fn pieces(&self) -> Vec<(IpAddr, IpAddr)> {
+        let mut pieces = Vec::new();
+        for v4 in [true, false] {
+            let limit: u128 = if v4 { u32::MAX.into() } else { u128::MAX };
+            let mut starts: Vec<u128> = vec![0];
+            for prefix in self.prefixes.iter().filter(|prefix| prefix.is_v4() == v4) {
+                starts.push(number(prefix.first()));
+                starts.extend(number(prefix.last()).checked_add(1).filter(|next| *next <= limit));
+            }
+            starts.sort_unstable();
+            starts.dedup();
+            for (index, start) in starts.iter().enumerate() {
+                let last = starts.get(index + 1).map_or(limit, |next| next - 1);
+                pieces.push((address(*start, v4), address(last, v4)));
+            }
+        }
+        pieces
+    }
+}
+
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => u32::from(v4).into(),
+        IpAddr::V6(v6) => v6.into(),
+    }
+}
+
+fn address(number: u128, v4: bool) -> IpAddr {
+    match u32::try_from(number) {
+        Ok(number) if v4 => IpAddr::V4(number.into()),
+        _ => IpAddr::V6(number.into()),
+    }
+}
+
+/// What a group's members have in common: the key of grouping.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Signature {
+    route: RouteSignature,
+    filter: (u32, u32),
+    interface_policy: Option<PolicyId>,
+    subnet_policy: Option<PolicyId>,
+    outside: Option<Outside>,
+    serverless: Option<ServerlessId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum RouteSignature {
+    Interface {
+        vpc: VpcId,
+        table: RouteTableId,
+        nat: Option<NatId>,
+        zone: Option<String>,
+        tags: Vec<String>,
+        public: bool,
+        class: u32,
+        provider_side: bool,
+        /// The interface itself, where a route names it as next hop.
+        next_hop: Option<InterfaceId>,
+        /// The subnet itself, where a NAT gateway or a next hop stands in it.
+        special: Option<SubnetId>,
+        v4: bool,
+    },
+    Outside(Outside, u32, bool),
+    Serverless(ServerlessId),
+}
+
+struct Builder<'a, 'n> {
+    prover: &'a Prover<'n>,
+    network: &'n Network,
+    classes: PrefixClasses,
+    route_classes: PrefixClasses,
+    /// For each interface the references that name it, interned.
+    memberships: Vec<u32>,
+    route_ids: FxHashMap<RouteSignature, u32>,
+    filter_ids: FxHashMap<(u32, u32), u32>,
+    by_signature: FxHashMap<Signature, usize>,
+    nodes: Vec<Node>,
+    /// Tags that routes of each table ask for.
+    route_tags: Vec<Vec<String>>,
+    /// VPCs in which the zone of a packet's subnet can decide where it comes out of a hub.
+    zoned: bool,
+    next_hops: BTreeSet<InterfaceId>,
+    special: BTreeSet<SubnetId>,
+}
+
+impl Groups {
+    pub(super) fn of(prover: &Prover<'_>) -> Self {
+        let network = prover.network;
+        let next_hops = next_hops(network);
+        let translators = network.nats.iter().filter_map(|nat| nat.interface);
+        let special =
+            next_hops.iter().copied().chain(translators).map(|id| network[id].subnet).collect();
+        let mut builder = Builder {
+            prover,
+            network,
+            classes: PrefixClasses::new(all_prefixes(network)),
+            route_classes: PrefixClasses::new(route_prefixes(network)),
+            memberships: memberships(network),
+            route_ids: FxHashMap::default(),
+            filter_ids: FxHashMap::default(),
+            by_signature: FxHashMap::default(),
+            nodes: Vec::new(),
+            route_tags: network
+                .route_tables
+                .iter()
+                .map(|table| {
+                    let mut tags: Vec<String> =
+                        table.routes.iter().flat_map(|route| route.tags.iter().cloned()).collect();
+                    tags.sort_unstable();
+                    tags.dedup();
+                    tags
+                })
+                .collect(),
+            zoned: network.attachments.iter().any(|attachment| attachment.subnets.len() > 1),
+            next_hops,
+            special,
+        };
+        builder.interfaces();
+        builder.serverless();
+        builder.outside();
+        builder.finish()
+    }
+}
+
+impl Builder<'_, '_> {
+    fn route_id(&mut self, signature: &RouteSignature) -> u32 {
+        if let Some(id) = self.route_ids.get(signature) {
+            return *id;
+        }
+        let id = u32::try_from(self.route_ids.len()).unwrap_or(u32::MAX);
+        self.route_ids.insert(signature.clone(), id);
+        id
+    }
+
+    fn filter_id(&mut self, address_class: u32, membership: u32) -> u32 {
+        let next = u32::try_from(self.filter_ids.len()).unwrap_or(u32::MAX);
+        *self.filter_ids.entry((address_class, membership)).or_insert(next)
+    }
+
+    fn interfaces(&mut self) {
+        for (index, row) in self.network.interfaces.iter().enumerate() {
+            let id = InterfaceId::at(index);
+            let is_nat = self.prover.index.nat_of_interface.contains_key(&id);
+            if row.answers_only || is_nat || !row.running {
+                continue;
+            }
+            for address in &row.addresses {
+                self.interface(id, *address);
+            }
+        }
+    }
+
+    fn interface(&mut self, id: InterfaceId, address: IpAddr) {
+        let network = self.network;
+        let row = &network[id];
+        let subnet = &network[row.subnet];
+        let class = self.classes.class(address);
+        let membership = self.memberships[id.index()];
+        let public = public_of(row, address);
+        let wanted = &self.route_tags[subnet.table.index()];
+        let mut tags: Vec<String> =
+            row.tags.iter().filter(|tag| wanted.contains(tag)).cloned().collect();
+        tags.sort_unstable();
+        let route = RouteSignature::Interface {
+            vpc: subnet.vpc,
+            table: subnet.table,
+            nat: subnet.nat,
+            zone: subnet.zone.clone().filter(|_| self.zoned),
+            tags,
+            public: public.is_some(),
+            class: self.route_classes.class(address),
+            provider_side: row.provider_side,
+            next_hop: Some(id).filter(|id| self.next_hops.contains(id)),
+            special: Some(row.subnet).filter(|subnet| self.special.contains(subnet)),
+            v4: address.is_ipv4(),
+        };
+        let policies = &self.prover.policies;
+        let signature = Signature {
+            route: route.clone(),
+            filter: (class, membership),
+            interface_policy: policies.of_interface(id),
+            subnet_policy: policies.of_subnet(row.subnet),
+            outside: None,
+            serverless: None,
+        };
+        let position = match self.by_signature.get(&signature) {
+            Some(position) => *position,
+            None => {
+                let node = Node {
+                    members: Vec::new(),
+                    origin: Origin::Interface(id),
+                    address,
+                    public,
+                    interface: Some(id),
+                    vpc: Some(subnet.vpc),
+                    subnets: Vec::new(),
+                    in_subnet: BTreeMap::new(),
+                    route_class: self.route_id(&route),
+                    filter_class: self.filter_id(class, membership),
+                    address_class: self.filter_id(class, 0),
+                    interface_policy: signature.interface_policy,
+                    vpc_policy: policies.of_vpc(subnet.vpc).filter(|_| !row.provider_side),
+                    subnet_policy: signature.subnet_policy,
+                    sends: true,
+                    receives: true,
+                };
+                self.by_signature.insert(signature, self.nodes.len());
+                self.nodes.push(node);
+                self.nodes.len() - 1
+            }
+        };
+        let node = &mut self.nodes[position];
+        node.members.push(Member::Interface(id, address));
+        node.in_subnet
+            .entry(row.subnet)
+            .and_modify(|(.., count)| *count += 1)
+            .or_insert((id, address, 1));
+    }
+
+    fn serverless(&mut self) {
+        for (index, row) in self.network.serverless.iter().enumerate() {
+            let id = ServerlessId::at(index);
+            let route = RouteSignature::Serverless(id);
+            let entry = row.interface.filter(|_| row.mode != EgressMode::None);
+            let address = entry
+                .and_then(|entry| self.network[entry].addresses.first().copied())
+                .unwrap_or(crate::prover::UNPREDICTABLE);
+            let class = self.classes.class(address);
+            let membership = entry.map_or(0, |entry| self.memberships[entry.index()]);
+            let route_class = self.route_id(&route);
+            let node = Node {
+                members: vec![Member::Serverless(id)],
+                origin: Origin::Serverless(id),
+                address,
+                public: None,
+                interface: entry,
+                vpc: entry.map(|entry| self.network[self.network[entry].subnet].vpc),
+                subnets: Vec::new(),
+                in_subnet: BTreeMap::new(),
+                route_class,
+                filter_class: self.filter_id(class, membership),
+                address_class: self.filter_id(class, 0),
+                interface_policy: entry.and_then(|e| self.prover.policies.of_interface(e)),
+                vpc_policy: entry.and_then(|e| {
+                    self.prover.policies.of_vpc(self.network[self.network[e].subnet].vpc)
+                }),
+                subnet_policy: entry
+                    .and_then(|e| self.prover.policies.of_subnet(self.network[e].subnet)),
+                sends: true,
+                receives: false,
+            };
+            self.nodes.push(node);
+        }
+    }
+
+    /// Outside addresses, piece by piece.
+    fn outside(&mut self) {
+        for (first, last) in self.classes.pieces() {
+            let mut holders = Vec::new();
+            for site in &self.network.sites {
+                if site.cidrs.iter().any(|cidr| cidr.contains(first)) {
+                    holders.push((Outside::Site(site.endpoint), self.site_origin(site.endpoint)));
+                }
+            }
+            for (index, external) in self.network.externals.iter().enumerate() {
+                let prefixes = &self.network[external.endpoint].prefixes;
+                if prefixes.iter().any(|prefix| prefix.contains(first)) {
+                    let origin = if external.attached.is_empty() {
+                        Origin::Internet
+                    } else {
+                        Origin::External(ExternalId::at(index))
+                    };
+                    holders.push((Outside::External(external.endpoint), origin));
+                }
+            }
+            let index = &self.prover.index;
+            if let Some(endpoint) = index.public_endpoint(first) {
+                holders.push((Outside::External(endpoint), Origin::Internet));
+            }
+            let ours = index.public_interface(first).is_some() || index.nat(first).is_some();
+            if holders.is_empty() && !ours && is_global(first) && index.is_internet(first) {
+                holders.push((Outside::Internet, Origin::Internet));
+            }
+            for (whose, origin) in holders {
+                self.outside_piece(whose, origin, first, last);
+            }
+        }
+    }
+
+    fn site_origin(&self, endpoint: EndpointId) -> Origin {
+        Origin::Site(self.prover.index.site_of.get(&endpoint).copied().unwrap_or(SiteId(0)))
+    }
+
+    fn outside_piece(&mut self, whose: Outside, origin: Origin, first: IpAddr, last: IpAddr) {
+        let class = self.classes.class(first);
+        let route = RouteSignature::Outside(whose, class, first.is_ipv4());
+        let signature = Signature {
+            route: route.clone(),
+            filter: (class, 0),
+            interface_policy: None,
+            subnet_policy: None,
+            outside: Some(whose),
+            serverless: None,
+        };
+        let position = match self.by_signature.get(&signature) {
+            Some(position) => *position,
+            None => {
+                let node = Node {
+                    members: Vec::new(),
+                    origin,
+                    address: first,
+                    public: None,
+                    interface: None,
+                    vpc: None,
+                    subnets: Vec::new(),
+                    in_subnet: BTreeMap::new(),
+                    route_class: self.route_id(&route),
+                    filter_class: self.filter_id(class, 0),
+                    address_class: self.filter_id(class, 0),
+                    interface_policy: None,
+                    vpc_policy: None,
+                    subnet_policy: None,
+                    sends: true,
+                    receives: true,
+                };
+                self.by_signature.insert(signature, self.nodes.len());
+                self.nodes.push(node);
+                self.nodes.len() - 1
+            }
+        };
+        let members = &mut self.nodes[position].members;
+        // Pieces come in order: neighbours become one range.
+        if let Some(Member::Outside(_, _, end)) = members.last_mut()
+            && number(*end).checked_add(1) == Some(number(first))
+        {
+            *end = last;
+        } else {
+            members.push(Member::Outside(whose, first, last));
+        }
+    }
+
+    fn finish(mut self) -> Groups {
+        for node in &mut self.nodes {
+            node.subnets = node.in_subnet.keys().copied().collect();
+        }
+        let mut bare = FxHashMap::default();
+        for class in 0..=self.classes.prefixes.len() {
+            let class = u32::try_from(class).unwrap_or(u32::MAX);
+            let id = self.filter_id(class, 0);
+            bare.insert(class, id);
+        }
+        Groups { nodes: self.nodes, classes: self.classes, bare }
+    }
+}
+
+/// Interfaces that routes name.
+fn next_hops(network: &Network) -> BTreeSet<InterfaceId> {
+    let routes = network.route_tables.iter().flat_map(|table| &table.routes);
+    routes
+        .filter_map(|route| match &route.via {
+            Target::Interface(interface) => Some(*interface),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The public address of an interface's private one.
+fn public_of(row: &netwright_model::network::Interface, address: IpAddr) -> Option<IpAddr> {
+    if address.is_ipv6() {
+        return Some(address);
+    }
+    let place = row.addresses.iter().filter(|a| a.is_ipv4()).position(|own| *own == address)?;
+    let v4: Vec<&IpAddr> = row.public.iter().filter(|a| a.is_ipv4()).collect();
+    v4.get(place).or_else(|| v4.first()).map(|public| **public)
+}
+
+/// Prefixes that routes, links and address conditions of gateways ask for.
+fn route_prefixes(network: &Network) -> Vec<Prefix> {
+    let mut prefixes: Vec<Prefix> = Vec::new();
+    for table in &network.route_tables {
+        prefixes.extend(table.routes.iter().map(|route| route.to));
+    }
+    for table in &network.transit_tables {
+        prefixes.extend(table.routes.iter().map(|route| route.to));
+    }
+    for link in &network.vpns {
+        prefixes.extend(link.remote.iter().chain(&link.local).copied());
+    }
+    for vpc in &network.vpcs {
+        prefixes.extend(vpc.cidrs.iter().copied());
+    }
+    prefixes
+}
+
+/// Every prefix that anything asks for.
+fn all_prefixes(network: &Network) -> Vec<Prefix> {
+    let mut prefixes = route_prefixes(network);
+    for filter in &network.filters {
+        for rule in &filter.rules {
+            for member in rule.from.members.iter().chain(&rule.to.members) {
+                match member {
+                    FilterMember::Prefix(prefix) => prefixes.push(*prefix),
+                    FilterMember::Range(first, last) => {
+                        prefixes.extend(range_prefixes(*first, *last));
+                    }
+                    FilterMember::Interfaces { .. }
+                    | FilterMember::Internet
+                    | FilterMember::Unknown(_) => {}
+                }
+            }
+        }
+    }
+    prefixes.extend(network.sites.iter().flat_map(|site| site.cidrs.iter().copied()));
+    for external in &network.externals {
+        prefixes.extend(network[external.endpoint].prefixes.iter().copied());
+        prefixes.extend(external.allow_from.iter().flatten().copied());
+    }
+    for service in &network.serverless {
+        prefixes.extend(service.facts.private_ranges.iter().copied());
+    }
+    for row in &network.interfaces {
+        prefixes.extend(row.public.iter().map(|address| Prefix::host(*address)));
+    }
+    for endpoint in &network.endpoints {
+        prefixes.extend(endpoint.public.iter().map(|address| Prefix::host(*address)));
+    }
+    for nat in &network.nats {
+        prefixes.extend(nat.addresses.iter().map(|address| Prefix::host(*address)));
+    }
+    prefixes.extend(NOT_GLOBAL_V4.iter().map(|(base, length)| Prefix::of((*base).into(), *length)));
+    let global_v6 = IpAddr::V6(std::net::Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0));
+    prefixes.push(Prefix::of(global_v6, 3));
+    prefixes
+}
+
+fn range_prefixes(first: IpAddr, last: IpAddr) -> Vec<Prefix> {
+    match (first, last) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => {
+            ipnet::Ipv4Subnets::new(a, b, 0).map(|net| ipnet::IpNet::V4(net).into()).collect()
+        }
+        (IpAddr::V6(a), IpAddr::V6(b)) => {
+            ipnet::Ipv6Subnets::new(a, b, 0).map(|net| ipnet::IpNet::V6(net).into()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// For each interface a number that stands for the set of references and targets that hold it; 0 for none.
+fn memberships(network: &Network) -> Vec<u32> {
+    let mut known: FxHashMap<Arc<[InterfaceId]>, ()> = FxHashMap::default();
+    let mut of: Vec<Vec<u32>> = vec![Vec::new(); network.interfaces.len()];
+    let mut add = |interfaces: Arc<[InterfaceId]>| {
+        let id = u32::try_from(known.len()).unwrap_or(u32::MAX);
+        if known.insert(Arc::clone(&interfaces), ()).is_none() {
+            for interface in interfaces.iter() {
+                of[interface.index()].push(id);
+            }
+        }
+    };
+    for filter in &network.filters {
+        for rule in &filter.rules {
+            for member in rule.from.members.iter().chain(&rule.to.members) {
+                if let FilterMember::Interfaces { interfaces, .. } = member {
+                    add(Arc::clone(interfaces));
+                }
+            }
+            if let Some(targets) = &rule.targets {
+                add(Arc::from(targets.as_slice()));
+            }
+        }
+    }
+    let mut interned: FxHashMap<Vec<u32>, u32> = FxHashMap::default();
+    interned.insert(Vec::new(), 0);
+    of.into_iter()
+        .map(|sets| {
+            let next = u32::try_from(interned.len()).unwrap_or(u32::MAX);
+            *interned.entry(sets).or_insert(next)
+        })
+        .collect()
+}
+
+/// Directions in the order in which `local_matters` counts them.
+pub(super) const fn is_egress(direction: Direction) -> bool {
+    matches!(direction, Direction::Egress)
+}
