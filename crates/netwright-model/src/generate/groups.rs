@@ -76,9 +76,8 @@ pub(super) fn draw(draft: &mut Draft, instances: u32) {
 }
 
 fn network(draft: &mut Draft, subnets: u32) {
-    let mut vpc = Vpc::default();
-    let blocks = subnets.div_ceil(256);
-    vpc.cidrs = list((0..blocks).map(|block| Prefix::of(v4(10, block, 0, 0), 16)));
+    let blocks = (0..subnets.div_ceil(256)).map(|block| Prefix::of(v4(10, block, 0, 0), 16));
+    let mut vpc = Vpc { cidrs: list(blocks), ..Vpc::default() };
     for index in 0..subnets {
         let zone = ['a', 'b', 'c'][index as usize % 3];
         let row = subnet([small_net(index)], zone, "main");

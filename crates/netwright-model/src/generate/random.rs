@@ -1,6 +1,6 @@
 //! Numbers that look random and are the same for the same seed for ever.
 //!
-//! SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014): ten lines that pass the usual tests. A
+//! `SplitMix64` (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014): ten lines that pass the usual tests. A
 //! crate would promise less: their standard generators may change between versions, and with them every generated network.
 
 /// A stream of numbers.

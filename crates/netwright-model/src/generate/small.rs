@@ -35,7 +35,7 @@ pub(super) fn draw(draft: &mut Draft, instances: u32) {
     // Whether a team is peered with the next one; the first two always are.
     let peered: Vec<bool> = (0..vpcs)
         .map(|number| {
-            let has_next = number + 1 < vpcs && (number + 1) % NEIGHBOURS != 0;
+            let has_next = number + 1 < vpcs && !(number + 1).is_multiple_of(NEIGHBOURS);
             has_next && (number == 0 || draft.random.percent(60))
         })
         .collect();
@@ -57,7 +57,7 @@ pub(super) fn draw(draft: &mut Draft, instances: u32) {
 fn team(draft: &mut Draft, number: u32, (before, after): (bool, bool), count: u32) {
     let name = vpc_name(number);
     // Every third team speaks IPv6 too.
-    let six = (number % 3 == 0).then(|| six_net(number + 2, 0));
+    let six = number.is_multiple_of(3).then(|| six_net(number + 2, 0));
     let gateway = format!("{name}-igw");
     let [all, all_six] = everywhere();
     let out = || RouteTarget::InternetGateway(gateway.clone());
@@ -72,8 +72,8 @@ fn team(draft: &mut Draft, number: u32, (before, after): (bool, bool), count: u3
         neighbours.iter().map(|(to, via)| (*to, RouteTarget::Peering(via.clone()))).collect();
     let mut public = to_neighbours.clone();
     public.extend([(all, out()), (all_six, out())]);
-    let mut vpc = Vpc::default();
-    vpc.cidrs = list([range(number)].into_iter().chain(six.map(|net| Prefix::of(net.first(), 56))));
+    let ranges = [range(number)].into_iter().chain(six.map(|net| Prefix::of(net.first(), 56)));
+    let mut vpc = Vpc { cidrs: list(ranges), ..Vpc::default() };
     vpc.subnets
         .insert("web".to_owned(), subnet([net(number, 0)].into_iter().chain(six), 'a', "public"));
     vpc.subnets.insert("app".to_owned(), subnet([net(number, 1)], 'b', "private"));
