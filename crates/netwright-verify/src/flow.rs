@@ -152,8 +152,7 @@ fn opposite(direction: Direction) -> Direction {
 
 /// TCP, UDP and ICMP: what NAT gateways carry.
 pub(crate) fn nat_protocols(space: &mut Space) -> Set {
-    let sets = [protocol::TCP, protocol::UDP, protocol::ICMP, protocol::ICMPV6]
-        .map(|number| space.protocol(number));
+    let sets = [protocol::TCP, protocol::UDP, protocol::ICMP].map(|number| space.protocol(number));
     space.union_all(sets)
 }
 

@@ -236,7 +236,7 @@ impl Prover<'_> {
 }
 
 fn carried_by_nat(number: u8) -> bool {
-    matches!(number, protocol::TCP | protocol::UDP | protocol::ICMP | protocol::ICMPV6)
+    matches!(number, protocol::TCP | protocol::UDP | protocol::ICMP)
 }
 
 /// The packet that answers another; none where no answer is expected (ICMP other than echo requests).

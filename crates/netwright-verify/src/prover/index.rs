@@ -210,7 +210,19 @@ pub(crate) const NOT_GLOBAL_V4: [([u8; 4], u8); 9] = [
     ([240, 0, 0, 0], 4),
 ];
 
-/// Whether packets to an address can cross the Internet: not special-purpose; for IPv6, inside 2000::/3.
+/// Whether a prefix holds any address that can cross the Internet: it does unless it lies inside one special-purpose range.
+pub(crate) fn may_be_global(prefix: Prefix) -> bool {
+    match prefix.first() {
+        IpAddr::V4(_) => !NOT_GLOBAL_V4
+            .iter()
+            .any(|(base, length)| Prefix::of((*base).into(), *length).contains_prefix(&prefix)),
+        IpAddr::V6(_) => {
+            is_global(prefix.first()) || is_global(prefix.last()) || prefix.length() < 3
+        }
+    }
+}
+
+/// Whether packets to an address can cross the Internet: not special-purpose; for IPv6, inside `2000::/3`.
 pub(crate) fn is_global(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {

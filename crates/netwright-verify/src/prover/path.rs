@@ -87,8 +87,10 @@ pub struct Seen {
     pub src_interface: Option<InterfaceId>,
     /// The interface it goes straight to.
     pub dst_interface: Option<InterfaceId>,
-    /// It has crossed, or is about to cross, a peering: only references that hold across one match.
-    pub crosses: bool,
+    /// It has crossed a peering: the source matches only references that hold across one.
+    pub from_peer: bool,
+    /// It is about to cross a peering: the destination matches only references that hold across one.
+    pub to_peer: bool,
 }
 
 /// A question to filters.

@@ -80,13 +80,9 @@ impl Prover<'_> {
         {
             return Origin::External(*external);
         }
-        let on_route = request.steps.iter().any(|step| *step == Step::At(Object::Internet));
-        match request.entry() {
-            Some(entry) if !on_route => {
-                let vpc = self.network[self.network[entry].subnet].vpc;
-                Origin::PrivateEndpoint(endpoint, vpc)
-            }
-            _ => Origin::Internet,
+        match left_from(request) {
+            Some(vpc) => Origin::PrivateEndpoint(endpoint, vpc),
+            None => Origin::Internet,
         }
     }
 
@@ -99,8 +95,8 @@ impl Prover<'_> {
             Origin::External(external) => Arrival::Endpoint(self.network[external].endpoint),
             Origin::PrivateEndpoint(endpoint, _) => Arrival::Endpoint(endpoint),
             Origin::Serverless(service) => match request.entry() {
-                Some(entry) => Arrival::Interface(entry),
-                None => Arrival::Serverless(service),
+                Some(entry) if !left_directly(request) => Arrival::Interface(entry),
+                _ => Arrival::Serverless(service),
             },
         }
     }
@@ -137,13 +133,14 @@ impl Walk<'_, '_> {
         self.steps.push(Step::At(object));
     }
 
-    fn seen(&self, dst_interface: Option<InterfaceId>, crosses: bool) -> Seen {
+    fn seen(&self, dst_interface: Option<InterfaceId>, to_peer: bool) -> Seen {
         Seen {
             src: self.src,
             dst: self.dst,
             src_interface: self.identity,
             dst_interface,
-            crosses: crosses || self.crossed,
+            from_peer: self.crossed,
+            to_peer,
         }
     }
 
@@ -164,7 +161,7 @@ impl Walk<'_, '_> {
                 if !self.prover.network[interface].running {
                     return End::Blocked(Obstacle::Stopped(interface));
                 }
-                if self.prover.network[interface].addresses.contains(&self.src) {
+                if self.holds_source(interface) {
                     self.identity = Some(interface);
                 }
                 self.leave(interface)
@@ -179,6 +176,12 @@ impl Walk<'_, '_> {
                 self.local(Inside { vpc, subnet: None })
             }
         }
+    }
+
+    /// Whether the source is an address of the interface or lies in its prefixes: references to groups mean both.
+    fn holds_source(&self, interface: InterfaceId) -> bool {
+        let row = &self.prover.network[interface];
+        row.addresses.contains(&self.src) || row.prefixes.iter().any(|p| p.contains(self.src))
     }
 
     /// An interface sends: its filters, then its subnet's, then the route.
@@ -215,7 +218,7 @@ impl Walk<'_, '_> {
     ) -> (Option<InterfaceId>, bool) {
         let network = self.prover.network;
         if inside {
-            return (self.prover.index.holder(vpc, self.dst), false);
+            return (self.prover.index.source(network, vpc, self.dst), false);
         }
         let table = network[subnet].table;
         let Found::Route(position) = self.prover.routing.find(network, table, self.dst, tags)
@@ -223,12 +226,12 @@ impl Walk<'_, '_> {
             return (None, false);
         };
         match &network[table].routes[position].via {
-            Target::Local => (self.prover.index.holder(vpc, self.dst), false),
+            Target::Local => (self.prover.index.source(network, vpc, self.dst), false),
             Target::Peering(id) => {
                 let peering = &network[*id];
                 let usable = peering.state == PeeringState::Active && !peering.inter_region;
                 let other = peering.other(vpc).filter(|_| usable);
-                (other.and_then(|other| self.prover.index.holder(other, self.dst)), true)
+                (other.and_then(|other| self.prover.index.source(network, other, self.dst)), true)
             }
             _ => (None, false),
         }
@@ -316,8 +319,7 @@ impl Walk<'_, '_> {
         let network = self.prover.network;
         let vpc = network[subnet].vpc;
         let holder = self.prover.index.in_subnet(network, subnet, self.dst);
-        let held = holder.filter(|id| network[*id].addresses.contains(&self.dst));
-        let seen = self.seen(held, false);
+        let seen = self.seen(holder, false);
         if !from_inside || network[vpc].facts.subnet_filters_inside {
             self.check(Level::Subnet(subnet), Direction::Ingress, seen);
         }
@@ -370,6 +372,14 @@ impl Walk<'_, '_> {
             self.translate(Translator::Gateway(gateway), true, public);
             return self.internet();
         }
+        // A NAT gateway in a subnet whose public address the provider chooses.
+        let automatic = holder
+            .and_then(|interface| self.prover.index.nat_of_interface.get(&interface))
+            .is_some_and(|nat| !network[*nat].private);
+        if automatic {
+            self.translate(Translator::Gateway(gateway), true, UNPREDICTABLE);
+            return self.internet();
+        }
         let Some(nat) = network[subnet].nat else {
             return End::Blocked(Obstacle::NoPublicAddress(subnet));
         };
@@ -417,10 +427,8 @@ impl Walk<'_, '_> {
         }
         let network = self.prover.network;
         let Some(interface) = network[nat].interface else {
-            return match here.subnet {
-                Some(subnet) => End::Blocked(Obstacle::NoPublicAddress(subnet)),
-                None => End::Blocked(Obstacle::NoLink),
-            };
+            // A gateway that is a route's target stands in some subnet: the description does not say in which.
+            return End::Unknown(Gap::Elsewhere(Object::Nat(nat)));
         };
         let subnet = network[interface].subnet;
         if here.subnet != Some(subnet) {
@@ -520,7 +528,7 @@ impl Walk<'_, '_> {
             return None;
         }
         if let Origin::Serverless(service) = request.origin
-            && request.entry().is_none()
+            && left_directly(request)
         {
             self.at(Object::Serverless(service));
             return Some(End::Delivered(Arrival::Serverless(service)));
@@ -731,9 +739,12 @@ impl Walk<'_, '_> {
         let network = self.prover.network;
         let subnet = network[interface].subnet;
         let seen = self.seen(None, false);
-        if here.subnet != Some(subnet) {
+        let outside = here.subnet != Some(subnet);
+        if outside {
             self.at(Object::Vpc(here.vpc));
             self.at(Object::Subnet(subnet));
+        }
+        if outside || network[here.vpc].facts.subnet_filters_inside {
             self.check(Level::Subnet(subnet), Direction::Ingress, seen);
         }
         self.accept(interface, seen);
@@ -784,13 +795,16 @@ impl Walk<'_, '_> {
         let network = self.prover.network;
         let row = &network[external];
         self.at(Object::Endpoint(row.endpoint));
+        if row.attached.is_empty() {
+            // It stands on the Internet and reaches what the Internet reaches.
+            return self.internet();
+        }
         if !row.initiates && self.request.is_none() {
             return End::Blocked(Obstacle::NotInitiated(row.endpoint));
         }
         let holds = |vpc: &&VpcId| network[**vpc].cidrs.iter().any(|c| c.contains(self.dst));
-        // Attached VPCs may overlap: an answer goes back to the VPC that asked.
-        let asked = self.request.and_then(Path::entry).map(|id| network[network[id].subnet].vpc);
-        let vpc = match asked {
+        // Attached VPCs may overlap: an answer goes back into the VPC that the question came out of.
+        let vpc = match self.request.and_then(left_from) {
             Some(vpc) => Some(vpc),
             None => row.attached.iter().find(holds).copied(),
         };
@@ -815,14 +829,20 @@ impl Walk<'_, '_> {
             EgressMode::AllTraffic => true,
         };
         if !through_vpc {
-            self.src = UNPREDICTABLE;
+            self.src = match self.dst {
+                IpAddr::V4(_) => UNPREDICTABLE,
+                IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
+            };
             if !super::index::is_global(self.dst) {
                 return End::Blocked(Obstacle::NoVpcAccess(service));
             }
             return self.internet();
         }
         let Some(interface) = row.interface else {
-            return End::Blocked(Obstacle::NoVpcAccess(service));
+            return match row.connector {
+                Some(_) => End::Unknown(Gap::Elsewhere(Object::Serverless(service))),
+                None => End::Blocked(Obstacle::NoVpcAccess(service)),
+            };
         };
         let own = &network[interface];
         let Some(address) = own.addresses.iter().find(|a| a.is_ipv4() == self.dst.is_ipv4()) else {
@@ -833,6 +853,21 @@ impl Walk<'_, '_> {
         self.identity = Some(interface);
         self.leave(interface)
     }
+}
+
+/// The VPC out of which a request went straight to where it arrived; `None` where it went over the Internet.
+fn left_from(request: &Path) -> Option<VpcId> {
+    let last = request.steps.iter().rev().find_map(|step| match step {
+        Step::At(Object::Vpc(vpc)) => Some(Some(*vpc)),
+        Step::At(Object::Internet) => Some(None),
+        _ => None,
+    });
+    last.flatten()
+}
+
+/// Whether a serverless service's request left the provider directly, and not through a VPC.
+fn left_directly(request: &Path) -> bool {
+    request.steps.get(1) == Some(&Step::At(Object::Internet))
 }
 
 /// Stands for a source address that cannot be predicted.

@@ -50,7 +50,8 @@ pub(super) struct Ask {
     pub(super) direction: Direction,
     from: Address,
     to: Address,
-    crosses: bool,
+    from_peer: bool,
+    to_peer: bool,
     /// The request passed the same place: where its filters keep state, the answer passes by itself.
     pub(super) replied: bool,
 }
@@ -242,7 +243,8 @@ fn ask(
         direction: check.direction,
         from: seen_address(check.seen.src, check.seen.src_interface, ends, first),
         to: seen_address(check.seen.dst, check.seen.dst_interface, ends, second),
-        crosses: check.seen.crosses,
+        from_peer: check.seen.from_peer,
+        to_peer: check.seen.to_peer,
         replied,
     }
 }
@@ -320,7 +322,8 @@ impl Ask {
             }
         }
         let flags = u8::from(egress)
-            | (u8::from(self.crosses) << 1)
+            | (u8::from(self.from_peer) << 1)
+            | (u8::from(self.to_peer) << 4)
             | (u8::from(self.from.known) << 2)
             | (u8::from(self.to.known) << 3);
         (policy.0, flags, from, to)
@@ -344,7 +347,8 @@ impl Ask {
             dst: to,
             src_interface: from_interface,
             dst_interface: to_interface,
-            crosses: self.crosses,
+            from_peer: self.from_peer,
+            to_peer: self.to_peer,
         };
         let protected = match self.node(groups, self.whose, src, dst) {
             Some(node) => node.interface,

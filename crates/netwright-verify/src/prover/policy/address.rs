@@ -71,8 +71,8 @@ impl Special {
         }
         let certain = if rule.uncertain.is_some() { Match::Maybe } else { Match::Yes };
         certain
-            .both(|| self.side_matches(&rule.from, seen.src, seen.src_interface, seen.crosses))
-            .both(|| self.side_matches(&rule.to, seen.dst, seen.dst_interface, seen.crosses))
+            .both(|| self.side_matches(&rule.from, seen.src, seen.src_interface, seen.from_peer))
+            .both(|| self.side_matches(&rule.to, seen.dst, seen.dst_interface, seen.to_peer))
     }
 
     fn side_matches(
@@ -84,6 +84,9 @@ impl Special {
     ) -> Match {
         if side.any {
             return Match::Yes;
+        }
+        if address.is_unspecified() {
+            return self.unpredictable_matches(side, address.is_ipv4());
         }
         let mut best = Match::No;
         for member in &side.members {
@@ -104,6 +107,29 @@ impl Special {
             };
             if matches {
                 return Match::Yes;
+            }
+        }
+        best
+    }
+
+    /// Whether some address of the Internet, nobody can say which, matches: it may where the side holds any of them.
+    fn unpredictable_matches(&self, side: &AddressSet, v4: bool) -> Match {
+        let mut best = Match::No;
+        for member in &side.members {
+            let maybe = match member {
+                FilterMember::Internet => return Match::Yes,
+                FilterMember::Prefix(prefix) if prefix.is_v4() != v4 => false,
+                FilterMember::Prefix(prefix) if prefix.length() == 0 => return Match::Yes,
+                FilterMember::Prefix(prefix) => {
+                    crate::prover::index::may_be_global(*prefix)
+                        && !self.inside.iter().any(|own| own.contains_prefix(prefix))
+                }
+                FilterMember::Range(first, _) => first.is_ipv4() == v4,
+                FilterMember::Interfaces { .. } => false,
+                FilterMember::Unknown(_) => true,
+            };
+            if maybe {
+                best = Match::Maybe;
             }
         }
         best

@@ -67,64 +67,84 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
+    /// The same as [`Policies::permit`] for one packet: what the line could come to, and what decided.
     fn decide(&mut self, policy: &super::Policy, check: &Check) -> Decision {
-        // The first uncertain thing met, and the actions that it and what follows could come to.
-        let mut doubt: Option<Decider> = None;
-        let mut possible: Vec<Action> = Vec::new();
+        let mut outcome = Outcome::default();
+        let mut reached = true;
         for tier in &policy.tiers {
-            let mut decided: Option<(Action, Decider)> = None;
-            for (filter, index) in tier.rules(check.direction) {
-                let rule = &self.network[*filter].rules[*index];
-                if !layer4_matches(rule, self.packet) {
-                    continue;
-                }
-                match self.policies.special.rule_matches(rule, self.protected, self.seen) {
-                    Match::No => {}
-                    Match::Maybe => {
-                        doubt.get_or_insert(Decider::Rule(*filter, *index));
-                        possible.push(rule.action);
-                    }
-                    Match::Yes => {
-                        decided = Some((rule.action, Decider::Rule(*filter, *index)));
-                        break;
-                    }
-                }
+            if !reached {
+                break;
             }
-            let (action, decider) = decided.unwrap_or_else(|| {
-                let action = tier.default_action(self.network, check.direction);
-                let by =
-                    |f: &&FilterId| self.network[**f].default_action(check.direction) == action;
-                let filter = tier.filters.iter().find(by).or_else(|| tier.filters.first());
-                if let Some(filter) =
-                    tier.filters.iter().find(|f| self.network[**f].incomplete.is_some())
-                {
-                    doubt.get_or_insert(Decider::Default(*filter));
-                    possible.extend([Action::Allow, Action::Deny]);
-                }
-                (action, filter.map_or(Decider::Nothing, |filter| Decider::Default(*filter)))
-            });
-            // An uncertain rule that sends on to the next tier changes nothing where the next tier is asked anyway.
-            if action == Action::Next {
-                possible.retain(|action| *action != Action::Next);
+            reached = self.decide_tier(tier, check, &mut outcome);
+        }
+        if reached {
+            outcome.add(Action::Deny, Decider::Nothing);
+        }
+        outcome.settle()
+    }
+
+    /// Asks one tier, and says whether the next one may be asked.
+    fn decide_tier(&self, tier: &super::Tier, check: &Check, outcome: &mut Outcome) -> bool {
+        let mut onwards = false;
+        for (filter, index) in tier.rules(check.direction) {
+            let rule = &self.network[*filter].rules[*index];
+            if !layer4_matches(rule, self.packet) {
                 continue;
             }
-            return settle(action, decider, doubt, &possible);
+            let decider = Decider::Rule(*filter, *index);
+            match self.policies.special.rule_matches(rule, self.protected, self.seen) {
+                Match::No => {}
+                Match::Maybe => {
+                    outcome.doubt.get_or_insert(decider);
+                    outcome.add(rule.action, decider);
+                    onwards |= rule.action == Action::Next;
+                }
+                Match::Yes => {
+                    outcome.add(rule.action, decider);
+                    return onwards || rule.action == Action::Next;
+                }
+            }
         }
-        settle(Action::Deny, Decider::Nothing, doubt, &possible)
+        let incomplete = tier.filters.iter().find(|f| self.network[**f].incomplete.is_some());
+        if let Some(filter) = incomplete {
+            // A rule that is not in the description may decide.
+            let decider = Decider::Default(*filter);
+            outcome.doubt.get_or_insert(decider);
+            outcome.add(Action::Allow, decider);
+            outcome.add(Action::Deny, decider);
+        }
+        let action = tier.default_action(self.network, check.direction);
+        let agrees = |f: &&FilterId| self.network[**f].default_action(check.direction) == action;
+        let filter = tier.filters.iter().find(agrees).or_else(|| tier.filters.first());
+        outcome.add(action, filter.map_or(Decider::Nothing, |filter| Decider::Default(*filter)));
+        onwards || action == Action::Next
     }
 }
 
-/// The decision when the certain part says `action` and uncertain parts could say others.
-fn settle(
-    action: Action,
-    decider: Decider,
+/// What a line could come to, with the first thing that decides so.
+#[derive(Default)]
+struct Outcome {
+    /// The first uncertain thing met.
     doubt: Option<Decider>,
-    possible: &[Action],
-) -> Decision {
-    match doubt {
-        Some(doubt) if possible.iter().any(|other| *other != action) => Decision::Unknown(doubt),
-        _ if action == Action::Allow => Decision::Allow(decider),
-        _ => Decision::Deny(decider),
+    allow: Option<Decider>,
+    deny: Option<Decider>,
+}
+
+impl Outcome {
+    fn add(&mut self, action: Action, decider: Decider) {
+        match action {
+            Action::Allow => self.allow.get_or_insert(decider),
+            Action::Deny => self.deny.get_or_insert(decider),
+            Action::Next => return,
+        };
+    }
+
+    fn settle(self) -> Decision {
+        match (self.allow, self.deny) {
+            (Some(allow), None) => Decision::Allow(allow),
+            (None, deny) => Decision::Deny(deny.unwrap_or(Decider::Nothing)),
+            (Some(allow), Some(_)) => Decision::Unknown(self.doubt.unwrap_or(allow)),
+        }
     }
 }
 
@@ -136,16 +156,15 @@ fn layer4_matches(rule: &Rule, packet: Layer4) -> bool {
     let ports = |ranges: &[netwright_model::scalar::PortRange], port: u16| {
         ranges.is_empty() || ranges.iter().any(|range| range.contains(port))
     };
-    if !rule.source_ports.is_empty() || !rule.ports.is_empty() {
-        return protocol::has_ports(packet.protocol)
-            && ports(&rule.source_ports, packet.src_port)
-            && ports(&rule.ports, packet.dst_port);
-    }
-    if rule.icmp.kind.is_some() || rule.icmp.code.is_some() {
-        let byte = |wanted: Option<u8>, value: u16| wanted.is_none_or(|b| u16::from(b) == value);
-        return protocol::has_types(packet.protocol)
-            && byte(rule.icmp.kind, packet.src_port)
-            && byte(rule.icmp.code, packet.dst_port);
-    }
-    true
+    let names_ports = !rule.source_ports.is_empty() || !rule.ports.is_empty();
+    let ports_match = protocol::has_ports(packet.protocol)
+        && ports(&rule.source_ports, packet.src_port)
+        && ports(&rule.ports, packet.dst_port);
+    let names_type = rule.icmp.kind.is_some() || rule.icmp.code.is_some();
+    let byte = |wanted: Option<u8>, value: u16| wanted.is_none_or(|b| u16::from(b) == value);
+    let type_matches = protocol::has_types(packet.protocol)
+        && byte(rule.icmp.kind, packet.src_port)
+        && byte(rule.icmp.code, packet.dst_port);
+    // A rule that names both matches nothing.
+    (!names_ports || ports_match) && (!names_type || type_matches)
 }
