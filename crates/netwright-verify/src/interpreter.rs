@@ -153,7 +153,7 @@ fn came_home(network: &Network, origin: Origin, asked: Packet, to: Place, arrive
         (Origin::Interface(i), Place::Interface(j)) => i == j,
         (Origin::Internet, Place::Internet | Place::External(_) | Place::Public(_)) => true,
         (Origin::Site(a), Place::Site(b)) => a == b,
-        (Origin::External(a), Place::External(b)) => a == b,
+        (Origin::External(a), Place::External(b) | Place::Attached(b, _)) => a == b,
         (Origin::Serverless(a), Place::Serverless(b)) => a == b,
         (Origin::Serverless(a), Place::Interface(j)) => network[a].interface == Some(j),
         _ => false,

@@ -1,5 +1,7 @@
 //! What generated networks say about themselves is true: every intent holds, by the interpreter.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
 use std::net::IpAddr;
 
 use netwright_model::generate::{Plan, Shape, generate};

@@ -24,6 +24,8 @@ pub(super) struct Question<'a> {
     pub(super) packet: Packet,
     /// The VPC whose interface sent the packet, while the packet has come straight from there.
     pub(super) sender: Option<Sender>,
+    /// Where the packet goes straight to from here: this VPC, or the one behind a peering. None where anything else comes between.
+    pub(super) straight_to: Option<Reach>,
     /// The VPC in which the question is asked.
     pub(super) vpc: VpcId,
     pub(super) direction: Direction,
@@ -39,6 +41,14 @@ pub(super) struct Sender {
     pub(super) vpc: VpcId,
     /// It has crossed an inter-region peering.
     pub(super) inter_region: bool,
+}
+
+/// A VPC that a packet gets to without anything between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reach {
+    pub(super) vpc: VpcId,
+    /// Over an active peering of one region.
+    pub(super) over_peering: bool,
 }
 
 /// A decision: allow or deny, and the rule that made it.
@@ -121,14 +131,14 @@ impl Question<'_> {
         rules.into_iter().map(|(_, rule)| rule).collect()
     }
 
-    /// The default of a tier: allow if any of its filters allows by default, else the first one's.
+    /// The default of a tier. Its filters normally agree; else, as in a union, allow if any of them allows, then pass on if any passes on.
     fn default_of(&self, members: &[FilterId]) -> Action {
-        let mut defaults =
-            members.iter().map(|&id| self.network[id].default_action(self.direction));
-        if defaults.clone().any(|action| action == Action::Allow) {
-            return Action::Allow;
-        }
-        defaults.next().unwrap_or(Action::Deny)
+        let defaults: Vec<Action> =
+            members.iter().map(|&id| self.network[id].default_action(self.direction)).collect();
+        [Action::Allow, Action::Next]
+            .into_iter()
+            .find(|action| defaults.contains(action))
+            .unwrap_or(Action::Deny)
     }
 
     fn wanted(&self) -> Action {
@@ -205,7 +215,13 @@ impl Question<'_> {
             FilterMember::Prefix(prefix) if known => prefix.contains(address).into(),
             FilterMember::Range(first, last) if known => in_range(*first, *last, address).into(),
             FilterMember::Prefix(prefix) => some_internet_address(self.network, *prefix, address),
-            FilterMember::Range(..) => Match::Maybe,
+            FilterMember::Range(first, _) => {
+                if first.is_ipv4() == address.is_ipv4() {
+                    Match::Maybe
+                } else {
+                    Match::No
+                }
+            }
             FilterMember::Interfaces { interfaces, across_peering, .. } => {
                 is_one_of(interfaces, *across_peering).into()
             }
@@ -229,14 +245,14 @@ impl Question<'_> {
         })
     }
 
-    /// The same for the destination: an interface of this VPC, or of one that a peering of the same region joins to it.
+    /// The same for the destination: an interface that the packet goes straight to, here or behind one peering of the same region.
     fn destination_is_one_of(&self, interfaces: &[InterfaceId], across_peering: bool) -> bool {
-        interfaces.iter().any(|&id| {
-            let vpc = interface_vpc(self.network, id);
-            let near = vpc == self.vpc
-                || (across_peering && peered_in_region(self.network, vpc, self.vpc));
-            near && holds(self.network, id, self.packet.dst)
-        })
+        let Some(reach) = self.straight_to else { return false };
+        (!reach.over_peering || across_peering)
+            && interfaces.iter().any(|&id| {
+                interface_vpc(self.network, id) == reach.vpc
+                    && holds(self.network, id, self.packet.dst)
+            })
     }
 }
 
@@ -273,13 +289,4 @@ pub(super) fn holds(network: &Network, id: InterfaceId, address: IpAddr) -> bool
     let interface = &network[id];
     interface.addresses.contains(&address)
         || interface.prefixes.iter().any(|prefix| prefix.contains(address))
-}
-
-fn peered_in_region(network: &Network, a: VpcId, b: VpcId) -> bool {
-    use netwright_model::language::PeeringState;
-    network.peerings.iter().any(|peering| {
-        peering.state == PeeringState::Active
-            && !peering.inter_region
-            && peering.other(a) == Some(b)
-    })
 }

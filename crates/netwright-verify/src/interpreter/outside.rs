@@ -11,7 +11,7 @@ use netwright_model::scalar::Prefix;
 
 use super::filter::{holds, interface_vpc};
 use super::walk::{Arrival, Memory, Stop, Translator, Walker, blocked, unknown};
-use super::{Assume, At, Origin, Place, Reason, Walk, unpredictable};
+use super::{At, Origin, Place, Reason, Walk, unpredictable};
 
 /// IPv4 ranges that no packet on the Internet comes from or goes to: RFC 1122 (0/8, 127/8), RFC 1918, RFC 6598, RFC 3927 (169.254/16), RFC
 /// 1112 (224/4, 240/4).
@@ -89,7 +89,7 @@ impl Walker<'_> {
             Place::Internet | Place::Public(_) => self.internet(),
             Place::Site(id) => self.start_at_site(id),
             Place::External(id) => self.start_at_external(id),
-            Place::PrivateEndpoint(_, vpc) => self.local(vpc),
+            Place::PrivateEndpoint(_, vpc) | Place::Attached(_, vpc) => self.local(vpc),
             Place::Serverless(id) => {
                 unknown("a serverless service accepts answers only".to_owned(), At::Serverless(id))
             }
@@ -206,25 +206,29 @@ impl Walker<'_> {
         holding.max_by_key(|&(length, id)| (length, std::cmp::Reverse(id))).map(|(_, id)| id)
     }
 
-    /// Whether an allow list accepts the source. Answers were asked for. An address that nobody can predict is on no list of addresses, except
-    /// by luck.
+    /// Whether an allow list accepts the source. Answers were asked for. An address that nobody can predict cannot be put on a list, so a list
+    /// of addresses refuses it (Google Cloud NAT: addresses allocated automatically defeat a peer's allow list).
     fn on_allow_list(&self, allowed: Option<&[Prefix]>, at: At) -> Result<(), Stop> {
-        let Some(allowed) = allowed else { return Ok(()) };
-        if self.answers.is_some() {
-            return Ok(());
-        }
         let src = self.packet.src;
-        if src.is_unspecified() {
-            let all = allowed.iter().any(|p| p.length() == 0 && p.contains(src));
-            if all || self.assume == Assume::Best {
-                return Ok(());
-            }
-            return Err(Stop::Blocked(Reason::SourceNotPredictable, at));
-        }
-        if allowed.iter().any(|prefix| prefix.contains(src)) {
+        let accepts = |prefix: &Prefix| {
+            prefix.contains(src) && (prefix.length() == 0 || !src.is_unspecified())
+        };
+        let open = allowed.is_none_or(|allowed| allowed.iter().any(accepts));
+        if open || self.answers.is_some() {
             return Ok(());
         }
-        Err(Stop::Blocked(Reason::NotOnAllowList, at))
+        let reason = if src.is_unspecified() {
+            Reason::SourceNotPredictable
+        } else {
+            Reason::NotOnAllowList
+        };
+        Err(Stop::Blocked(reason, at))
+    }
+
+    /// Straight to an outside service, without translation. Its allow list holds here too.
+    pub(super) fn attached_service(&mut self, vpc: VpcId, id: ExternalId) -> Arrival {
+        self.on_allow_list(self.network[id].allow_from.as_deref(), At::External(id))?;
+        Ok(Place::Attached(id, vpc))
     }
 
     /// A public address outside every VPC. A database accepts there whom its authorised networks name and nobody else (Google Cloud SQL,
@@ -297,9 +301,11 @@ impl Walker<'_> {
         if through_vpc {
             return match service.interface {
                 Some(interface) => self.start_at_interface(interface),
-                None => {
-                    unknown("its way into the VPC is not described".to_owned(), At::Serverless(id))
-                }
+                None if service.connector.is_some() => unknown(
+                    "where its connector stands is not described".to_owned(),
+                    At::Serverless(id),
+                ),
+                None => blocked(Reason::NoVpcAccess, At::Serverless(id)),
             };
         }
         let outside = unpredictable(self.packet.src);

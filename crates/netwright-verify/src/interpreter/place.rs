@@ -35,8 +35,10 @@ pub enum Place {
     PrivateEndpoint(EndpointId, VpcId),
     /// At a site.
     Site(SiteId),
-    /// At an outside service.
+    /// At an outside service, over the Internet.
     External(ExternalId),
+    /// At an outside service, straight from this VPC.
+    Attached(ExternalId, VpcId),
     /// Somewhere on the Internet.
     Internet,
     /// At a serverless service: only answers do.
@@ -86,7 +88,7 @@ impl From<Place> for At {
             Place::Interface(i) => Self::Interface(i),
             Place::Public(e) | Place::PrivateEndpoint(e, _) => Self::Endpoint(e),
             Place::Site(s) => Self::Site(s),
-            Place::External(x) => Self::External(x),
+            Place::External(x) | Place::Attached(x, _) => Self::External(x),
             Place::Internet => Self::Internet,
             Place::Serverless(s) => Self::Serverless(s),
         }
@@ -114,6 +116,8 @@ pub enum Reason {
     NoSuchAddress,
     /// The internet gateway is not attached to the VPC.
     GatewayDetached,
+    /// The gateway is for IPv6 only.
+    EgressOnly,
     /// The sender has no public address and nothing translates for it.
     NoPublicAddress,
     /// The NAT gateway carries TCP, UDP and ICMP over IPv4 only.
@@ -146,6 +150,8 @@ pub enum Reason {
     NotRoutable,
     /// The outside service opens no connections.
     DoesNotInitiate,
+    /// The service has no way into the VPC.
+    NoVpcAccess,
     /// The answer arrives at somebody else, or comes from another address than was asked.
     AnswerElsewhere,
 }

@@ -7,11 +7,11 @@ use std::net::IpAddr;
 
 use netwright_model::language::{Direction, PeeringState};
 use netwright_model::network::{
-    Attached, AttachmentId, FilterId, GatewayId, InterfaceId, NatId, Network, PeeringId,
-    ServerlessId, SubnetId, Target, TransitId, VpcId, VpnId,
+    Attached, AttachmentId, GatewayId, InterfaceId, NatId, Network, PeeringId, ServerlessId,
+    SubnetId, Target, TransitId, VpcId, VpnId,
 };
 
-use super::filter::{Question, Sender, holds, interface_vpc};
+use super::filter::{Question, Reach, Sender, holds, interface_vpc};
 use super::route::{self, Lookup};
 use super::{Assume, At, Outcome, Place, Reason, Step, Walk, unpredictable};
 use crate::space::{Packet, protocol};
@@ -98,6 +98,8 @@ pub(super) struct Walker<'a> {
     predictable: bool,
     /// Whose private address the source is, while that can be told.
     pub(super) sender: Option<Sender>,
+    /// The VPC that the packet goes straight to from where it is.
+    straight_to: Option<Reach>,
     /// The subnet that the packet is in: nothing asks a subnet's filters of packets that stay inside.
     pub(super) subnet: Option<SubnetId>,
     /// The subnet from which it was sent last: a hub keeps to its zone.
@@ -117,6 +119,7 @@ impl<'a> Walker<'a> {
             packet,
             predictable: true,
             sender: None,
+            straight_to: None,
             subnet: None,
             sent_from: None,
             hops: Vec::new(),
@@ -164,9 +167,34 @@ impl<'a> Walker<'a> {
 
     /// Out of an interface: its own filters, the VPC's, then the subnet.
     fn leave(&mut self, id: InterfaceId) -> Arrival {
-        self.ask(Checkpoint::Interface(id), Direction::Egress, Some(id))?;
-        self.ask(Checkpoint::Vpc(id), Direction::Egress, Some(id))?;
+        self.straight_to = self.look_ahead(id);
+        self.ask(Checkpoint::Interface(id), Direction::Egress)?;
+        self.ask(Checkpoint::Vpc(id), Direction::Egress)?;
         self.leave_subnet(id)
+    }
+
+    /// Where an interface sends the packet, if nothing but a peering of the same region lies between.
+    fn look_ahead(&self, id: InterfaceId) -> Option<Reach> {
+        let subnet = &self.network[self.network[id].subnet];
+        let here = Some(Reach { vpc: subnet.vpc, over_peering: false });
+        if subnet.cidrs.iter().any(|prefix| prefix.contains(self.packet.dst)) {
+            return here;
+        }
+        let routes = &self.network[subnet.table].routes;
+        let Lookup::Route(route) = route::lookup(routes, &self.network[id].tags, self.packet.dst)
+        else {
+            return None;
+        };
+        match route.via {
+            Target::Local => here,
+            Target::Peering(id) => {
+                let peering = &self.network[id];
+                let usable = peering.state == PeeringState::Active && !peering.inter_region;
+                let vpc = peering.other(subnet.vpc).filter(|_| usable)?;
+                Some(Reach { vpc, over_peering: true })
+            }
+            _ => None,
+        }
     }
 
     /// From an interface into its subnet or out of it. Subnet filters are not asked inside a subnet (AWS VPC user guide, "Network ACLs"),
@@ -178,7 +206,7 @@ impl<'a> Walker<'a> {
         self.sent_from = Some(home);
         let stays = subnet.cidrs.iter().any(|prefix| prefix.contains(self.packet.dst));
         if !stays || self.network[subnet.vpc].facts.subnet_filters_inside {
-            self.ask(Checkpoint::Subnet(home), Direction::Egress, Some(id))?;
+            self.ask(Checkpoint::Subnet(home), Direction::Egress)?;
         }
         if stays {
             return self.enter(home);
@@ -189,53 +217,51 @@ impl<'a> Walker<'a> {
         self.follow(subnet.vpc, &target)
     }
 
-    /// Asks the filters of a place. An answer passes stateful filters where the opening packet has passed them in the other direction;
-    /// stateless filters are asked about it like about any packet.
-    fn ask(
-        &mut self,
-        checkpoint: Checkpoint,
-        direction: Direction,
-        protected: Option<InterfaceId>,
-    ) -> Result<(), Stop> {
+    /// Asks the filters of a place. An answer passes where all filters are stateful and the opening packet has passed them in the other
+    /// direction; elsewhere they are asked about it like about any packet.
+    fn ask(&mut self, checkpoint: Checkpoint, direction: Direction) -> Result<(), Stop> {
         let network = self.network;
-        let (vpc, filters) = match checkpoint {
-            Checkpoint::Interface(id) => (interface_vpc(network, id), &network[id].filters),
+        // A subnet's filters protect no interface in particular: their rules have no targets.
+        let (protected, vpc, filters) = match checkpoint {
+            Checkpoint::Interface(id) => {
+                (Some(id), interface_vpc(network, id), &network[id].filters)
+            }
             Checkpoint::Vpc(id) if network[id].provider_side => return Ok(()),
             Checkpoint::Vpc(id) => {
                 let vpc = interface_vpc(network, id);
-                (vpc, &network[vpc].filters)
+                (Some(id), vpc, &network[vpc].filters)
             }
-            Checkpoint::Subnet(id) => (network[id].vpc, &network[id].filters),
+            Checkpoint::Subnet(id) => (None, network[id].vpc, &network[id].filters),
         };
-        let mut filters: Vec<FilterId> = filters.clone();
         let at = checkpoint.at(network);
+        if filters.is_empty() {
+            return Ok(());
+        }
         let remembered = self
             .answers
             .is_some_and(|memory| memory.passed.contains(&(checkpoint, opposite(direction))));
         if remembered {
-            filters.retain(|&id| !network[id].stateful);
             self.steps.push(Step::Remembered(at));
-        }
-        if filters.is_empty() {
             return Ok(());
         }
         let question = Question {
             network,
             packet: self.packet,
             sender: self.sender,
+            straight_to: self.straight_to,
             vpc,
             direction,
             protected,
             assume: self.assume,
         };
-        let decision = question.decide(&filters);
+        let decision = question.decide(filters);
         let (action, by) = (decision.action, decision.by);
         self.steps.push(Step::Asked { at, direction, action, by });
         if action != netwright_model::language::Action::Allow {
             let reason = by.map_or(Reason::NoRule, |(filter, rule)| Reason::Rule(filter, rule));
             return Err(Stop::Blocked(reason, at));
         }
-        if filters.iter().any(|&id| network[id].stateful) {
+        if filters.iter().all(|&id| network[id].stateful) {
             self.leaves.passed.push((checkpoint, direction));
         }
         Ok(())
@@ -273,7 +299,7 @@ impl<'a> Walker<'a> {
             Target::Transit(id) => self.transit(vpc, *id),
             Target::Interface(id) => self.next_hop(*id),
             Target::PrivateEndpoint(id) => Ok(Place::PrivateEndpoint(*id, vpc)),
-            Target::External(id) => Ok(Place::External(*id)),
+            Target::External(id) => self.attached_service(vpc, *id),
             Target::Blackhole => blocked(Reason::Blackhole, At::Vpc(vpc)),
             Target::Unknown(why) => unknown(why.clone(), At::Vpc(vpc)),
             Target::Attachment(id) => {
@@ -298,13 +324,15 @@ impl<'a> Walker<'a> {
     pub(super) fn enter(&mut self, id: SubnetId) -> Arrival {
         let holder = self.holder_in(id, self.packet.dst);
         self.steps.push(Step::Entered(At::Subnet(id)));
-        self.cross_into(id, holder)?;
+        self.straight_to = Some(Reach { vpc: self.network[id].vpc, over_peering: false });
+        self.cross_into(id)?;
         let Some(interface) = holder else {
             return blocked(Reason::NoSuchAddress, At::Subnet(id));
         };
         if let Some((nat, before)) = self.translated_by_nat_at(interface) {
             self.translate_destination(At::Nat(nat), before);
             self.sender = None;
+            self.straight_to = None;
             return self.leave_subnet(interface);
         }
         // A connector, a NAT gateway: only answers come in (Google Cloud, "Serverless VPC Access": nothing in the VPC can open a
@@ -315,16 +343,16 @@ impl<'a> Walker<'a> {
         if !self.network[interface].running {
             return blocked(Reason::NotRunning, At::Interface(interface));
         }
-        self.ask(Checkpoint::Interface(interface), Direction::Ingress, Some(interface))?;
-        self.ask(Checkpoint::Vpc(interface), Direction::Ingress, Some(interface))?;
+        self.ask(Checkpoint::Interface(interface), Direction::Ingress)?;
+        self.ask(Checkpoint::Vpc(interface), Direction::Ingress)?;
         Ok(Place::Interface(interface))
     }
 
     /// Over the border of a subnet, unless the packet is inside already and the provider does not ask inside.
-    fn cross_into(&mut self, id: SubnetId, protected: Option<InterfaceId>) -> Result<(), Stop> {
+    fn cross_into(&mut self, id: SubnetId) -> Result<(), Stop> {
         let inside = self.subnet == Some(id);
         if !inside || self.network[self.network[id].vpc].facts.subnet_filters_inside {
-            self.ask(Checkpoint::Subnet(id), Direction::Ingress, protected)?;
+            self.ask(Checkpoint::Subnet(id), Direction::Ingress)?;
         }
         self.subnet = Some(id);
         Ok(())
@@ -354,6 +382,7 @@ impl<'a> Walker<'a> {
     /// The next hop that forwards: in through its filters, out through its filters. What it forwards does not come "from" anyone any more.
     fn next_hop(&mut self, id: InterfaceId) -> Arrival {
         self.count(Hop::Interface(id), At::Interface(id))?;
+        self.straight_to = None;
         let interface = &self.network[id];
         if !interface.running {
             return blocked(Reason::NotRunning, At::Interface(id));
@@ -361,9 +390,9 @@ impl<'a> Walker<'a> {
         if !interface.forwards {
             return blocked(Reason::NotForwarding, At::Interface(id));
         }
-        self.cross_into(interface.subnet, Some(id))?;
-        self.ask(Checkpoint::Interface(id), Direction::Ingress, Some(id))?;
-        self.ask(Checkpoint::Vpc(id), Direction::Ingress, Some(id))?;
+        self.cross_into(interface.subnet)?;
+        self.ask(Checkpoint::Interface(id), Direction::Ingress)?;
+        self.ask(Checkpoint::Vpc(id), Direction::Ingress)?;
         self.sender = None;
         self.leave(id)
     }
@@ -371,10 +400,11 @@ impl<'a> Walker<'a> {
     /// A NAT gateway in a subnet. It carries TCP, UDP and ICMP over IPv4 and nothing else (AWS VPC user guide, "NAT gateway basics").
     fn nat(&mut self, id: NatId) -> Arrival {
         self.count(Hop::Nat(id), At::Nat(id))?;
+        self.straight_to = None;
         let Some(interface) = self.network[id].interface else {
             return unknown("the NAT gateway stands in no subnet".to_owned(), At::Nat(id));
         };
-        self.cross_into(self.network[interface].subnet, Some(interface))?;
+        self.cross_into(self.network[interface].subnet)?;
         if !nat_carries(&self.packet) {
             return blocked(Reason::NatProtocol, At::Nat(id));
         }
@@ -395,6 +425,10 @@ impl<'a> Walker<'a> {
         if self.packet.src.is_ipv6() {
             return self.internet();
         }
+        // "Egress-only internet gateways are for use with IPv6 traffic only" (AWS VPC user guide).
+        if self.network[id].egress_only {
+            return blocked(Reason::EgressOnly, At::Gateway(id));
+        }
         if let Some(public) = self.entered_at(vpc) {
             // The answer to a packet that came in here leaves under the address that was asked.
             self.packet.src = public;
@@ -407,7 +441,9 @@ impl<'a> Walker<'a> {
         };
         let interface = &self.network[holder];
         let by = Translator::Leaving(vpc);
-        if let Some(&public) = interface.public.iter().find(|address| address.is_ipv4()) {
+        // Public addresses stand for addresses, not for further ranges (Google Cloud, "Alias IP ranges").
+        let public = interface.public.iter().copied().find(IpAddr::is_ipv4);
+        if let (Some(public), true) = (public, interface.addresses.contains(&self.packet.src)) {
             self.translate_source(by, At::Gateway(id), public, self.stable(holder));
             return self.internet();
         }
