@@ -24,6 +24,8 @@ struct Inside {
     vpc: VpcId,
     /// The subnet it was last in; `None` when it has just entered the VPC from elsewhere.
     subnet: Option<SubnetId>,
+    /// The subnet by which it has entered from a hub: it goes back in that zone.
+    door: Option<SubnetId>,
 }
 
 /// A walk in progress.
@@ -173,7 +175,7 @@ impl Walk<'_, '_> {
             Origin::PrivateEndpoint(endpoint, vpc) => {
                 self.at(Object::Endpoint(endpoint));
                 self.at(Object::Vpc(vpc));
-                self.local(Inside { vpc, subnet: None })
+                self.local(Inside { vpc, subnet: None, door: None })
             }
         }
     }
@@ -205,7 +207,7 @@ impl Walk<'_, '_> {
         }
         self.at(Object::Subnet(subnet));
         self.check(Level::Subnet(subnet), Direction::Egress, seen);
-        self.route(Inside { vpc, subnet: Some(subnet) }, subnet, tags)
+        self.route(Inside { vpc, subnet: Some(subnet), door: None }, subnet, tags)
     }
 
     /// The interface that the packet goes straight to, for references to groups, and whether a peering lies between.
@@ -367,6 +369,10 @@ impl Walk<'_, '_> {
             return End::Blocked(Obstacle::NoSubnet(vpc));
         };
         let holder = self.prover.index.source(network, vpc, self.src);
+        if holder.is_none() {
+            // The same addresses elsewhere: neither a public address nor the subnet's NAT gateway is for them.
+            return End::Blocked(Obstacle::NoPublicAddress(subnet));
+        }
         let public = holder.and_then(|interface| self.public_address(interface, gateway));
         if let Some(public) = public {
             self.translate(Translator::Gateway(gateway), true, public);
@@ -431,8 +437,11 @@ impl Walk<'_, '_> {
             return End::Unknown(Gap::Elsewhere(Object::Nat(nat)));
         };
         let subnet = network[interface].subnet;
-        if here.subnet != Some(subnet) {
+        let outside = here.subnet != Some(subnet);
+        if outside {
             self.at(Object::Subnet(subnet));
+        }
+        if outside || network[here.vpc].facts.subnet_filters_inside {
             let seen = self.seen(None, false);
             self.check(Level::Subnet(subnet), Direction::Ingress, seen);
         }
@@ -452,13 +461,18 @@ impl Walk<'_, '_> {
         let network = self.prover.network;
         let subnet = network[interface].subnet;
         let vpc = network[subnet].vpc;
-        if network[subnet].cidrs.iter().any(|cidr| cidr.contains(self.dst)) {
+        let inside = network[subnet].cidrs.iter().any(|cidr| cidr.contains(self.dst));
+        if !inside {
+            self.at(Object::Subnet(subnet));
+        }
+        if !inside || network[vpc].facts.subnet_filters_inside {
+            let seen = self.seen(None, false);
+            self.check(Level::Subnet(subnet), Direction::Egress, seen);
+        }
+        if inside {
             return self.arrive(subnet, true);
         }
-        self.at(Object::Subnet(subnet));
-        let seen = self.seen(None, false);
-        self.check(Level::Subnet(subnet), Direction::Egress, seen);
-        self.route(Inside { vpc, subnet: Some(subnet) }, subnet, &[])
+        self.route(Inside { vpc, subnet: Some(subnet), door: None }, subnet, &[])
     }
 
     /// A packet addressed to a NAT gateway: an answer goes on to the client, anything else is dropped.
@@ -534,8 +548,16 @@ impl Walk<'_, '_> {
             return Some(End::Delivered(Arrival::Serverless(service)));
         }
         let last = request.translations().filter(|t| t.source).last()?;
-        let Translator::Nat(nat) = last.by else { return None };
         let network = self.prover.network;
+        if let (Translator::Gateway(gateway), true) = (last.by, last.to.is_unspecified()) {
+            // A NAT gateway in a subnet whose public address the provider chose.
+            let vpc = network[gateway].vpc?;
+            self.at(Object::Gateway(gateway));
+            self.translate(last.by, false, last.from);
+            self.at(Object::Vpc(vpc));
+            return Some(self.local(Inside { vpc, subnet: None, door: None }));
+        }
+        let Translator::Nat(nat) = last.by else { return None };
         if network[nat].interface.is_some() {
             return None;
         }
@@ -550,7 +572,7 @@ impl Walk<'_, '_> {
         self.at(Object::Nat(nat));
         self.translate(Translator::Nat(nat), false, from);
         self.at(Object::Vpc(vpc));
-        Some(self.local(Inside { vpc, subnet: None }))
+        Some(self.local(Inside { vpc, subnet: None, door: None }))
     }
 
     /// From the Internet to an interface with a public or IPv6 address.
@@ -584,7 +606,7 @@ impl Walk<'_, '_> {
             self.identity = identity;
         }
         self.at(Object::Vpc(vpc));
-        self.local(Inside { vpc, subnet: None })
+        self.local(Inside { vpc, subnet: None, door: None })
     }
 
     /// To an endpoint without an interface that may have an allow-list.
@@ -623,7 +645,7 @@ impl Walk<'_, '_> {
             self.identity = None;
         }
         self.crossed = true;
-        self.local(Inside { vpc: other, subnet: None })
+        self.local(Inside { vpc: other, subnet: None, door: None })
     }
 
     /// Over one of some links to a site: the link that is up and whose ranges match best.
@@ -663,7 +685,7 @@ impl Walk<'_, '_> {
             .iter()
             .copied()
             .find(|attachment| network[*attachment].to == Attached::Vpc(here.vpc));
-        let zone = here.subnet.and_then(|subnet| network[subnet].zone.as_deref());
+        let zone = here.subnet.or(here.door).and_then(|subnet| network[subnet].zone.as_deref());
         match own {
             Some(attachment) => self.hub(hub, attachment, zone),
             None => {
@@ -708,8 +730,11 @@ impl Walk<'_, '_> {
                     .iter()
                     .find(|subnet| zone.is_some() && network[**subnet].zone.as_deref() == zone);
                 match same_zone.or_else(|| subnets.first()) {
-                    Some(subnet) => self.route(Inside { vpc, subnet: None }, *subnet, &[]),
-                    None => self.local(Inside { vpc, subnet: None }),
+                    Some(door) => {
+                        let here = Inside { vpc, subnet: None, door: Some(*door) };
+                        self.route(here, *door, &[])
+                    }
+                    None => self.local(Inside { vpc, subnet: None, door: None }),
                 }
             }
             Attached::Vpn(link) => {
@@ -781,7 +806,7 @@ impl Walk<'_, '_> {
         self.at(Object::Vpn(link));
         if let Some(vpc) = network[link].vpc {
             self.at(Object::Vpc(vpc));
-            return self.local(Inside { vpc, subnet: None });
+            return self.local(Inside { vpc, subnet: None, door: None });
         }
         let attached = network.attachments.iter().position(|row| row.to == Attached::Vpn(link));
         match attached.map(AttachmentId::at) {
@@ -811,7 +836,7 @@ impl Walk<'_, '_> {
         match vpc {
             Some(vpc) => {
                 self.at(Object::Vpc(vpc));
-                self.local(Inside { vpc, subnet: None })
+                self.local(Inside { vpc, subnet: None, door: None })
             }
             None => End::Blocked(Obstacle::NotInitiated(row.endpoint)),
         }
