@@ -227,14 +227,15 @@ fn ask(
         Level::Vpc(id) => (Place::Vpc, Some(id), Some(id) == ends.src.0, Some(id) == ends.dst.0),
         Level::Subnet(id) => (Place::Subnet, None, Some(id) == subnets[0], Some(id) == subnets[1]),
     };
-    let whose = if is_src {
-        Whose::Src
-    } else if is_dst {
-        Whose::Dst
-    } else {
-        Whose::Fixed
-    };
     let (first, second) = if back { (Whose::Dst, Whose::Src) } else { (Whose::Src, Whose::Dst) };
+    let whose = match (is_src, is_dst) {
+        // One interface stands for both ends: what leaves is the sender's, what enters the receiver's.
+        (true, true) if check.direction == Direction::Egress => first,
+        (true, true) => second,
+        (true, false) => Whose::Src,
+        (false, true) => Whose::Dst,
+        (false, false) => Whose::Fixed,
+    };
     Ask {
         whose,
         place,
