@@ -9,6 +9,7 @@
 
 mod candidates;
 mod nodes;
+mod prefilter;
 mod template;
 
 use rustc_hash::FxHashMap;
@@ -64,7 +65,7 @@ type StageKey = (u32, u8, u32, u32);
 struct Search<'a, 'n> {
     prover: &'a mut Prover<'n>,
     groups: Groups,
-    templates: FxHashMap<(u32, u32, Relation), Option<std::sync::Arc<Template>>>,
+    templates: FxHashMap<(u32, u32, Relation), Option<Box<Template>>>,
     memo: FxHashMap<StageKey, Permit>,
     answers: FxHashMap<Set, Set>,
     entries: Vec<Entry>,
@@ -97,11 +98,15 @@ impl Prover<'_> {
 impl Search<'_, '_> {
     fn run(&mut self, wanted: impl Fn(&Node) -> bool) {
         let candidates = candidates::Candidates::of(self.prover, &self.groups);
+        let prefilter = prefilter::Prefilter::of(self.prover, &self.groups);
         for src in 0..self.groups.nodes.len() {
             if !self.groups.nodes[src].sends {
                 continue;
             }
             for dst in candidates.for_source(&self.groups, src) {
+                if !prefilter.may_enter(&self.groups, src, dst) {
+                    continue;
+                }
                 if wanted(&self.groups.nodes[src]) || wanted(&self.groups.nodes[dst]) {
                     self.pair(src, dst);
                 }
@@ -152,23 +157,25 @@ impl Search<'_, '_> {
     }
 
     fn flows(&mut self, src: usize, dst: usize, relation: Relation) -> Flows {
-        let key =
-            (self.groups.nodes[src].route_class, self.groups.nodes[dst].route_class, relation);
-        let template = match self.templates.get(&key) {
-            Some(known) => known.clone(),
-            None => {
-                let found = Template::find(self.prover, &self.groups, src, dst, relation);
-                let found = found.map(std::sync::Arc::new);
-                self.templates.insert(key, found.clone());
-                found
-            }
+        let (a, b) = (&self.groups.nodes[src], &self.groups.nodes[dst]);
+        let key = (a.route_class, b.route_class, relation);
+        // Taken out while it is used: the filters that it asks are borrowed from the same search.
+        let mut template = match self.templates.remove(&key) {
+            Some(known) => known,
+            None => Template::find(self.prover, &self.groups, src, dst, relation).map(Box::new),
         };
-        let Some(template) = template else { return Flows::NONE };
+        let flows = template.as_mut().map_or(Flows::NONE, |t| self.by_template(t, src, dst));
+        self.templates.insert(key, template);
+        flows
+    }
+
+    fn by_template(&mut self, template: &mut Template, src: usize, dst: usize) -> Flows {
         let arrives = self.along(&template.forward, template.start, src, dst);
         if arrives.may.is_empty() {
             return Flows::NONE;
         }
-        let back = self.along(&template.back, template.back_start, src, dst);
+        let (start, stages) = template.back(self.prover);
+        let back = self.along(stages, start, src, dst);
         let must = self.answered(back.must);
         let may = self.answered(back.may);
         let space = &mut self.prover.space;

@@ -12,6 +12,8 @@ const VPC: &str = "mesh";
 const PER_SUBNET: u32 = 200;
 /// Instances for each group that rules refer to.
 const PER_GROUP: u32 = 25;
+/// Instances of one fleet, which all have the same groups, as instances that one template starts do.
+const FLEET: u32 = 20;
 /// Groups on one interface (AWS allows five).
 const MOST_GROUPS: u32 = 5;
 
@@ -39,16 +41,19 @@ pub(super) fn draw(draft: &mut Draft, instances: u32) {
         roles.push(role);
     }
     draft.roles(VPC, &roles);
+    let mut fleet: Vec<String> = Vec::new();
     for number in 0..instances {
-        let mut names: Vec<String> = match number {
-            0 => vec!["caller".to_owned()],
-            1 => vec!["callee".to_owned()],
-            2 => vec!["admin".to_owned()],
-            _ => Vec::new(),
-        };
-        for _ in 0..1 + draft.random.below(MOST_GROUPS - 1) {
-            names.push(group(draft.random.below(groups)));
+        if number % FLEET == 0 {
+            let count = 1 + draft.random.below(MOST_GROUPS - 1);
+            fleet = (0..count).map(|_| group(draft.random.below(groups))).collect();
         }
+        let mut names = fleet.clone();
+        names.extend(match number {
+            0 => Some("caller".to_owned()),
+            1 => Some("callee".to_owned()),
+            2 => Some("admin".to_owned()),
+            _ => None,
+        });
         names.sort_unstable();
         names.dedup();
         let references: Vec<&str> = names.iter().map(String::as_str).collect();

@@ -222,6 +222,7 @@ struct Builder<'a, 'n> {
     network: &'n Network,
     classes: PrefixClasses,
     route_classes: PrefixClasses,
+    outside_classes: PrefixClasses,
     /// For each interface the references that name it, interned.
     memberships: Vec<u32>,
     route_ids: FxHashMap<RouteSignature, u32>,
@@ -248,6 +249,7 @@ impl Groups {
             network,
             classes: PrefixClasses::new(all_prefixes(network)),
             route_classes: PrefixClasses::new(route_prefixes(network)),
+            outside_classes: PrefixClasses::new(outside_prefixes(network)),
             memberships: memberships(network),
             route_ids: FxHashMap::default(),
             filter_ids: FxHashMap::default(),
@@ -446,7 +448,8 @@ impl Builder<'_, '_> {
 
     fn outside_piece(&mut self, whose: Outside, origin: Origin, first: IpAddr, last: IpAddr) {
         let class = self.classes.class(first);
-        let route = RouteSignature::Outside(whose, class, first.is_ipv4());
+        let place = self.outside_classes.class(first);
+        let route = RouteSignature::Outside(whose, place, first.is_ipv4());
         let signature = Signature {
             route: route.clone(),
             filter: (class, 0),
@@ -545,9 +548,33 @@ fn route_prefixes(network: &Network) -> Vec<Prefix> {
     prefixes
 }
 
+/// Prefixes on which it depends where an outside address lies and who accepts it.
+fn outside_prefixes(network: &Network) -> Vec<Prefix> {
+    let mut prefixes = route_prefixes(network);
+    prefixes.extend(network.sites.iter().flat_map(|site| site.cidrs.iter().copied()));
+    for external in &network.externals {
+        prefixes.extend(network[external.endpoint].prefixes.iter().copied());
+        prefixes.extend(external.allow_from.iter().flatten().copied());
+    }
+    for service in &network.serverless {
+        prefixes.extend(service.facts.private_ranges.iter().copied());
+    }
+    for database in network.description.databases.iter() {
+        prefixes.extend(database.1.authorized_networks.iter().map(|prefix| prefix.value));
+    }
+    let public = network.interfaces.iter().flat_map(|row| &row.public);
+    let public = public.chain(network.endpoints.iter().flat_map(|endpoint| &endpoint.public));
+    let public = public.chain(network.nats.iter().flat_map(|nat| &nat.addresses));
+    prefixes.extend(public.map(|address| Prefix::host(*address)));
+    prefixes.extend(NOT_GLOBAL_V4.iter().map(|(base, length)| Prefix::of((*base).into(), *length)));
+    let global_v6 = IpAddr::V6(std::net::Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0));
+    prefixes.push(Prefix::of(global_v6, 3));
+    prefixes
+}
+
 /// Every prefix that anything asks for.
 fn all_prefixes(network: &Network) -> Vec<Prefix> {
-    let mut prefixes = route_prefixes(network);
+    let mut prefixes = outside_prefixes(network);
     for filter in &network.filters {
         for rule in &filter.rules {
             for member in rule.from.members.iter().chain(&rule.to.members) {
@@ -563,26 +590,6 @@ fn all_prefixes(network: &Network) -> Vec<Prefix> {
             }
         }
     }
-    prefixes.extend(network.sites.iter().flat_map(|site| site.cidrs.iter().copied()));
-    for external in &network.externals {
-        prefixes.extend(network[external.endpoint].prefixes.iter().copied());
-        prefixes.extend(external.allow_from.iter().flatten().copied());
-    }
-    for service in &network.serverless {
-        prefixes.extend(service.facts.private_ranges.iter().copied());
-    }
-    for row in &network.interfaces {
-        prefixes.extend(row.public.iter().map(|address| Prefix::host(*address)));
-    }
-    for endpoint in &network.endpoints {
-        prefixes.extend(endpoint.public.iter().map(|address| Prefix::host(*address)));
-    }
-    for nat in &network.nats {
-        prefixes.extend(nat.addresses.iter().map(|address| Prefix::host(*address)));
-    }
-    prefixes.extend(NOT_GLOBAL_V4.iter().map(|(base, length)| Prefix::of((*base).into(), *length)));
-    let global_v6 = IpAddr::V6(std::net::Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0));
-    prefixes.push(Prefix::of(global_v6, 3));
     prefixes
 }
 

@@ -70,11 +70,14 @@ pub(super) enum Stage {
 pub(super) struct Template {
     pub(super) start: Permit,
     pub(super) forward: Vec<Stage>,
-    pub(super) back_start: Permit,
-    pub(super) back: Vec<Stage>,
+    request: Path,
+    ends: Ends,
+    /// The answer's way, found when something first arrives.
+    back: Option<(Permit, Vec<Stage>)>,
 }
 
 /// The two ends for which a path was found.
+#[derive(Debug)]
 struct Ends {
     src: (Option<InterfaceId>, IpAddr),
     dst: (Option<InterfaceId>, IpAddr),
@@ -103,21 +106,28 @@ impl Template {
             }
             _ => to,
         };
-        let connection = prover.connection(origin, from, asked);
+        let request = prover.path(origin, from, asked);
         let ends = Ends { src: (from_interface, from), dst: (to_interface, to) };
-        if !arrives_at(&connection.forward, b, to_interface) {
+        if !arrives_at(&request, b, to_interface) {
             return None;
         }
-        let start = begin(&connection.forward)?;
-        let forward = stages(prover, &connection.forward, &ends, None);
-        let (back_start, back) = match &connection.back {
+        let start = begin(&request)?;
+        let forward = stages(prover, &request, &ends, None);
+        Some(Self { start, forward, request, ends, back: None })
+    }
+
+    /// What answers meet: what can pass at all, and the conditions.
+    pub(super) fn back(&mut self, prover: &mut Prover<'_>) -> (Permit, &[Stage]) {
+        let (request, ends) = (&self.request, &self.ends);
+        let (start, stages) = self.back.get_or_insert_with(|| match prover.answer(request) {
+            // Whether the request arrives is unknown, and so is whether its answer does.
             None => (Permit { must: Set::EMPTY, may: Set::ALL }, Vec::new()),
-            Some(path) => match begin(path) {
+            Some(path) => match begin(&path) {
                 None => (Permit::NONE, Vec::new()),
-                Some(start) => (start, stages(prover, path, &ends, Some(&connection.forward))),
+                Some(start) => (start, stages(prover, &path, ends, Some(request))),
             },
-        };
-        Some(Self { start, forward, back_start, back })
+        });
+        (*start, stages)
     }
 }
 
