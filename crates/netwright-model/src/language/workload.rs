@@ -32,6 +32,8 @@ crate::object! {
         pub id: Option<Spanned<String>>,
         /// What it is.
         pub kind ("type") : Option<Spanned<InstanceKind>>,
+        /// Identifier of the first interface in the provider's export.
+        pub interface_id: Option<Spanned<String>>,
         /// Subnet of the first interface, as `vpc/subnet` or, where unique, `subnet`.
         pub subnet: Option<Spanned<String>>,
         /// Private addresses of the first interface. Allocated in name order after the reserved ones where none is given.

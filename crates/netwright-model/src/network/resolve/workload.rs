@@ -75,7 +75,7 @@ impl Resolver<'_> {
             if instance.subnet.is_some() {
                 let written = Written {
                     name: name.value.clone(),
-                    id: None,
+                    id: instance.interface_id.as_ref(),
                     span: name.span,
                     subnet: instance.subnet.as_ref(),
                     addresses: &instance.addresses,

@@ -1,0 +1,227 @@
+//! Load balancers of the second generation, with listeners, target groups and the targets' health.
+
+use netwright_model::language::{
+    Backend, BackendGroup, EndpointKind, EndpointRef, HealthCheck, Interface, Listener,
+    LoadBalancer, LoadBalancerKind, Scheme,
+};
+use netwright_model::scalar::{Duration, Prefix, Service, protocol_number};
+use netwright_model::source::Spanned;
+use netwright_model::tree::Node;
+
+use crate::access::Access;
+
+use super::Import;
+use super::export::key;
+
+impl Import<'_> {
+    pub(super) fn load_balancers(&mut self) {
+        for node in self.export.all("LoadBalancers") {
+            self.load_balancer(node);
+        }
+        for node in self.export.all("LoadBalancerDescriptions") {
+            let name = node.word("LoadBalancerName").unwrap_or("?").to_owned();
+            self.gap(
+                &format!("load_balancer:{name}"),
+                "classic load balancers are not represented",
+                node.span,
+                true,
+            );
+        }
+    }
+
+    fn load_balancer(&mut self, node: &Node) {
+        let Some(arn) = node.text("LoadBalancerArn") else { return };
+        let name = self.names.or_id("LoadBalancers", &arn.value).to_owned();
+        let kind = match node.word("Type") {
+            Some("network" | "gateway") => LoadBalancerKind::PassThrough,
+            _ => LoadBalancerKind::Proxy,
+        };
+        let scheme = match node.word("Scheme") {
+            Some("internet-facing") => Scheme::External,
+            _ => Scheme::Internal,
+        };
+        let vpc = node.text("VpcId").and_then(|id| {
+            Some(Spanned::new(self.names.of_section("Vpcs", &id.value)?.to_owned(), id.span))
+        });
+        let mut row = LoadBalancer {
+            kind: Some(Spanned::bare(kind)),
+            scheme: Some(Spanned::bare(scheme)),
+            vpc,
+            hosts: node.text("DNSName").into_iter().collect(),
+            span: node.span.into(),
+            ..LoadBalancer::default()
+        };
+        for group in node.list("SecurityGroups") {
+            let id = group.as_str().unwrap_or("");
+            let name = self.names.of_section("SecurityGroups", id);
+            row.filters.extend(name.map(|name| Spanned::new(name.to_owned(), group.span)));
+        }
+        self.nodes(&mut row, &arn.value, node);
+        self.listeners(&mut row, &arn.value);
+        row.id = Some(arn);
+        self.description.load_balancers.push((key(&name, node), row));
+    }
+
+    /// A balancer's nodes: its interfaces where the export holds them, otherwise one in each of its subnets.
+    fn nodes(&mut self, row: &mut LoadBalancer, arn: &str, node: &Node) {
+        let suffix = arn.split_once("loadbalancer/").map_or("", |(_, suffix)| suffix);
+        let described = format!("ELB {suffix}");
+        let names: Vec<String> = self
+            .export
+            .all("NetworkInterfaces")
+            .iter()
+            .filter(|interface| {
+                !suffix.is_empty() && interface.word("Description") == Some(&described)
+            })
+            .filter_map(|interface| interface.word("NetworkInterfaceId").map(str::to_owned))
+            .collect();
+        // They stand among the instances as interfaces of nobody: they belong here.
+        for id in names {
+            let position =
+                self.description.instances.iter().position(|(_, instance)| {
+                    instance.id.as_ref().is_some_and(|own| own.value == id)
+                });
+            if let Some(position) = position {
+                let (label, instance) = self.description.instances.0.remove(position);
+                let interface = Interface {
+                    id: instance.id,
+                    subnet: instance.subnet,
+                    addresses: instance.addresses,
+                    prefixes: instance.prefixes,
+                    public_address: instance.public_address,
+                    filters: instance.filters,
+                    forwards: instance.forwards,
+                    span: instance.span,
+                };
+                row.nodes.push((label, interface));
+            }
+        }
+        if !row.nodes.is_empty() {
+            return;
+        }
+        for zone in node.list("AvailabilityZones") {
+            let Some(id) = zone.text("SubnetId") else { continue };
+            match self.names.subnet(&id.value) {
+                Some(subnet) => row.subnets.push(Spanned::new(subnet, id.span)),
+                None => self.gap(
+                    &format!("load_balancer:{arn}"),
+                    format!("subnet {} is not in the export", id.value),
+                    id.span,
+                    true,
+                ),
+            }
+            for address in zone.list("LoadBalancerAddresses") {
+                row.public_addresses.extend(address.address("IpAddress"));
+            }
+        }
+    }
+
+    fn listeners(&mut self, row: &mut LoadBalancer, arn: &str) {
+        let grouped = self.export.all("LoadBalancerListeners").iter();
+        let grouped = grouped.filter(|section| section.word("LoadBalancerArn") == Some(arn));
+        let own = self.export.all("Listeners").iter().copied();
+        let own = own.filter(|listener| listener.word("LoadBalancerArn") == Some(arn));
+        let listeners: Vec<&Node> =
+            grouped.flat_map(|section| section.list("Listeners")).chain(own).collect();
+        for listener in listeners {
+            let on = service(listener.word("Protocol"), listener.number("Port"));
+            let mut to = Vec::new();
+            for action in listener.list("DefaultActions") {
+                let Some(group) = action.text("TargetGroupArn") else { continue };
+                let name = self.names.or_id("TargetGroups", &group.value).to_owned();
+                if row.backends.get(&name).is_none() {
+                    let made = self.group_of_targets(&group.value);
+                    row.backends.push((Spanned::new(name.clone(), group.span), made));
+                }
+                to.push(Spanned::new(name, group.span));
+            }
+            let tls = matches!(listener.word("Protocol"), Some("HTTPS" | "TLS"));
+            let made = Listener {
+                on: Spanned::new(on, listener.span),
+                to,
+                tls: tls.then(|| Spanned::bare(true)),
+                span: listener.span.into(),
+            };
+            row.listeners.push((Spanned::new(on.to_string(), listener.span), made));
+        }
+    }
+
+    fn group_of_targets(&mut self, arn: &str) -> BackendGroup {
+        let Some(node) = self.export.find("TargetGroups", "TargetGroupArn", arn) else {
+            return BackendGroup::default();
+        };
+        let health = self.export.all("LoadBalancerTargetHealth").iter();
+        let health = health.filter(|section| section.word("TargetGroupArn") == Some(arn));
+        let mut targets = Vec::new();
+        for entry in health.flat_map(|section| section.list("TargetHealthDescriptions")) {
+            let Some(target) = entry.get("Target") else { continue };
+            let Some(id) = target.text("Id") else { continue };
+            let known = self.names.of_section("Instances", &id.value).map(str::to_owned);
+            let reference = match (id.value.parse(), known) {
+                (Ok(address), _) => EndpointRef::Prefix(Prefix::host(address)),
+                (_, Some(name)) => EndpointRef::Kind(EndpointKind::Instance, name),
+                (_, None) => {
+                    self.gap(
+                        &format!("target_group:{arn}"),
+                        format!("target {} is not in the export", id.value),
+                        id.span,
+                        true,
+                    );
+                    continue;
+                }
+            };
+            let state = entry.get("TargetHealth").and_then(|health| health.word("State"));
+            targets.push(Backend {
+                target: Spanned::new(reference, id.span),
+                port: target.number("Port").and_then(|p| u16::try_from(p).ok()).map(Spanned::bare),
+                healthy: match state {
+                    Some("healthy") => Some(Spanned::bare(true)),
+                    Some("unhealthy") => Some(Spanned::bare(false)),
+                    _ => None,
+                },
+                span: entry.span.into(),
+                ..Backend::default()
+            });
+        }
+        let seconds = |key: &str| {
+            node.number(key)
+                .and_then(|s| u64::try_from(s).ok())
+                .map(|s| Spanned::bare(Duration::from_secs(s)))
+        };
+        let count =
+            |key: &str| node.number(key).and_then(|n| u32::try_from(n).ok()).map(Spanned::bare);
+        let check = HealthCheck {
+            path: node.text("HealthCheckPath"),
+            interval: seconds("HealthCheckIntervalSeconds"),
+            timeout: seconds("HealthCheckTimeoutSeconds"),
+            healthy_threshold: count("HealthyThresholdCount"),
+            unhealthy_threshold: count("UnhealthyThresholdCount"),
+            span: node.span.into(),
+            ..HealthCheck::default()
+        };
+        BackendGroup {
+            id: Some(Spanned::bare(arn.to_owned())),
+            targets,
+            port: Some(Spanned::new(
+                service(node.word("Protocol"), node.number("Port")),
+                node.span,
+            )),
+            health_check: Some(check),
+            span: node.span.into(),
+            ..BackendGroup::default()
+        }
+    }
+}
+
+/// A listener's or group's protocol and port. HTTP and TLS run over TCP.
+fn service(protocol: Option<&str>, port: Option<i64>) -> Service {
+    let protocol = match protocol.unwrap_or("TCP").to_ascii_lowercase().as_str() {
+        "http" | "https" | "tls" | "tcp_udp" => 6,
+        other => protocol_number(other).unwrap_or(6),
+    };
+    let port = port.and_then(|port| u16::try_from(port).ok());
+    match port {
+        Some(port) => Service::of_protocol(protocol).with_port(port),
+        None => Service::of_protocol(protocol),
+    }
+}

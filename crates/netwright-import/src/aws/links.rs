@@ -1,0 +1,332 @@
+//! VPNs, dedicated links, transit gateways.
+
+use std::collections::BTreeMap;
+
+use netwright_model::language::{
+    Destination, Route, RouteTarget, Site, Transit, TransitAttachment, TransitTable, Vpn, VpnKind,
+};
+use netwright_model::scalar::Prefix;
+use netwright_model::source::Spanned;
+use netwright_model::tree::Node;
+
+use crate::access::Access;
+
+use super::Import;
+use super::export::key;
+
+impl Import<'_> {
+    pub(super) fn links(&mut self) {
+        for node in self.export.all("VpnConnections") {
+            self.vpn(node);
+        }
+        for section in ["VirtualInterfaces", "virtualInterfaces"] {
+            for node in self.export.all(section) {
+                self.virtual_interface(node);
+            }
+        }
+    }
+
+    /// The VPC that a virtual private gateway is attached to.
+    fn vpc_of_gateway(&self, gateway: &str) -> Option<Spanned<String>> {
+        let node = self.export.find("VpnGateways", "VpnGatewayId", gateway)?;
+        let attached =
+            node.list("VpcAttachments").iter().find(|a| a.word("State") != Some("detached"))?;
+        let id = attached.text("VpcId")?;
+        Some(Spanned::new(self.names.of_section("Vpcs", &id.value)?.to_owned(), id.span))
+    }
+
+    /// Prefixes that route tables send to a gateway: what is known of what lies behind it.
+    fn sent_to(&self, gateway: &str) -> Vec<Spanned<Prefix>> {
+        let routes = self.export.all("RouteTables").iter().flat_map(|table| table.list("Routes"));
+        let own = routes.filter(|route| route.word("GatewayId") == Some(gateway));
+        let mut prefixes: Vec<Spanned<Prefix>> = own
+            .filter_map(|route| {
+                route
+                    .prefix("DestinationCidrBlock")
+                    .or_else(|| route.prefix("DestinationIpv6CidrBlock"))
+            })
+            .collect();
+        prefixes.sort_by_key(|prefix| prefix.value);
+        prefixes.dedup();
+        prefixes
+    }
+
+    fn vpn(&mut self, node: &Node) {
+        let Some(id) = node.text("VpnConnectionId") else { return };
+        if matches!(node.word("State"), Some("deleted" | "deleting")) {
+            self.notes.push(format!("VPN {} is deleted and was left out", id.value));
+            return;
+        }
+        let gateway = node.text("VpnGatewayId");
+        let mut remote: Vec<_> = node
+            .list("Routes")
+            .iter()
+            .filter_map(|route| route.prefix("DestinationCidrBlock"))
+            .collect();
+        if let Some(gateway) = &gateway {
+            remote.extend(self.sent_to(&gateway.value));
+        }
+        let object = format!("vpn:{}", id.value);
+        if node.list("Routes").is_empty() {
+            self.gap(
+                &object,
+                "routes that BGP learns from the other side are not in the export",
+                node.span,
+                false,
+            );
+        }
+        // The configuration holds the pre-shared keys beside the ciphers: only the latter are looked for.
+        let configuration = node.word("CustomerGatewayConfiguration").unwrap_or("");
+        let site = node.word("CustomerGatewayId").unwrap_or(&id.value).to_owned();
+        let site_name = self.names.or_id("CustomerGateways", &site).to_owned();
+        self.site(&site_name, &site, &remote, node);
+        let name = self.names.or_id("VpnConnections", &id.value).to_owned();
+        let row = Vpn {
+            kind: Some(Spanned::bare(VpnKind::Ipsec)),
+            vpc: gateway.as_ref().and_then(|gateway| self.vpc_of_gateway(&gateway.value)),
+            gateway,
+            site: Some(Spanned::new(site_name, node.span)),
+            remote_cidrs: remote,
+            suite: suite(configuration).map(Spanned::bare),
+            id: Some(id),
+            span: node.span.into(),
+            ..Vpn::default()
+        };
+        self.description.vpns.push((key(&name, node), row));
+    }
+
+    /// A virtual interface of a dedicated link, where it ends at a virtual private gateway.
+    fn virtual_interface(&mut self, node: &Node) {
+        let text = |upper: &str, lower: &str| node.text(upper).or_else(|| node.text(lower));
+        let Some(id) = text("VirtualInterfaceId", "virtualInterfaceId") else { return };
+        let Some(gateway) = text("VirtualGatewayId", "virtualGatewayId") else {
+            self.gap(
+                &format!("vpn:{}", id.value),
+                "a virtual interface that ends at a direct connect gateway is not represented",
+                node.span,
+                true,
+            );
+            return;
+        };
+        let remote = self.sent_to(&gateway.value);
+        self.gap(
+            &format!("vpn:{}", id.value),
+            "routes that BGP learns over the link are not in the export",
+            node.span,
+            false,
+        );
+        let name =
+            self.names.of_section("VirtualInterfaces", &id.value).unwrap_or(&id.value).to_owned();
+        let site_name = format!("{name}-site");
+        self.site(&site_name, &id.value, &remote, node);
+        let state = text("VirtualInterfaceState", "virtualInterfaceState");
+        let down = state.is_some_and(|state| state.value != "available");
+        let row = Vpn {
+            kind: Some(Spanned::bare(VpnKind::Dedicated)),
+            vpc: self.vpc_of_gateway(&gateway.value),
+            gateway: Some(gateway),
+            site: Some(Spanned::new(site_name, node.span)),
+            remote_cidrs: remote,
+            up: down.then(|| Spanned::bare(false)),
+            id: Some(id),
+            span: node.span.into(),
+            ..Vpn::default()
+        };
+        self.description.vpns.push((key(&name, node), row));
+    }
+
+    fn site(&mut self, name: &str, id: &str, remote: &[Spanned<Prefix>], node: &Node) {
+        // A default route says nothing about where the site's own ranges lie.
+        let cidrs: Vec<_> = remote.iter().filter(|prefix| prefix.length() > 0).cloned().collect();
+        if let Some(site) = self.description.sites.get_mut(name) {
+            site.cidrs.extend(cidrs);
+            return;
+        }
+        let row = Site {
+            id: Some(Spanned::bare(id.to_owned())),
+            cidrs,
+            span: node.span.into(),
+            ..Site::default()
+        };
+        self.description.sites.push((key(name, node), row));
+    }
+
+    pub(super) fn transit(&mut self) {
+        for node in self.export.all("TransitGateways") {
+            let Some(id) = node.text("TransitGatewayId") else { continue };
+            let name = self.names.or_id("TransitGateways", &id.value).to_owned();
+            if self.description.transits.get(&name).is_some() {
+                continue;
+            }
+            let row = self.hub(node, &id);
+            self.description.transits.push((key(&name, node), row));
+        }
+    }
+
+    fn hub(&mut self, node: &Node, id: &Spanned<String>) -> Transit {
+        let own = |other: &&Node| other.word("TransitGatewayId") == Some(&id.value);
+        let mut row =
+            Transit { id: Some(id.clone()), span: node.span.into(), ..Transit::default() };
+        let attachments: Vec<&Node> = self
+            .export
+            .all("TransitGatewayAttachments")
+            .iter()
+            .copied()
+            .filter(|n| own(n))
+            .collect();
+        let tables: Vec<&Node> = self
+            .export
+            .all("TransitGatewayRouteTables")
+            .iter()
+            .copied()
+            .filter(|n| own(n))
+            .collect();
+        let mut propagates: BTreeMap<String, Vec<Spanned<String>>> = BTreeMap::new();
+        for table in &tables {
+            let Some(table_id) = table.text("TransitGatewayRouteTableId") else { continue };
+            let name = self.names.or_id("TransitGatewayRouteTables", &table_id.value).to_owned();
+            let find = |section: &str| {
+                self.export.find(section, "TransitGatewayRouteTableId", &table_id.value)
+            };
+            if let Some(section) = find("TransitGatewayPropagations") {
+                for entry in section.list("TransitGatewayRouteTablePropagations") {
+                    if entry.word("State") == Some("enabled")
+                        && let Some(attachment) = entry.word("TransitGatewayAttachmentId")
+                    {
+                        let reference = Spanned::new(name.clone(), entry.span);
+                        propagates.entry(attachment.to_owned()).or_default().push(reference);
+                    }
+                }
+            }
+            let routes = find("TransitGatewayStaticRoutes");
+            let routes = routes.map_or_else(Vec::new, |section| {
+                section.list("Routes").iter().filter_map(hub_route).collect()
+            });
+            let made = TransitTable { id: Some(table_id), routes, span: table.span.into() };
+            row.tables.push((key(&name, table), made));
+        }
+        for attachment in attachments {
+            self.attachment(&mut row, attachment, &mut propagates);
+        }
+        row
+    }
+
+    fn attachment(
+        &mut self,
+        hub: &mut Transit,
+        node: &Node,
+        propagates: &mut BTreeMap<String, Vec<Spanned<String>>>,
+    ) {
+        let Some(id) = node.text("TransitGatewayAttachmentId") else { return };
+        if matches!(node.word("State"), Some("deleted" | "deleting" | "rejected" | "failed")) {
+            return;
+        }
+        let mut row = TransitAttachment {
+            id: Some(id.clone()),
+            span: node.span.into(),
+            ..TransitAttachment::default()
+        };
+        let resource = node.text("ResourceId");
+        let object = format!("attachment:{}", id.value);
+        match (node.word("ResourceType"), resource) {
+            (Some("vpc"), Some(vpc)) => match self.names.of_section("Vpcs", &vpc.value) {
+                Some(name) => row.vpc = Some(Spanned::new(name.to_owned(), vpc.span)),
+                None => self.gap(
+                    &object,
+                    format!("VPC {} is not in the export", vpc.value),
+                    node.span,
+                    true,
+                ),
+            },
+            (Some("vpn"), Some(vpn)) => match self.names.of_section("VpnConnections", &vpn.value) {
+                Some(name) => row.vpn = Some(Spanned::new(name.to_owned(), vpn.span)),
+                None => self.gap(
+                    &object,
+                    format!("VPN {} is not in the export", vpn.value),
+                    node.span,
+                    true,
+                ),
+            },
+            (Some("tgw" | "peering"), Some(other)) => {
+                let known = self.names.of_section("TransitGateways", &other.value);
+                row.transit = Some(Spanned::new(known.unwrap_or("unknown").to_owned(), other.span));
+            }
+            (kind, _) => {
+                let kind = kind.unwrap_or("unknown");
+                self.gap(
+                    &object,
+                    format!("an attachment of type {kind} is not represented"),
+                    node.span,
+                    true,
+                );
+            }
+        }
+        let detail = self.export.find(
+            "TransitGatewayVpcAttachments",
+            "TransitGatewayAttachmentId",
+            &id.value,
+        );
+        for subnet in detail.map_or(&[][..], |detail| detail.list("SubnetIds")) {
+            let name = subnet.as_str().and_then(|id| self.names.subnet(id));
+            row.subnets.extend(name.map(|name| Spanned::new(name, subnet.span)));
+        }
+        let association = node.get("Association");
+        row.table = association.and_then(|a| a.text("TransitGatewayRouteTableId")).map(|table| {
+            let name = self.names.or_id("TransitGatewayRouteTables", &table.value).to_owned();
+            Spanned::new(name, table.span)
+        });
+        if let Some(table) = &row.table
+            && hub.tables.get(&table.value).is_none()
+        {
+            self.gap(
+                &object,
+                format!("route table {} is not in the export", table.value),
+                node.span,
+                true,
+            );
+            row.table = None;
+        }
+        row.propagates_to = propagates.remove(&id.value).unwrap_or_default();
+        hub.attachments.push((Spanned::new(id.value.clone(), node.span), row));
+    }
+}
+
+fn hub_route(route: &Node) -> Option<Route> {
+    let to = route.prefix("DestinationCidrBlock")?;
+    let attachments = route.list("TransitGatewayAttachments");
+    let via = match (route.word("State"), attachments) {
+        (Some("blackhole"), _) | (_, []) => RouteTarget::Blackhole,
+        (_, [only]) => match only.word("TransitGatewayAttachmentId") {
+            Some(id) => RouteTarget::Attachment(id.to_owned()),
+            None => RouteTarget::Unknown("an attachment without identifier".to_owned()),
+        },
+        _ => RouteTarget::Unknown("several attachments at equal cost".to_owned()),
+    };
+    Some(Route {
+        to: to.map(Destination::Prefix),
+        via: Spanned::new(via, route.span),
+        span: route.span.into(),
+        ..Route::default()
+    })
+}
+
+/// The suite of an IPsec configuration, from its encryption and authentication.
+fn suite(configuration: &str) -> Option<String> {
+    let ipsec = configuration.split("<ipsec>").nth(1)?;
+    let field = |name: &str| {
+        let rest = ipsec.split(&format!("<{name}>")).nth(1)?;
+        rest.split('<').next()
+    };
+    let (encryption, authentication) =
+        (field("encryption_protocol")?, field("authentication_protocol")?);
+    if encryption.contains("gcm") {
+        return Some("aes-gcm-16".to_owned());
+    }
+    let hash = match authentication {
+        a if a.contains("sha2-256") || a.contains("sha256") => "sha256",
+        a if a.contains("sha2-384") || a.contains("sha384") => "sha384",
+        a if a.contains("sha2-512") || a.contains("sha512") => "sha512",
+        _ => "sha1",
+    };
+    Some(format!("aes-cbc-{hash}"))
+}
