@@ -76,6 +76,7 @@ impl Import<'_> {
         for entry in node.list("Ipv6Addresses") {
             addresses.extend(entry.address("Ipv6Address"));
         }
+        self.keep_inside(&mut addresses, subnet.as_ref(), owner);
         let prefixes =
             node.list("Ipv4Prefixes").iter().filter_map(|entry| entry.prefix("Ipv4Prefix"));
         Interface {
@@ -87,6 +88,31 @@ impl Import<'_> {
             filters: self.groups(node, "Groups", owner),
             forwards: (node.flag("SourceDestCheck") == Some(false)).then(|| Spanned::bare(true)),
             span: node.span.into(),
+        }
+    }
+
+    /// Leaves out addresses that are not in the subnet: an export that contradicts itself.
+    fn keep_inside(
+        &mut self,
+        addresses: &mut Vec<Spanned<IpAddr>>,
+        subnet: Option<&Spanned<String>>,
+        owner: &str,
+    ) {
+        let Some((vpc, own)) = subnet.and_then(|subnet| subnet.value.split_once('/')) else {
+            return;
+        };
+        let ranges = self.description.vpcs.get(vpc).and_then(|vpc| vpc.subnets.get(own));
+        let Some(ranges) = ranges.map(|subnet| subnet.cidrs.clone()) else { return };
+        let inside =
+            |address: &Spanned<IpAddr>| ranges.iter().any(|range| range.contains(address.value));
+        let (kept, wrong): (Vec<_>, Vec<_>) = addresses.drain(..).partition(inside);
+        *addresses = kept;
+        for address in wrong {
+            let what = format!(
+                "address {} is not in its subnet {vpc}/{own} and was left out",
+                address.value
+            );
+            self.gap(&format!("interface:{owner}"), what, address.span, true);
         }
     }
 
