@@ -33,5 +33,8 @@ pub(crate) fn format(root: &Node) -> Option<Format> {
     if crate::aws::recognises(root) {
         return Some(Format::Aws);
     }
+    if crate::ibm::recognises(root) {
+        return Some(Format::Ibm);
+    }
     None
 }

@@ -9,6 +9,7 @@
 mod access;
 mod aws;
 mod detect;
+mod ibm;
 mod naming;
 mod union;
 
@@ -98,7 +99,8 @@ pub fn load(
         formats.insert(format);
         let imported = match format {
             Format::Aws => aws::import(&documents),
-            Format::Gcp | Format::Ibm | Format::Netwright => Imported::default(),
+            Format::Ibm => ibm::import(&documents),
+            Format::Gcp | Format::Netwright => Imported::default(),
         };
         notes.extend(imported.notes);
         errors.extend(union::unite(&mut description, imported.description));
