@@ -3,7 +3,9 @@
 //! Start at [`space`], the exact sets of packets everything else is computed with; then [`prover`], which loads a network; then
 //! [`trace`] and [`reach`], which ask it.
 
+pub mod ask;
 pub mod flow;
+pub mod intents;
 pub mod interpreter;
 pub mod prover;
 pub mod reach;

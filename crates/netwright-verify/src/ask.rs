@@ -1,0 +1,219 @@
+//! From names to flows: which flows a source, a destination and a service stand for.
+
+use std::net::IpAddr;
+
+use netwright_model::language::EndpointRef;
+use netwright_model::network::lookup::{NotFound, Place};
+use netwright_model::network::{EndpointId, InterfaceId, Network};
+use netwright_model::scalar::{Prefix, Service};
+
+use crate::prover::Prover;
+use crate::prover::path::Origin;
+use crate::prover::policy::Layer4;
+use crate::space::{ANY_PORT, Family, Set, Space, protocol};
+use crate::trace::{Flow, Trace, Verdict};
+
+/// First port of the range that clients take their source ports from (RFC 6335: dynamic ports).
+pub const CLIENT_PORT: u16 = 49152;
+
+/// Addresses that stand for "the Internet", the first that no rule and no range of the network singles out.
+const ORDINARY: [[u8; 4]; 6] = [
+    [8, 8, 8, 8],
+    [1, 1, 1, 1],
+    [9, 9, 9, 9],
+    [93, 184, 216, 34],
+    [185, 15, 59, 224],
+    [203, 0, 113, 7],
+];
+
+/// A source or destination that a name stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Point {
+    /// Its name for people.
+    pub name: String,
+    /// Where its packets start; none for what sends none.
+    pub origin: Option<Origin>,
+    /// Its addresses, as a source and as a destination.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// The points that a reference stands for.
+///
+/// # Errors
+///
+/// When nothing has the name, or several things do.
+pub fn points(network: &Network, reference: &EndpointRef) -> Result<Vec<Point>, NotFound> {
+    let places = network.lookup.places(network, reference)?;
+    let asked = match reference {
+        EndpointRef::Prefix(prefix) => prefix.as_host(),
+        _ => None,
+    };
+    Ok(places.iter().map(|place| point(network, place, asked)).collect())
+}
+
+fn point(network: &Network, place: &Place, asked: Option<IpAddr>) -> Point {
+    match place {
+        Place::Interface(id) => interface_point(network, *id, asked),
+        Place::Serverless(id) => {
+            let endpoint = network[*id].endpoint;
+            let name = network[endpoint].name.clone();
+            Point { name, origin: Some(Origin::Serverless(*id)), addresses: Vec::new() }
+        }
+        Place::Endpoint(id) => endpoint_point(network, *id, asked),
+        Place::Outside(prefix) => {
+            let address = prefix.map_or_else(|| ordinary(network), Prefix::first);
+            let name = match prefix {
+                Some(prefix) => {
+                    prefix.as_host().map_or_else(|| prefix.to_string(), |a| a.to_string())
+                }
+                None => "internet".to_owned(),
+            };
+            Point { name, origin: Some(Origin::Internet), addresses: vec![address] }
+        }
+    }
+}
+
+fn interface_point(network: &Network, id: InterfaceId, asked: Option<IpAddr>) -> Point {
+    let row = &network[id];
+    let mut addresses = row.addresses.clone();
+    // Asked for by its public address, it is reached by that one.
+    if let Some(asked) = asked {
+        addresses.retain(|address| *address == asked);
+        if row.public.contains(&asked) {
+            addresses.push(asked);
+        }
+    }
+    Point { name: row.name.clone(), origin: Some(Origin::Interface(id)), addresses }
+}
+
+fn endpoint_point(network: &Network, id: EndpointId, asked: Option<IpAddr>) -> Point {
+    let row = &network[id];
+    let site = network.sites.iter().position(|site| site.endpoint == id);
+    let external = network.externals.iter().position(|external| external.endpoint == id);
+    let origin = match (site, external) {
+        (Some(site), _) => Some(Origin::Site(netwright_model::network::SiteId::at(site))),
+        (_, Some(external)) if !network.externals[external].attached.is_empty() => {
+            Some(Origin::External(netwright_model::network::ExternalId::at(external)))
+        }
+        (_, Some(_)) => Some(Origin::Internet),
+        (None, None) => None,
+    };
+    let mut addresses: Vec<IpAddr> = row.public.clone();
+    match asked {
+        Some(asked) => addresses = vec![asked],
+        // The first address of a block is no host's.
+        None => {
+            addresses.extend(row.prefixes.iter().map(|p| p.host_at(1).unwrap_or_else(|| p.first())))
+        }
+    }
+    Point { name: row.name.clone(), origin, addresses }
+}
+
+/// An address of the Internet that nothing in the network singles out.
+#[must_use]
+pub fn ordinary(network: &Network) -> IpAddr {
+    let singled = |address: IpAddr| {
+        let in_rules = network.filters.iter().flat_map(|filter| &filter.rules).any(|rule| {
+            let members = rule.from.members.iter().chain(&rule.to.members);
+            members.into_iter().any(|member| match member {
+                netwright_model::network::FilterMember::Prefix(prefix) => {
+                    prefix.length() > 0 && prefix.contains(address)
+                }
+                _ => false,
+            })
+        });
+        in_rules
+            || network
+                .endpoints
+                .iter()
+                .any(|e| e.prefixes.iter().any(|p| p.length() > 0 && p.contains(address)))
+            || !network.lookup.holders(address).is_empty()
+    };
+    let candidates = ORDINARY.map(|octets| IpAddr::from(octets));
+    candidates.iter().copied().find(|address| !singled(*address)).unwrap_or(candidates[0])
+}
+
+/// The packet that stands for a service: its first port, from an ordinary client's port. None for a service that no single packet
+/// stands for.
+#[must_use]
+pub fn packet_of(service: Service, source_port: Option<u16>) -> Option<Layer4> {
+    match service {
+        Service::Any => None,
+        Service::Ports { protocol, ports } => Some(Layer4 {
+            protocol,
+            src_port: source_port.unwrap_or(CLIENT_PORT),
+            dst_port: ports.first,
+        })
+        .filter(|_| ports.first == ports.last),
+        Service::Icmp { protocol, kind, code } => {
+            let echo = if protocol == protocol::ICMP { 8 } else { 128 };
+            Some(Layer4 {
+                protocol,
+                src_port: kind.unwrap_or(echo).into(),
+                dst_port: code.unwrap_or(0).into(),
+            })
+        }
+        Service::Protocol(protocol) => Some(Layer4 { protocol, src_port: 0, dst_port: 0 }),
+    }
+}
+
+/// The set of a service: all its ports, from any client port above the well-known ones.
+pub fn set_of(space: &mut Space, service: Service) -> Set {
+    match service {
+        Service::Any => Set::ALL,
+        Service::Ports { protocol, ports } => {
+            space.layer4(protocol, &[1024..=u16::MAX], &[ports.first..=ports.last])
+        }
+        Service::Icmp { protocol, kind, code } => {
+            let family = if protocol == protocol::ICMP { Family::V4 } else { Family::V6 };
+            let range = |value: Option<u8>| value.map_or(0..=u8::MAX, |value| value..=value);
+            space.icmp(family, range(kind), range(code))
+        }
+        Service::Protocol(number) if protocol::has_ports(number) => {
+            space.layer4(number, ANY_PORT, ANY_PORT)
+        }
+        Service::Protocol(number) => space.protocol(number),
+    }
+}
+
+/// The flows between two points: for each destination address the source address of its family.
+#[must_use]
+pub fn flows_between(from: &Point, to: &Point, packet: Option<Layer4>) -> Vec<Flow> {
+    let Some(origin) = from.origin else { return Vec::new() };
+    let mut flows = Vec::new();
+    for dst in &to.addresses {
+        let src = match origin {
+            Origin::Serverless(_) => Some(crate::prover::UNPREDICTABLE),
+            _ => from.addresses.iter().copied().find(|src| src.is_ipv4() == dst.is_ipv4()),
+        };
+        flows.extend(src.map(|src| Flow { origin, src, dst: *dst, packet }));
+    }
+    flows
+}
+
+impl Prover<'_> {
+    /// The best trace among several flows that stand for one question: the first that works, otherwise the one that gets farthest.
+    pub fn best_trace(&mut self, flows: &[Flow]) -> Option<Trace> {
+        let rank = |verdict: Verdict| match verdict {
+            Verdict::Reachable => 0,
+            Verdict::Unknown => 1,
+            Verdict::NoReturn => 2,
+            Verdict::Blocked | Verdict::Unresolved => 3,
+        };
+        let mut best: Option<Trace> = None;
+        for flow in flows {
+            let trace = self.trace(*flow);
+            if trace.verdict == Verdict::Reachable {
+                return Some(trace);
+            }
+            let better = best.as_ref().is_none_or(|best| {
+                let key = |t: &Trace| (rank(t.verdict), usize::MAX - t.forward.path.steps.len());
+                key(&trace) < key(best)
+            });
+            if better {
+                best = Some(trace);
+            }
+        }
+        best
+    }
+}
