@@ -4,6 +4,7 @@
 //! [`trace`] and [`reach`], which ask it.
 
 pub mod ask;
+pub mod diff;
 pub mod flow;
 pub mod intents;
 pub mod interpreter;

@@ -34,7 +34,12 @@ impl<'n> Prover<'n> {
     /// Loads a network.
     #[must_use]
     pub fn new(network: &'n Network) -> Self {
-        let mut space = Space::new();
+        Self::in_space(network, Space::new())
+    }
+
+    /// Loads a network into a space that already holds sets, so that its sets can be compared with another network's.
+    #[must_use]
+    pub fn in_space(network: &'n Network, mut space: Space) -> Self {
         Self {
             network,
             index: index::Index::of(network),
@@ -42,5 +47,11 @@ impl<'n> Prover<'n> {
             policies: policy::Policies::of(network, &mut space),
             space,
         }
+    }
+
+    /// The space with all its sets.
+    #[must_use]
+    pub fn into_space(self) -> Space {
+        self.space
     }
 }

@@ -36,9 +36,10 @@ pub fn resolve(description: Description) -> Result<Network, Vec<Diagnostic>> {
     resolver.instances();
     resolver.private_endpoints();
     resolver.databases();
-    resolver.nats();
     resolver.connectors();
     resolver.services();
+    // After connectors, whose ranges are subnets that a gateway may serve.
+    resolver.nats();
     resolver.load_balancers();
     resolver.transits();
     resolver.routes();

@@ -128,18 +128,7 @@ impl Resolver<'_> {
             ports.iter().map(|range| range.value).collect()
         };
         let icmp = rule.icmp.as_ref();
-        let targets = (!rule.targets.is_empty()).then(|| {
-            let set = self.address_set(filter, &rule.targets, members);
-            let mut all: Vec<InterfaceId> = Vec::new();
-            for member in set.members {
-                if let FilterMember::Interfaces { interfaces, .. } = member {
-                    all.extend(interfaces.iter());
-                }
-            }
-            all.sort_unstable();
-            all.dedup();
-            all
-        });
+        let (targets, unsure) = self.targets(filter, rule, members);
         Rule {
             name,
             span: *rule.span,
@@ -157,8 +146,36 @@ impl Resolver<'_> {
             to: self.address_set(filter, &rule.to, members),
             targets,
             implied: flag(rule.implied.as_ref(), false),
-            uncertain: text(rule.uncertain.as_ref()),
+            uncertain: text(rule.uncertain.as_ref()).or(unsure),
         }
+    }
+
+    /// Interfaces a rule is for, and what is not known about them. Neither: all that the filter protects.
+    fn targets(
+        &mut self,
+        filter: FilterId,
+        rule: &crate::language::Rule,
+        members: &MemberIndex,
+    ) -> (Option<Vec<InterfaceId>>, Option<String>) {
+        let set = self.address_set(filter, &rule.targets, members);
+        let mut all: Vec<InterfaceId> = Vec::new();
+        let mut unsure = None;
+        for member in set.members {
+            match member {
+                FilterMember::Interfaces { interfaces, .. } => all.extend(interfaces.iter()),
+                FilterMember::Unknown(what) => unsure = Some(what),
+                FilterMember::Prefix(_) | FilterMember::Range(..) | FilterMember::Internet => {
+                    let message = "a rule's targets are interfaces: `tag:`, `account:`, `group:` or `instance:`";
+                    self.error(*rule.span, message, None);
+                }
+            }
+        }
+        if set.any || unsure.is_some() {
+            return (None, unsure);
+        }
+        all.sort_unstable();
+        all.dedup();
+        (Some(all), None)
     }
 
     fn address_set(

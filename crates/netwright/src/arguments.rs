@@ -1,0 +1,215 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use netwright_model::scalar::{Scalar, ScalarError, Service};
+
+use crate::console::Color;
+
+/// Proves what a network does before it is deployed.
+///
+/// A network is a description in YAML, a folder of them, or an export of AWS, Google Cloud or IBM Cloud as their tools write it.
+#[derive(Debug, Parser)]
+#[command(name = "netwright", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    /// When output is coloured.
+    #[arg(long, value_enum, default_value = "auto", global = true)]
+    pub(crate) color: Color,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 it holds, 1 it does not, 2 bad input or usage, 3 it could not be determined.";
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs; see docs/json.md.
+    Json,
+}
+
+/// How results of `check` are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// For people.
+    Text,
+    /// For programs; see docs/json.md.
+    Json,
+    /// SARIF 2.1.0, for code review.
+    Sarif,
+    /// `JUnit` XML, for CI.
+    Junit,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Ask every intent, and tell what is known to be missing.
+    #[command(
+        after_help = "Examples:\n  netwright check network.yaml\n  netwright check exports/ --format sarif > findings.sarif"
+    )]
+    Check(Check),
+    /// Follow one flow hop by hop, forward and back, with the rule that decides at each filter.
+    #[command(
+        after_help = "Examples:\n  netwright trace network.yaml web-1 db-1 --port tcp/5432\n  netwright trace exports/ internet i-0123456789abcdef0 --port tcp/443\n  netwright trace network.yaml 10.0.1.5 internet --icmp 8/0"
+    )]
+    Trace(Trace),
+    /// Tell who reaches whom, exactly.
+    #[command(
+        after_help = "Examples:\n  netwright reach network.yaml\n  netwright reach network.yaml --from internet --port tcp/22"
+    )]
+    Reach(Reach),
+    /// Compare two networks: flows gained and lost, intents broken and fixed.
+    #[command(after_help = "Example:\n  netwright diff before.yaml after.yaml")]
+    Diff(Diff),
+    /// Read a provider's export and write it as a description.
+    #[command(after_help = "Example:\n  netwright import exports/ --output network.yaml")]
+    Import(Import),
+    /// Write a synthetic network of a given size.
+    #[command(
+        after_help = "Example:\n  netwright generate --shape hub-and-spoke --instances 1000 --seed 7 > big.yaml"
+    )]
+    Generate(Generate),
+    /// Write the JSON Schema of the description, or its reference.
+    Schema(Schema),
+    /// Write a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual page.
+    Man,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The network.
+    pub(crate) file: PathBuf,
+    /// How the result is written.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: ReportFormat,
+}
+
+/// Arguments of `trace`.
+#[derive(Debug, Args)]
+pub(crate) struct Trace {
+    /// The network.
+    pub(crate) file: PathBuf,
+    /// Where the flow starts: a name, an identifier of the export, an address, or `internet`.
+    #[arg(required_unless_present = "from_option")]
+    pub(crate) from: Option<String>,
+    /// Where it goes.
+    #[arg(required_unless_present = "to_option")]
+    pub(crate) to: Option<String>,
+    /// Where the flow starts, as an option.
+    #[arg(long = "from", value_name = "FROM", conflicts_with = "from")]
+    pub(crate) from_option: Option<String>,
+    /// Where it goes, as an option.
+    #[arg(long = "to", value_name = "TO", conflicts_with = "to")]
+    pub(crate) to_option: Option<String>,
+    /// Protocol and destination port, for example tcp/443.
+    #[arg(long, value_parser = service, conflicts_with_all = ["protocol", "icmp"])]
+    pub(crate) port: Option<Service>,
+    /// Protocol by number or name, for example 50 or esp.
+    #[arg(long, value_parser = protocol, conflicts_with = "icmp")]
+    pub(crate) protocol: Option<u8>,
+    /// ICMP type and code, for example 8/0.
+    #[arg(long, value_parser = icmp)]
+    pub(crate) icmp: Option<(u8, u8)>,
+    /// Source port; the first dynamic port, 49152, unless given.
+    #[arg(long)]
+    pub(crate) source_port: Option<u16>,
+    /// How the result is written.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+/// Arguments of `reach`.
+#[derive(Debug, Args)]
+pub(crate) struct Reach {
+    /// The network.
+    pub(crate) file: PathBuf,
+    /// Only from here.
+    #[arg(long)]
+    pub(crate) from: Option<String>,
+    /// Only to here.
+    #[arg(long)]
+    pub(crate) to: Option<String>,
+    /// Only this service, for example tcp/22.
+    #[arg(long, value_parser = service)]
+    pub(crate) port: Option<Service>,
+    /// How the result is written.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+/// Arguments of `diff`.
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// The network as it is.
+    pub(crate) old: PathBuf,
+    /// The network as it would be.
+    pub(crate) new: PathBuf,
+    /// How the result is written.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The export: a file or a folder.
+    pub(crate) path: PathBuf,
+    /// Where to write; standard output unless given.
+    #[arg(short, long)]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// Arguments of `generate`.
+#[derive(Debug, Args)]
+pub(crate) struct Generate {
+    /// Shape: flat, hub-and-spoke, many-small-vpcs, group-references.
+    #[arg(long, default_value = "flat")]
+    pub(crate) shape: String,
+    /// Number of instances.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) instances: u32,
+    /// Seed: the same seed gives the same network.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Whose semantics: aws or gcp.
+    #[arg(long, default_value = "aws")]
+    pub(crate) provider: String,
+}
+
+/// Arguments of `schema`.
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    /// The reference for people, in Markdown, instead.
+    #[arg(long)]
+    pub(crate) reference: bool,
+}
+
+fn told(error: ScalarError) -> String {
+    error.to_string()
+}
+
+fn service(text: &str) -> Result<Service, String> {
+    Service::parse_scalar(text).map_err(told)
+}
+
+fn protocol(text: &str) -> Result<u8, String> {
+    netwright_model::scalar::protocol_number(text).map_err(told)
+}
+
+fn icmp(text: &str) -> Result<(u8, u8), String> {
+    let wrong = || format!("`{text}` is not an ICMP type and code such as 8/0");
+    let (kind, code) = text.split_once('/').unwrap_or((text, "0"));
+    Ok((kind.parse().map_err(|_| wrong())?, code.parse().map_err(|_| wrong())?))
+}

@@ -1,0 +1,29 @@
+//! One file for each command.
+
+mod check;
+mod diff;
+mod generate;
+mod import;
+mod reach;
+mod schema;
+mod shell;
+mod trace;
+
+use crate::arguments::Command;
+use crate::console::{Code, Console};
+use crate::failure::Failure;
+
+/// Runs a command.
+pub(crate) fn run(command: &Command, console: &mut Console) -> Result<Code, Failure> {
+    match command {
+        Command::Check(arguments) => check::run(arguments, console),
+        Command::Trace(arguments) => trace::run(arguments, console),
+        Command::Reach(arguments) => reach::run(arguments, console),
+        Command::Diff(arguments) => diff::run(arguments, console),
+        Command::Import(arguments) => import::run(arguments, console),
+        Command::Generate(arguments) => generate::run(arguments, console),
+        Command::Schema(arguments) => Ok(schema::run(arguments, console)),
+        Command::Completions { shell } => Ok(shell::completions(*shell, console)),
+        Command::Man => Ok(shell::man(console)),
+    }
+}

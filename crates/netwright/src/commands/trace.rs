@@ -1,0 +1,249 @@
+//! `netwright trace`.
+
+use netwright_model::network::Network;
+use netwright_model::scalar::Service;
+use netwright_model::source::{Sources, Span};
+use netwright_verify::ask::{flows_between, packet_of, set_of};
+use netwright_verify::prover::Prover;
+use netwright_verify::prover::policy::Layer4;
+use netwright_verify::space::show;
+use netwright_verify::trace::{Flow, Hop, HopKind, Trace as Traced, Verdict, hops};
+use serde_json::{Value, json};
+
+use crate::arguments::{Format, Trace};
+use crate::console::{Code, Console, Style};
+use crate::endpoints::find;
+use crate::failure::Failure;
+use crate::network::{Input, open};
+
+pub(super) fn run(arguments: &Trace, console: &mut Console) -> Result<Code, Failure> {
+    let input = open(&arguments.file)?;
+    let network = &input.network;
+    let from_text = arguments.from.as_ref().or(arguments.from_option.as_ref());
+    let to_text = arguments.to.as_ref().or(arguments.to_option.as_ref());
+    let (Some(from_text), Some(to_text)) = (from_text, to_text) else {
+        return Err(Failure::usage("a trace needs where it starts and where it goes", None));
+    };
+    let (from, to) = (find(network, from_text)?, find(network, to_text)?);
+    let packet = packet(arguments)?;
+    let mut flows: Vec<Flow> = Vec::new();
+    for source in &from {
+        for destination in &to {
+            flows.extend(flows_between(source, destination, packet));
+        }
+    }
+    let mut prover = Prover::new(network);
+    let Some(trace) = prover.best_trace(&flows) else {
+        let message =
+            format!("there is no address of one family at both `{from_text}` and `{to_text}`");
+        return Err(Failure::usage(message, None));
+    };
+    let passes = trace.flows.map(|flows| show::layer4(&mut prover.space, flows.reachable()));
+    match arguments.format {
+        Format::Text => text(console, &input, &trace, (from_text, to_text), passes.as_deref()),
+        Format::Json => console.json(&document(&input, &trace, passes.as_deref())),
+    }
+    Ok(match trace.verdict {
+        Verdict::Reachable => Code::Pass,
+        Verdict::Blocked | Verdict::NoReturn | Verdict::Unresolved => Code::Fail,
+        Verdict::Unknown => Code::Unknown,
+    })
+}
+
+/// The packet that was asked for; none for everything.
+fn packet(arguments: &Trace) -> Result<Option<Layer4>, Failure> {
+    if let Some((kind, code)) = arguments.icmp {
+        let service = Service::Icmp { protocol: 1, kind: Some(kind), code: Some(code) };
+        return Ok(packet_of(service, None));
+    }
+    if let Some(protocol) = arguments.protocol {
+        return Ok(Some(Layer4 {
+            protocol,
+            src_port: arguments.source_port.unwrap_or(0),
+            dst_port: 0,
+        }));
+    }
+    match arguments.port {
+        None | Some(Service::Any) => Ok(None),
+        Some(service) => match packet_of(service, arguments.source_port) {
+            Some(packet) => Ok(Some(packet)),
+            None => Err(Failure::usage(
+                format!("`{service}` stands for several ports; a trace follows one"),
+                Some(
+                    "name one port, or leave `--port` out to see everything that passes".to_owned(),
+                ),
+            )),
+        },
+    }
+}
+
+fn words(verdict: Verdict) -> (&'static str, Style) {
+    match verdict {
+        Verdict::Reachable => ("reachable", Style::Good),
+        Verdict::Blocked => ("blocked", Style::Bad),
+        Verdict::NoReturn => ("no return", Style::Bad),
+        Verdict::Unresolved => ("unresolved", Style::Bad),
+        Verdict::Unknown => ("unknown", Style::Doubt),
+    }
+}
+
+fn service_words(packet: Option<Layer4>) -> String {
+    match packet {
+        None => "everything".to_owned(),
+        Some(packet) => match packet.protocol {
+            6 | 17 | 33 | 132 | 136 => {
+                let name = netwright_model::scalar::protocol_name(packet.protocol);
+                format!("{name}/{} from port {}", packet.dst_port, packet.src_port)
+            }
+            1 | 58 => format!(
+                "{} type {} code {}",
+                netwright_model::scalar::protocol_name(packet.protocol),
+                packet.src_port,
+                packet.dst_port
+            ),
+            other => format!("protocol {}", netwright_model::scalar::protocol_name(other)),
+        },
+    }
+}
+
+fn place(sources: &Sources, span: Span) -> String {
+    sources.location(span).map_or_else(String::new, |place| place.to_string())
+}
+
+fn text(
+    console: &mut Console,
+    input: &Input,
+    trace: &Traced,
+    (from, to): (&str, &str),
+    passes: Option<&str>,
+) {
+    let (word, style) = words(trace.verdict);
+    let service = service_words(trace.flow.packet);
+    let head = console.styled(style, word);
+    console.line(&format!("{head}: {from} → {to}, {service}"));
+    if let Some(passes) = passes {
+        console.line(&format!("  passes both ways: {passes}"));
+    }
+    let network = &input.network;
+    for blocker in trace.blockers(network) {
+        let why = console.styled(style, "because");
+        let at = blocker.rule.as_ref().map_or(blocker.span, |rule| rule.span);
+        console.line(&format!("  {why} {}", blocker.text));
+        let at = place(&input.sources, at);
+        if !at.is_empty() {
+            console.line(&console.styled(Style::Dim, &format!("      {at}")));
+        }
+    }
+    if trace.verdict == Verdict::Reachable {
+        let seen = trace.source_seen();
+        let seen = seen
+            .map_or_else(|| "an address that cannot be predicted".to_owned(), |a| a.to_string());
+        console.line(&format!("  the destination sees {seen}"));
+    }
+    let (src, dst) = (trace.flow.src, trace.flow.dst);
+    console.line(&console.styled(Style::Strong, &format!("\nforward  {src} → {dst}")));
+    list(console, input, &hops(network, &trace.forward));
+    if let Some(back) = &trace.back {
+        let (src, dst) = (back.path.sent_from, back.path.sent_to);
+        console.line(&console.styled(Style::Strong, &format!("\nback     {src} → {dst}")));
+        list(console, input, &hops(network, back));
+    }
+}
+
+fn list(console: &mut Console, input: &Input, hops: &[Hop]) {
+    for (index, hop) in hops.iter().enumerate() {
+        let mark = match hop.passed {
+            Some(true) => " ",
+            Some(false) => "✗",
+            None => "?",
+        };
+        let what = match hop.kind {
+            HopKind::At => {
+                let id = hop.ids.first().filter(|id| **id != hop.name);
+                let id = id.map_or_else(String::new, |id| format!(" ({id})"));
+                format!("{} {}{id}", hop.object.replace('_', " "), hop.name)
+            }
+            HopKind::Route => format!("  route {} in {}", hop.text, hop.name),
+            HopKind::Filter | HopKind::Translate => format!("  {}", hop.text),
+            HopKind::End => hop.text.clone(),
+        };
+        let at = hop.rule.as_ref().map_or(hop.span, |rule| rule.span);
+        let at = place(&input.sources, at);
+        let line = format!("{:>3} {mark} {what}", index + 1);
+        let line = match hop.passed {
+            Some(true) => line,
+            Some(false) => console.styled(Style::Bad, &line),
+            None => console.styled(Style::Doubt, &line),
+        };
+        let at = if at.is_empty() { at } else { console.styled(Style::Dim, &format!("  {at}")) };
+        console.line(&format!("{line}{at}"));
+    }
+}
+
+fn place_json(sources: &Sources, span: Span) -> Value {
+    sources.location(span).map_or(Value::Null, |place| {
+        json!({ "file": place.path.display().to_string(), "line": place.line, "column": place.column })
+    })
+}
+
+fn hop_json(sources: &Sources, hop: &Hop) -> Value {
+    json!({
+        "kind": hop.kind.word(),
+        "object": hop.object,
+        "name": hop.name,
+        "id": hop.ids.first(),
+        "ids": hop.ids,
+        "text": hop.text,
+        "passed": hop.passed,
+        "rule": hop.rule.as_ref().map(|rule| json!({
+            "filter": rule.filter,
+            "filter_id": rule.filter_id,
+            "rule": rule.rule,
+            "place": place_json(sources, rule.span),
+        })),
+        "place": place_json(sources, hop.span),
+    })
+}
+
+fn document(input: &Input, trace: &Traced, passes: Option<&str>) -> Value {
+    let network: &Network = &input.network;
+    let all = |hops: Vec<Hop>| -> Vec<Value> {
+        hops.iter().map(|hop| hop_json(&input.sources, hop)).collect()
+    };
+    let blockers = trace.blockers(network);
+    let reason = blockers.first().map(|hop| hop.text.clone());
+    let flow = &trace.flow;
+    json!({
+        "version": 1,
+        "verdict": trace.verdict.word(),
+        "reason": reason,
+        "flow": {
+            "source": flow.src.to_string(),
+            "destination": flow.dst.to_string(),
+            "protocol": flow.packet.map(|packet| packet.protocol),
+            "source_port": flow.packet.map(|packet| packet.src_port),
+            "destination_port": flow.packet.map(|packet| packet.dst_port),
+        },
+        "passes": passes,
+        "source_seen": trace.source_seen().map(|address| address.to_string()),
+        "blockers": all(blockers),
+        "forward": { "hops": all(hops(network, &trace.forward)) },
+        "return": trace.back.as_ref().map(|back| json!({ "hops": all(hops(network, back)) })),
+    })
+}
+
+/// The part of a set that a service asks for, in words; none when nothing of it passes.
+pub(super) fn part(
+    prover: &mut Prover<'_>,
+    set: netwright_verify::space::Set,
+    service: Option<Service>,
+) -> Option<String> {
+    let set = match service {
+        None => set,
+        Some(service) => {
+            let asked = set_of(&mut prover.space, service);
+            prover.space.and(set, asked)
+        }
+    };
+    (!set.is_empty()).then(|| show::layer4(&mut prover.space, set))
+}

@@ -1,0 +1,140 @@
+//! The only place that prints.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    /// What was asked holds.
+    Pass,
+    /// Findings, a failed expectation, a flow that does not work.
+    Fail,
+    /// Bad input or usage.
+    BadInput,
+    /// That could not be determined.
+    Unknown,
+}
+
+/// When output is coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How a piece of text is shown on a terminal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Style {
+    /// Works.
+    Good,
+    /// Does not work.
+    Bad,
+    /// Needs a look.
+    Doubt,
+    /// Less important.
+    Dim,
+    /// More important.
+    Strong,
+}
+
+/// Standard output and standard error.
+#[derive(Debug)]
+pub(crate) struct Console {
+    out: std::io::BufWriter<std::io::Stdout>,
+    color: bool,
+    color_stderr: bool,
+    /// The reader of the output has gone: nothing more is written, and that is no error.
+    closed: bool,
+    failed: bool,
+}
+
+impl Console {
+    pub(crate) fn new(color: Color) -> Self {
+        let wanted = |terminal: bool| match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+                terminal && !refused && !dumb
+            }
+        };
+        Self {
+            color: wanted(std::io::stdout().is_terminal()),
+            color_stderr: wanted(std::io::stderr().is_terminal()),
+            out: std::io::BufWriter::new(std::io::stdout()),
+            closed: false,
+            failed: false,
+        }
+    }
+
+    pub(crate) fn color_on_stderr(&self) -> bool {
+        self.color_stderr
+    }
+
+    /// Writes to standard output.
+    pub(crate) fn write(&mut self, text: &str) {
+        if self.closed {
+            return;
+        }
+        if let Err(error) = self.out.write_all(text.as_bytes()) {
+            self.closed = true;
+            self.failed = error.kind() != std::io::ErrorKind::BrokenPipe;
+        }
+    }
+
+    /// Writes a line to standard output.
+    pub(crate) fn line(&mut self, text: &str) {
+        self.write(text);
+        self.write("\n");
+    }
+
+    /// Writes a JSON document.
+    pub(crate) fn json(&mut self, value: &serde_json::Value) {
+        let text = serde_json::to_string_pretty(value).unwrap_or_default();
+        self.line(&text);
+    }
+
+    /// Writes to standard error. That nobody reads it is no reason to stop.
+    pub(crate) fn error(&mut self, text: &str) {
+        let _nobody_reads = std::io::stderr().write_all(text.as_bytes());
+    }
+
+    /// A text in a style, where output is coloured.
+    pub(crate) fn styled(&self, style: Style, text: &str) -> String {
+        if !self.color {
+            return text.to_owned();
+        }
+        let code = match style {
+            Style::Good => "32",
+            Style::Bad => "31",
+            Style::Doubt => "33",
+            Style::Dim => "2",
+            Style::Strong => "1",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+
+    /// Ends the output and gives the program's exit code.
+    pub(crate) fn finish(mut self, code: Code) -> ExitCode {
+        if !self.closed
+            && let Err(error) = self.out.flush()
+        {
+            self.failed = error.kind() != std::io::ErrorKind::BrokenPipe;
+        }
+        if self.failed {
+            return ExitCode::from(2);
+        }
+        ExitCode::from(match code {
+            Code::Pass => 0,
+            Code::Fail => 1,
+            Code::BadInput => 2,
+            Code::Unknown => 3,
+        })
+    }
+}

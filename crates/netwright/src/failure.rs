@@ -1,0 +1,64 @@
+//! Errors of commands: what is shown, and with which code the program ends.
+
+use std::path::Path;
+
+use netwright_model::diagnostic::Diagnostic;
+use netwright_model::source::Sources;
+
+use crate::console::{Code, Console};
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The input is wrong.
+    Input {
+        /// What is wrong.
+        diagnostics: Vec<Diagnostic>,
+        /// Where.
+        sources: Sources,
+    },
+    /// What was asked makes no sense.
+    Usage {
+        /// Why.
+        message: String,
+        /// What to do.
+        help: Option<String>,
+    },
+    /// A file could not be written.
+    Output(String),
+}
+
+impl Failure {
+    /// A question that makes no sense.
+    pub(crate) fn usage(message: impl Into<String>, help: Option<String>) -> Self {
+        Self::Usage { message: message.into(), help }
+    }
+
+    /// A file that cannot be written.
+    pub(crate) fn output(path: &Path, error: &std::io::Error) -> Self {
+        Self::Output(format!("cannot write {}: {error}", path.display()))
+    }
+
+    /// Tells it and gives the exit code: bad input or usage is 2.
+    pub(crate) fn report(&self, console: &mut Console) -> Code {
+        match self {
+            Self::Input { diagnostics, sources } => {
+                for diagnostic in diagnostics {
+                    let text = diagnostic.render(sources, console.color_on_stderr());
+                    console.error(&text);
+                }
+                if diagnostics.len() > 1 {
+                    console.error(&format!("{} errors\n", diagnostics.len()));
+                }
+            }
+            Self::Usage { message, help } => {
+                console.error(&format!("error: {message}\n"));
+                if let Some(help) = help {
+                    console.error(&format!("  = help: {help}\n"));
+                }
+            }
+            Self::Output(message) => console.error(&format!("error: {message}\n")),
+        }
+        Code::BadInput
+    }
+}

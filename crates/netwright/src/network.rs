@@ -1,0 +1,40 @@
+//! Loading what a command is given: a description, a folder, or a provider's export.
+
+use std::path::Path;
+
+use netwright_import::Loaded;
+use netwright_model::network::Network;
+use netwright_model::network::resolve::resolve;
+use netwright_model::source::Sources;
+use netwright_model::tree::Limits;
+
+use crate::failure::Failure;
+
+/// A network with the texts that it came from.
+#[derive(Debug)]
+pub(crate) struct Input {
+    /// The network.
+    pub(crate) network: Network,
+    /// The texts.
+    pub(crate) sources: Sources,
+    /// What an import left out, in words.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Reads and unites what a path holds.
+pub(crate) fn load(path: &Path) -> Result<(Loaded, Sources), Failure> {
+    let mut sources = Sources::default();
+    match netwright_import::load(path, &mut sources, &Limits::default()) {
+        Ok(loaded) => Ok((loaded, sources)),
+        Err(diagnostics) => Err(Failure::Input { diagnostics, sources }),
+    }
+}
+
+/// Reads what a path holds and resolves it.
+pub(crate) fn open(path: &Path) -> Result<Input, Failure> {
+    let (loaded, sources) = load(path)?;
+    match resolve(loaded.description) {
+        Ok(network) => Ok(Input { network, sources, notes: loaded.notes }),
+        Err(diagnostics) => Err(Failure::Input { diagnostics, sources }),
+    }
+}
