@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use std::ops::{Deref, DerefMut};
 
 use crate::diagnostic::Diagnostic;
-use crate::source::{FileId, Span, Spanned};
-use crate::suggest::nearest;
-use crate::tree::{Key, Kind, Node};
+use crate::source::{Span, Spanned};
+use crate::suggest::nearest_field;
+use crate::tree::{Key, Kind, Limits, Node};
 
 /// Errors of one file beyond which no more are kept.
 const MOST_ERRORS: usize = 200;
@@ -15,7 +15,7 @@ const MOST_ERRORS: usize = 200;
 /// Collects what is wrong while decoding.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    /// What was found, in the order of the file.
+    /// What was found.
     pub diagnostics: Vec<Diagnostic>,
     /// How many more there were.
     pub suppressed: usize,
@@ -37,14 +37,27 @@ impl Decoder {
         self.report(Diagnostic::error("NW-IN-010", node.span, message));
     }
 
-    /// Reports a key that the object does not have.
-    pub fn unknown_field(&mut self, key: &Key, object: &str, known: &[&str]) {
+    /// Reports a key that the object does not have. `aliases` are other spellings, accepted but not advertised.
+    pub fn unknown_field(&mut self, key: &Key, object: &str, known: &[&str], aliases: &[&str]) {
         let message = format!("{object} has no field `{}`", key.text);
-        let help = match nearest(&key.text, known.iter().copied()) {
+        let help = match nearest_field(&key.text, known.iter().chain(aliases).copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("its fields are {}", known.join(", ")),
         };
         self.report(Diagnostic::error("NW-IN-011", key.span, message).with_help(help));
+    }
+
+    /// Everything that was found, in the order of the file, and how much more there was.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<Diagnostic> {
+        self.diagnostics.sort_by_key(|diagnostic| diagnostic.span);
+        if self.suppressed > 0 {
+            let message = format!("{} more errors are not shown", self.suppressed);
+            let mut more = Diagnostic::error("NW-IN-015", Span::NONE, message);
+            more.help = Some("correct those above first".into());
+            self.diagnostics.push(more);
+        }
+        self.diagnostics
     }
 }
 
@@ -296,7 +309,7 @@ macro_rules! whole_number {
                     _ => None,
                 };
                 if parsed.is_none() {
-                    cx.expected(node, &Self::expected());
+                    cx.report(wrong_number(node, &Self::expected()));
                 }
                 parsed
             }
@@ -311,6 +324,23 @@ macro_rules! whole_number {
 
 whole_number!(u8, u16, u32, u64);
 
+/// An error for what is not the number expected, with what may have been meant.
+fn wrong_number(node: &Node, expected: &str) -> Diagnostic {
+    let message = format!("expected {expected}, found {}", node.describe());
+    let mut error = Diagnostic::error("NW-IN-010", node.span, message);
+    let text = node.as_str().unwrap_or("");
+    let number = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    error.help = if number.is_empty() || number.parse::<f64>().is_err() {
+        None
+    } else if number == text {
+        Some(format!("a number has no quotes: write {text}"))
+    } else {
+        let unit = text[number.len()..].trim();
+        Some(format!("it is given without a unit: leave out `{unit}`"))
+    };
+    error
+}
+
 impl Decode for f64 {
     fn expected() -> Cow<'static, str> {
         "a number".into()
@@ -321,7 +351,7 @@ impl Decode for f64 {
             _ => None,
         };
         if parsed.is_none() {
-            cx.expected(node, "a number");
+            cx.report(wrong_number(node, "a number"));
         }
         parsed
     }
@@ -362,12 +392,15 @@ impl Encode for IpAddr {
     }
 }
 
-/// Decodes an object from YAML text, when nothing is wrong with it. For data that ships with the program.
+/// Decodes an object from YAML text, when nothing is wrong with it. For data that ships with the program: its places are in no
+/// file of the user's.
 #[must_use]
 pub fn from_text<T: Decode>(text: &str) -> Option<T> {
-    let root =
-        crate::tree::yaml::parse(text, FileId::default(), &crate::tree::Limits::default()).ok()?;
+    let root = crate::tree::yaml::parse(text, Span::NONE.file, &Limits::default()).ok()?;
     let mut cx = Decoder::default();
     let value = T::decode(&root, &mut cx)?;
     cx.diagnostics.is_empty().then_some(value)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
 //! What is wrong with an input, and how it is shown.
 
+mod render;
+
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use crate::source::{Sources, Span};
 
@@ -81,33 +82,28 @@ impl Diagnostic {
     }
 
     /// As people read it: message, place, the line with the place marked, help.
+    ///
+    /// Control characters of the input are shown, not sent to the terminal.
     #[must_use]
     pub fn render(&self, sources: &Sources, color: bool) -> String {
-        let (bold, reset) = if color { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
-        let tint = match (color, self.severity) {
-            (false, _) => "",
-            (true, Severity::Error) => "\u{1b}[1;31m",
-            (true, Severity::Warning) => "\u{1b}[1;33m",
-            (true, Severity::Info) => "\u{1b}[1;36m",
-        };
-        let mut out = String::new();
-        let word = self.severity.word();
-        let _infallible =
-            writeln!(out, "{tint}{word}[{}]{reset}{bold}: {}{reset}", self.code, self.message);
-        excerpt(&mut out, sources, self.span, self.label.as_deref(), tint, reset);
-        for (span, note) in &self.notes {
-            excerpt(&mut out, sources, *span, Some(note), "", "");
-        }
-        if let Some(help) = &self.help {
-            let _infallible = writeln!(out, "  = help: {help}");
-        }
-        out
+        render::render(self, sources, color)
     }
 
-    /// As a JSON object with `code`, `severity`, `message`, `file`, `line`, `column`, `help`.
+    /// As a JSON object with `code`, `severity`, `message`, `file`, `line`, `column`, `label`, `help`, and `notes`, each with
+    /// `message`, `file`, `line` and `column`.
     #[must_use]
     pub fn to_json(&self, sources: &Sources) -> serde_json::Value {
         let place = sources.location(self.span);
+        let note = |(span, message): &(Span, String)| {
+            let place = sources.location(*span);
+            serde_json::json!({
+                "message": message,
+                "file": place.as_ref().map(|place| place.path.display().to_string()),
+                "line": place.as_ref().map(|place| place.line),
+                "column": place.as_ref().map(|place| place.column),
+            })
+        };
+        let notes: Vec<_> = self.notes.iter().map(note).collect();
         serde_json::json!({
             "code": self.code,
             "severity": self.severity.word(),
@@ -116,47 +112,11 @@ impl Diagnostic {
             "line": place.as_ref().map(|place| place.line),
             "column": place.as_ref().map(|place| place.column),
             "label": self.label,
+            "notes": notes,
             "help": self.help,
         })
     }
 }
 
-/// Columns of a long line that are shown around the place.
-const WINDOW: usize = 100;
-
-fn excerpt(
-    out: &mut String,
-    sources: &Sources,
-    span: Span,
-    label: Option<&str>,
-    tint: &str,
-    reset: &str,
-) {
-    let Some(place) = sources.location(span) else {
-        if let Some(label) = label {
-            let _infallible = writeln!(out, "  = note: {label}");
-        }
-        return;
-    };
-    let _infallible = writeln!(out, "  --> {place}");
-    let characters: Vec<char> =
-        place.text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let from = place.column.saturating_sub(1).min(characters.len());
-    let start = if characters.len() > WINDOW { from.saturating_sub(WINDOW / 3) } else { 0 };
-    let shown: String = characters.iter().skip(start).take(WINDOW).collect();
-    let number = place.line.to_string();
-    let pad = " ".repeat(number.len());
-    let spanned = sources
-        .text(span.file)
-        .and_then(|text| text.get(span.start as usize..span.end as usize))
-        .map_or(1, |text| text.lines().next().unwrap_or("").chars().count());
-    let width = spanned.clamp(1, (WINDOW - (from - start).min(WINDOW - 1)).max(1));
-    let indent = " ".repeat(from - start);
-    let carets = "^".repeat(width);
-    let label = label.unwrap_or("");
-    let dots = if start > 0 { "…" } else { "" };
-    let _infallible = writeln!(out, " {pad} |");
-    let _infallible = writeln!(out, " {number} | {dots}{shown}");
-    let shift = if start > 0 { " " } else { "" };
-    let _infallible = writeln!(out, " {pad} | {shift}{indent}{tint}{carets} {label}{reset}");
-}
+#[cfg(test)]
+mod tests;

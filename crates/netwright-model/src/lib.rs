@@ -36,8 +36,13 @@ pub fn parse_description(
     sources: &mut Sources,
 ) -> Result<Description, Vec<Diagnostic>> {
     let file = sources.add(name, text);
-    let root = tree::yaml::parse(text, file, &Limits::default()).map_err(|error| vec![error])?;
-    decode_description(&root)
+    let (root, mut errors) = tree::yaml::read(text, file, &Limits::default());
+    match root.map(|root| decode_description(&root)) {
+        Some(Ok(description)) if errors.is_empty() => return Ok(description),
+        Some(Err(more)) => errors.extend(more),
+        Some(Ok(_)) | None => {}
+    }
+    Err(errors)
 }
 
 /// Decodes a tree into a description.
@@ -50,7 +55,7 @@ pub fn decode_description(root: &tree::Node) -> Result<Description, Vec<Diagnost
     let description = Description::decode(root, &mut cx);
     match description {
         Some(description) if cx.diagnostics.is_empty() => Ok(description),
-        _ => Err(cx.diagnostics),
+        _ => Err(cx.finish()),
     }
 }
 

@@ -57,6 +57,7 @@ macro_rules! object {
                         key,
                         stringify!($name),
                         &[$($crate::object::bare(stringify!($field))),*],
+                        &[$($($($alias,)+)?)*],
                     );
                 }
                 let decoded = Self {

@@ -72,6 +72,7 @@ fn words(doc: &str) -> String {
 fn object_schema(object: &ObjectDoc) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
+    let mut either = Vec::new();
     for field in &object.fields {
         let mut shape = field.shape.clone();
         if let Value::Object(map) = &mut shape {
@@ -81,9 +82,13 @@ fn object_schema(object: &ObjectDoc) -> Value {
             properties.insert((*alias).into(), shape.clone());
         }
         properties.insert(field.name.into(), shape);
-        // A field with another spelling may be given by that one.
         if field.required && field.aliases.is_empty() {
             required.push(Value::from(field.name));
+        } else if field.required {
+            // A field with another spelling may be given by that one.
+            let spellings = std::iter::once(&field.name).chain(field.aliases);
+            let given: Vec<Value> = spellings.map(|name| json!({ "required": [name] })).collect();
+            either.push(json!({ "anyOf": given }));
         }
     }
     let mut schema = Map::new();
@@ -91,9 +96,15 @@ fn object_schema(object: &ObjectDoc) -> Value {
     schema.insert("type".into(), json!(["object", "null"]));
     schema.insert("properties".into(), properties.into());
     schema.insert("additionalProperties".into(), false.into());
+    // An object that needs nothing may be left empty.
+    if !required.is_empty() || !either.is_empty() {
+        schema.insert("type".into(), "object".into());
+    }
     if !required.is_empty() {
         schema.insert("required".into(), required.into());
-        schema.insert("type".into(), "object".into());
+    }
+    if !either.is_empty() {
+        schema.insert("allOf".into(), either.into());
     }
     schema.into()
 }
@@ -221,3 +232,4 @@ macro_rules! whole_number {
 }
 
 whole_number!(u8, u16, u32, u64);
+

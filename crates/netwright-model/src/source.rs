@@ -34,7 +34,7 @@ impl Span {
     /// Whether it is a place in a file.
     #[must_use]
     pub fn is_some(self) -> bool {
-        self != Self::NONE
+        self.file != Self::NONE.file
     }
 }
 
@@ -189,11 +189,16 @@ impl Sources {
         let text = rest.lines().next().unwrap_or("");
         let before = (span.start as usize).saturating_sub(start);
         let before = rest.get(..before.min(rest.len())).unwrap_or("");
+        // An editor does not show a byte order mark.
+        let mark = usize::from(before.starts_with('\u{feff}'));
         Some(Location {
             path: &source.path,
             line: index + 1,
-            column: before.chars().count() + 1,
-            text,
+            column: before.chars().count() + 1 - mark,
+            text: text.strip_prefix('\u{feff}').unwrap_or(text),
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,11 @@ pub mod emit;
 pub mod json;
 pub mod yaml;
 
+use std::collections::hash_map::Entry;
+use std::io::Read as _;
 use std::path::Path;
+
+use rustc_hash::FxHashMap;
 
 use crate::diagnostic::Diagnostic;
 use crate::source::{FileId, Sources, Span};
@@ -12,9 +16,9 @@ use crate::source::{FileId, Sources, Span};
 /// Bounds on an input. What goes beyond is refused with the limit's name.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Size of a file in octets.
+    /// Size of a file in octets, and of what its aliases stand for.
     pub bytes: u64,
-    /// Depth of nesting.
+    /// Depth of nesting. More than 512 is never allowed: trees are walked and dropped by recursion.
     pub depth: usize,
     /// Nodes of one file's tree, aliases expanded.
     pub nodes: usize,
@@ -23,6 +27,13 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { bytes: 64 << 20, depth: 128, nodes: 8_000_000 }
+    }
+}
+
+impl Limits {
+    /// Levels of nesting that are allowed.
+    fn levels(&self) -> usize {
+        self.depth.min(512)
     }
 }
 
@@ -171,47 +182,87 @@ pub fn read_file(
     sources: &mut Sources,
     limits: &Limits,
 ) -> Result<FileId, Diagnostic> {
-    let failed = |what: String| Diagnostic::error("NW-IN-001", Span::NONE, what);
     let shown = path.display();
-    let metadata =
-        std::fs::metadata(path).map_err(|error| failed(format!("cannot read {shown}: {error}")))?;
-    if metadata.len() > limits.bytes {
-        return Err(failed(format!(
-            "{shown} has {} octets; the limit is {}",
-            metadata.len(),
-            limits.bytes
-        ))
-        .with_help("split the description over several files of a folder"));
+    let failed = |what: String| Diagnostic::error("NW-IN-001", Span::NONE, what);
+    let unreadable = |error: std::io::Error| failed(format!("cannot read {shown}: {error}"));
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    // The size that a pipe or a growing file reports says nothing: what is read is what counts.
+    let most = limits.bytes.saturating_add(1);
+    file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > limits.bytes {
+        let message = format!("{shown} is larger than the limit of {} octets", limits.bytes);
+        return Err(
+            failed(message).with_help("split the description over several files of a folder")
+        );
     }
-    let bytes =
-        std::fs::read(path).map_err(|error| failed(format!("cannot read {shown}: {error}")))?;
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(sources.add(path, text.as_str())),
-        Err(error) => {
-            let valid = error.utf8_error().valid_up_to();
-            let line = error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
-            Err(failed(format!("{shown} is not UTF-8: octet {} in line {line}", valid + 1))
-                .with_help("save the file as UTF-8"))
-        }
+        Ok(text) => Ok(sources.add(path, text)),
+        Err(error) => Err(not_utf8(&shown.to_string(), &error)),
     }
 }
 
-/// The first key that a mapping gives twice, as an error with both places.
-pub(crate) fn duplicate_key(entries: &[(Key, Node)]) -> Option<Diagnostic> {
-    if entries.len() < 2 {
-        return None;
-    }
-    let clash = |first: &Key, again: &Key| {
-        Diagnostic::error("NW-IN-003", again.span, format!("`{}` is given twice", again.text))
-            .with_note(first.span, "given here first")
-            .with_help("keep one of the two")
+fn not_utf8(shown: &str, error: &std::string::FromUtf8Error) -> Diagnostic {
+    let valid = error.utf8_error().valid_up_to();
+    let (before, rest) = error.as_bytes().split_at(valid);
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let octet = rest.first().copied().unwrap_or_default();
+    let message = format!(
+        "{shown} is not UTF-8: octet {} of the file, in line {line}, is 0x{octet:02x}",
+        valid + 1
+    );
+    let help = match error.as_bytes() {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "this looks like UTF-16: save the file as UTF-8",
+        _ => "save the file as UTF-8",
     };
-    if entries.len() <= 8 {
-        return entries.iter().enumerate().find_map(|(index, (key, _))| {
-            let first = entries[..index].iter().find(|(other, _)| other.text == key.text)?;
-            Some(clash(&first.0, key))
+    Diagnostic::error("NW-IN-001", Span::NONE, message).with_help(help)
+}
+
+/// Takes out the entries whose key an earlier one has, each as an error with both places.
+pub(crate) fn remove_duplicates(entries: &mut Vec<(Key, Node)>) -> Vec<Diagnostic> {
+    let again = duplicates(entries);
+    let errors = again
+        .iter()
+        .map(|(first, again)| {
+            let (first, again) = (&entries[*first].0, &entries[*again].0);
+            Diagnostic::error("NW-IN-003", again.span, format!("`{}` is given twice", again.text))
+                .with_note(first.span, "given here first")
+                .with_help("keep one of the two")
+        })
+        .collect();
+    if !again.is_empty() {
+        let mut repeated = again.iter().map(|(_, index)| *index).peekable();
+        let mut index = 0;
+        entries.retain(|_| {
+            let keep = repeated.next_if_eq(&index).is_none();
+            index += 1;
+            keep
         });
     }
-    let mut seen: rustc_hash::FxHashMap<&str, &Key> = rustc_hash::FxHashMap::default();
-    entries.iter().find_map(|(key, _)| seen.insert(&key.text, key).map(|first| clash(first, key)))
+    errors
 }
+
+/// Pairs of places in a mapping whose keys are equal: the first with the key, and each that repeats it.
+fn duplicates(entries: &[(Key, Node)]) -> Vec<(usize, usize)> {
+    // Most maps are small: comparing is then cheaper than hashing.
+    if entries.len() <= 8 {
+        let earlier = |index: usize| {
+            entries[..index].iter().position(|(key, _)| key.text == entries[index].0.text)
+        };
+        return (0..entries.len()).filter_map(|index| Some((earlier(index)?, index))).collect();
+    }
+    let mut seen: FxHashMap<&str, usize> = FxHashMap::default();
+    let mut pairs = Vec::new();
+    for (index, (key, _)) in entries.iter().enumerate() {
+        match seen.entry(&key.text) {
+            Entry::Occupied(first) => pairs.push((*first.get(), index)),
+            Entry::Vacant(place) => {
+                place.insert(index);
+            }
+        }
+    }
+    pairs
+}
+
+#[cfg(test)]
+mod tests;

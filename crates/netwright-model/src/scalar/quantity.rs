@@ -78,7 +78,8 @@ fn scaled(number: &str, factor: u64) -> Option<u64> {
 
 impl Scalar for Duration {
     const WHAT: &'static str = "a duration such as 500ms, 15s, 10m, 2h or 1d";
-    const PATTERN: Option<&'static str> = Some(r"^([0-9.]+(ms|s|m|h|d)|0)$");
+    const PATTERN: Option<&'static str> =
+        Some(r"^([0-9.]+ ?(ms|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)|0)$");
 
     fn parse_scalar(text: &str) -> Result<Self, ScalarError> {
         if text == "0" {

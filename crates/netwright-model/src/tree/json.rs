@@ -55,10 +55,29 @@ impl Parser<'_> {
 
     fn expected(&self, what: &str) -> Diagnostic {
         match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
-            Some(found) => self.error(self.at, format!("expected {what}, found `{found}`")),
+            Some(found) => {
+                let error = self.error(self.at, format!("expected {what}, found `{found}`"));
+                match self.slip() {
+                    Some(help) => error.with_help(help),
+                    None => error,
+                }
+            }
             None => self
                 .error(self.at, format!("expected {what}, but the file ends here"))
                 .with_help("the file may have been cut off"),
+        }
+    }
+
+    /// What is allowed elsewhere but not in JSON.
+    fn slip(&self) -> Option<&'static str> {
+        let before = self.text.get(..self.at)?.trim_end();
+        match self.bytes.get(self.at)? {
+            b']' | b'}' if before.ends_with(',') => Some("leave out the comma before it"),
+            b'/' | b'#' => Some("JSON has no comments"),
+            b'\'' => Some("JSON takes double quotes only"),
+            b'N' | b'I' => Some("JSON has no NaN and no infinity"),
+            b'T' | b'F' => Some("JSON writes `true` and `false` in lower case"),
+            _ => None,
         }
     }
 
@@ -86,8 +105,8 @@ impl Parser<'_> {
         inner: fn(&mut Self) -> Result<Kind, Diagnostic>,
     ) -> Result<Kind, Diagnostic> {
         self.depth += 1;
-        if self.depth > self.limits.depth {
-            let message = format!("nested more than {} levels deep", self.limits.depth);
+        if self.depth > self.limits.levels() {
+            let message = format!("nested more than {} levels deep", self.limits.levels());
             return Err(self.error(self.at, message));
         }
         self.at += 1;
@@ -125,10 +144,8 @@ impl Parser<'_> {
                 }
                 Some(b'}') => {
                     self.at += 1;
-                    return match super::duplicate_key(&entries) {
-                        Some(error) => Err(error),
-                        None => Ok(Kind::Mapping(entries)),
-                    };
+                    let repeated = super::remove_duplicates(&mut entries).into_iter().next();
+                    return repeated.map_or(Ok(Kind::Mapping(entries)), Err);
                 }
                 _ => return Err(self.expected("`,` or `}`")),
             }
@@ -251,21 +268,24 @@ impl Parser<'_> {
             Some(b'r') => '\r',
             Some(b't') => '\t',
             Some(b'u') => {
-                let first = self.hex(start)?;
-                let code = if (0xd800..0xdc00).contains(&first)
-                    && self.bytes[self.at..].starts_with(b"\\u")
-                {
-                    self.at += 2;
-                    let second = self.hex(start)?;
-                    0x10000 + ((first - 0xd800) << 10) + (second.wrapping_sub(0xdc00) & 0x3ff)
-                } else {
-                    first
-                };
+                let code = self.hex(start)?;
+                let code = self.low_surrogate(code).unwrap_or(code);
                 // A lone surrogate is no character; exports that hold one are still read.
                 char::from_u32(code).unwrap_or('\u{fffd}')
             }
             _ => return Err(self.error(start, "an unknown escape")),
         })
+    }
+
+    /// The character of a high surrogate and the low one that must follow it. What follows is left alone where it is not one.
+    fn low_surrogate(&mut self, high: u32) -> Option<u32> {
+        let digits = self.text.get(self.at..self.at + 6)?.strip_prefix("\\u")?;
+        let low = u32::from_str_radix(digits, 16).ok()?;
+        if !(0xd800..0xdc00).contains(&high) || !(0xdc00..0xe000).contains(&low) {
+            return None;
+        }
+        self.at += 6;
+        Some(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00))
     }
 
     fn hex(&mut self, start: usize) -> Result<u32, Diagnostic> {
@@ -277,3 +297,6 @@ impl Parser<'_> {
         code.ok_or_else(|| self.error(start, "`\\u` takes four hexadecimal digits"))
     }
 }
+
+#[cfg(test)]
+mod tests;
