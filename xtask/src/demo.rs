@@ -1,0 +1,83 @@
+//! `cargo xtask demo`: a real export checked and traced, and an outage explained.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::shell::{self, Outcome, cargo, root, say, step};
+
+/// A real AWS export, where the collection of real networks lies beside the project.
+const REAL: &str = "../shared/data/networks/batfish-aws";
+
+pub(crate) fn run() -> Result<Outcome, String> {
+    step("building Netwright");
+    let build = ["build", "--release", "--package", "netwright", "--locked"];
+    if shell::run(cargo().args(build))? == Outcome::Failed {
+        return Ok(Outcome::Failed);
+    }
+    let binary = binary();
+    let mut shows = shows();
+    let mut as_told = true;
+    for show in &mut shows {
+        step(show.title);
+        let words = show.arguments.join(" ");
+        say(&format!("$ netwright {words}"));
+        let code = shell::code(Command::new(&binary).args(&show.arguments).current_dir(root()))?;
+        say(&format!("[exit code {code}]"));
+        as_told &= code == show.code;
+        if code != show.code {
+            say(&format!("expected exit code {}", show.code));
+        }
+    }
+    say(NEXT);
+    Ok(if as_told { Outcome::Passed } else { Outcome::Failed })
+}
+
+const NEXT: &str = "
+Where to go next:
+  your own network      netwright check FOLDER-WITH-YOUR-EXPORT
+  one question          netwright trace FOLDER FROM TO --port tcp/443
+  before you deploy     netwright diff now.yaml proposed.yaml
+  start from an example examples/quickstart, and docs/guides/";
+
+fn binary() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let target = target.unwrap_or_else(|| root().join("target"));
+    target.join("release").join(format!("netwright{}", std::env::consts::EXE_SUFFIX))
+}
+
+struct Show {
+    title: &'static str,
+    arguments: Vec<String>,
+    /// Exit code of a demonstration that goes as told.
+    code: i32,
+}
+
+fn show(title: &'static str, code: i32, words: &[&str]) -> Show {
+    Show { title, arguments: words.iter().map(|word| (*word).to_owned()).collect(), code }
+}
+
+fn shows() -> Vec<Show> {
+    let mut shows = export();
+    let before = "examples/staging-egress/before.yaml";
+    let after = "examples/staging-egress/after.yaml";
+    shows.push(show(
+        "one egress setting was changed, and staging was dead for a day: what the change does",
+        1,
+        &["diff", before, after],
+    ));
+    shows
+}
+
+/// A check and a trace of a real export, or of the example's where the real one is not at hand.
+fn export() -> Vec<Show> {
+    let example = "examples/aws-three-tier/export";
+    let _real: &Path = Path::new(REAL);
+    vec![
+        show("an AWS export, checked", 0, &["check", example]),
+        show(
+            "one flow through it, hop by hop",
+            0,
+            &["trace", example, "internet", "load-balancer", "--port", "tcp/443"],
+        ),
+    ]
+}
