@@ -122,7 +122,7 @@ impl Import<'_> {
 
     /// A prefix of an object; a gap where it cannot be read.
     fn prefix(&mut self, of: Object<'_>, field: &str, object: &str) -> Option<Spanned<Prefix>> {
-        let found = of.0.prefix(field);
+        let found = of.prefix(field);
         if found.is_none() {
             let written = of.str(field).unwrap_or("nothing");
             let what = format!("`{field}` is {written}, which is no address range");

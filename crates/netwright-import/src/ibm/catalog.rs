@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use netwright_model::scalar::{Prefix, Scalar};
+use netwright_model::scalar::Prefix;
 use netwright_model::source::Spanned;
 
 use super::read::{Export, Object};
@@ -65,11 +65,10 @@ impl Catalog {
             for (subnet, key) in subnets.iter().zip(unique(&names)) {
                 let at = self.subnets.len();
                 self.subnet_ids.extend(subnet.identities().map(|id| (id.to_owned(), at)));
-                let cidr = subnet.text("ipv4_cidr_block");
                 self.subnets.push(KnownSubnet {
                     vpc: vpc.clone(),
                     key,
-                    cidr: cidr.and_then(|cidr| Prefix::parse_scalar(&cidr.value).ok()),
+                    cidr: subnet.prefix("ipv4_cidr_block").map(|cidr| cidr.value),
                     zone: subnet.object("zone").map(Object::name),
                 });
             }

@@ -4,7 +4,7 @@
 //! linked list (`before`), and sits between a subnet and the rest. Both end in an implied deny.
 
 use netwright_model::language::{Action, Attachment, Direction, Filter, Icmp, Peer, Rule};
-use netwright_model::scalar::{PortRange, Prefix, ProtocolMatch, Scalar};
+use netwright_model::scalar::{PortRange, ProtocolMatch, Scalar};
 use netwright_model::source::Spanned;
 
 use super::Import;
@@ -226,9 +226,9 @@ fn address(object: Object<'_>, field: &str) -> Spanned<Peer> {
     let Some(text) = object.text(field) else {
         return Spanned::new(Peer::Unknown(format!("a rule without {field}")), object.span());
     };
-    let peer = match Prefix::parse_scalar(&text.value) {
-        Ok(prefix) => Peer::Prefix(prefix),
-        Err(_) => Peer::Unknown(format!("`{}` is no address range", text.value)),
+    let peer = match object.prefix(field) {
+        Some(prefix) => Peer::Prefix(prefix.value),
+        None => Peer::Unknown(format!("`{}` is no address range", text.value)),
     };
     Spanned::new(peer, text.span)
 }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use netwright_model::scalar::Prefix;
 use netwright_model::source::{Span, Spanned};
 use netwright_model::tree::{Kind, Node};
 
@@ -116,6 +117,11 @@ impl<'a> Object<'a> {
         self.0
             .flag(field)
             .map(|flag| Spanned::new(flag, self.0.get(field).map_or(Span::NONE, |n| n.span)))
+    }
+
+    /// A prefix; host bits are cut off, as the provider does.
+    pub(super) fn prefix(self, field: &str) -> Option<Spanned<Prefix>> {
+        self.0.prefix(field)
     }
 
     pub(super) fn address(self, field: &str) -> Option<Spanned<IpAddr>> {

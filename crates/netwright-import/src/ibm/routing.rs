@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use netwright_model::language::reference::Destination;
 use netwright_model::language::{Route, RouteTarget, Vpc};
-use netwright_model::scalar::{Prefix, Scalar};
+use netwright_model::scalar::Prefix;
 use netwright_model::source::{Span, Spanned};
 
 use super::Import;
@@ -102,7 +102,7 @@ impl<'a> Tables<'a> {
     }
 
     /// Destinations that the tables of a VPC advertise to transit gateways.
-    pub(super) fn advertised(&self, key: &str) -> Vec<Spanned<String>> {
+    pub(super) fn advertised(&self, key: &str) -> Vec<Spanned<Prefix>> {
         let mut seen = BTreeSet::new();
         self.known
             .iter()
@@ -111,8 +111,8 @@ impl<'a> Tables<'a> {
             })
             .flat_map(|table| table.object.objects("routes"))
             .filter(|route| route.flag("advertise").is_some_and(|flag| flag.value))
-            .filter_map(|route| route.text("destination"))
-            .filter(|to| seen.insert(to.value.clone()))
+            .filter_map(|route| route.prefix("destination"))
+            .filter(|to| seen.insert(to.value))
             .collect()
     }
 
@@ -262,8 +262,7 @@ impl Import<'_> {
 /// Where the implicit router sends packets of a delegated destination. `None` where its own route does so anyway.
 fn delegated(vpc: &str, made: &Vpc, all: &[Object<'_>], to: &Prefix) -> Option<RouteTarget> {
     let wider = all.iter().any(|other| {
-        let destination = other.text("destination");
-        let prefix = destination.and_then(|text| Prefix::parse_scalar(&text.value).ok());
+        let prefix = other.prefix("destination").map(|prefix| prefix.value);
         prefix.is_some_and(|prefix| prefix != *to && prefix.contains_prefix(to))
     });
     if to.length() == 0 || !wider {

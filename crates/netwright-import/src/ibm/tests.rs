@@ -150,6 +150,15 @@ fn a_group_rule_has_its_remote_on_the_far_side_and_its_local_on_the_near_one() {
 }
 
 #[test]
+fn host_bits_of_a_rule_are_cut_off() {
+    let rule = r#"{"id": "r", "name": "r", "action": "allow", "direction": "inbound", "protocol": "all",
+        "source": "8.8.8.10/29", "destination": "0.0.0.0/0"}"#;
+    let description = described(&rules(rule, ""));
+    let rule = &description.filters.get("acl").unwrap().rules[0];
+    assert_eq!(rule.from[0].value.to_string(), "8.8.8.8/29");
+}
+
+#[test]
 fn what_a_rule_says_that_is_not_known_is_unknown() {
     let rule = r#"{"id": "r", "direction": "inbound", "ip_version": "ipv4", "protocol": "quantum", "remote": {"id": "elsewhere"}}"#;
     let description = described(&rules("", rule));

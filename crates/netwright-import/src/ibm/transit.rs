@@ -6,7 +6,7 @@ use netwright_model::language::reference::Destination;
 use netwright_model::language::{
     Action, PrefixFilter, Route, RouteTarget, Transit, TransitAttachment, TransitTable,
 };
-use netwright_model::scalar::{Prefix, Scalar};
+use netwright_model::scalar::Prefix;
 use netwright_model::source::Spanned;
 
 use super::Import;
@@ -125,7 +125,7 @@ impl<'e> Import<'e> {
         for (_, attachment) in made.attachments.iter() {
             let Some(vpc) = &attachment.vpc else { continue };
             for to in self.tables.advertised(&vpc.value) {
-                let Ok(prefix) = Prefix::parse_scalar(&to.value) else { continue };
+                let prefix = to.value;
                 let why = format!("{prefix} is advertised by a routing table of {}", vpc.value);
                 routes.entry(prefix).or_insert_with(|| Route {
                     to: Spanned::new(Destination::Prefix(prefix), to.span),
