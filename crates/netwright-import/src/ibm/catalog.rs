@@ -17,7 +17,7 @@ pub(super) struct KnownSubnet {
     pub(super) vpc: String,
     /// Key inside the VPC.
     pub(super) key: String,
-    pub(super) cidr: Option<Prefix>,
+    pub(super) cidr: Prefix,
     pub(super) zone: Option<String>,
 }
 
@@ -56,6 +56,9 @@ impl Catalog {
     fn add_subnets(&mut self, subnets: &[Object<'_>]) {
         let mut placed: BTreeMap<String, Vec<Object<'_>>> = BTreeMap::new();
         for subnet in subnets {
+            if subnet.prefix("ipv4_cidr_block").is_none() {
+                continue;
+            }
             if let Some(vpc) = self.vpc_of(*subnet) {
                 placed.entry(vpc.to_owned()).or_default().push(*subnet);
             }
@@ -63,12 +66,13 @@ impl Catalog {
         for (vpc, subnets) in placed {
             let names: Vec<_> = subnets.iter().map(|subnet| (None, subnet.name())).collect();
             for (subnet, key) in subnets.iter().zip(unique(&names)) {
+                let Some(cidr) = subnet.prefix("ipv4_cidr_block") else { continue };
                 let at = self.subnets.len();
                 self.subnet_ids.extend(subnet.identities().map(|id| (id.to_owned(), at)));
                 self.subnets.push(KnownSubnet {
                     vpc: vpc.clone(),
                     key,
-                    cidr: subnet.prefix("ipv4_cidr_block").map(|cidr| cidr.value),
+                    cidr: cidr.value,
                     zone: subnet.object("zone").map(Object::name),
                 });
             }
@@ -119,7 +123,7 @@ impl Catalog {
         self.subnets
             .iter()
             .filter(|subnet| subnet.vpc == vpc)
-            .find(|subnet| subnet.cidr.is_some_and(|cidr| cidr.contains(address)))
+            .find(|subnet| subnet.cidr.contains(address))
     }
 }
 

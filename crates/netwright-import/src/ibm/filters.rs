@@ -37,8 +37,12 @@ impl Import<'_> {
         attach: Attachment,
         rules: fn(&mut Self, Object<'_>, &str) -> Vec<Rule>,
     ) {
-        let Some(key) = self.catalog.filter(object).map(str::to_owned) else { return };
         let at = object.span();
+        let Some(key) = self.catalog.filter(object).map(str::to_owned) else {
+            let what = "nothing identifies it: it is left out";
+            self.gap(&format!("filter:{}", object.name()), what, at, true);
+            return;
+        };
         let acl = attach == Attachment::Subnet;
         let vpc = object.object("vpc").and_then(|vpc| self.catalog.vpc_reference(vpc));
         let mut filter = Filter {

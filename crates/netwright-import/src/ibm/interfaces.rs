@@ -127,11 +127,16 @@ impl<'e> Import<'e> {
                 }
             }
         }
+        self.outside_subnet(&known, &mut interface, object);
         if interface.addresses.is_empty() {
-            self.gap(object, "the export gives it no address: it is left out", at, true);
+            self.gap(
+                object,
+                "the export gives it no address in its subnet: it is left out",
+                at,
+                true,
+            );
             return None;
         }
-        self.outside_subnet(&known, &mut interface, object);
         Some(Found { name: nic.key(&nic.name()), interface })
     }
 
@@ -142,7 +147,7 @@ impl<'e> Import<'e> {
         interface: &mut Interface,
         object: &str,
     ) {
-        let Some(cidr) = subnet.cidr else { return };
+        let cidr = subnet.cidr;
         let (inside, outside) = std::mem::take(&mut interface.addresses)
             .into_iter()
             .partition(|a| cidr.contains(a.value));

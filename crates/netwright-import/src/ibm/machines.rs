@@ -127,7 +127,7 @@ impl<'e> Import<'e> {
                 );
                 continue;
             };
-            if subnet.cidr.is_none_or(|cidr| !cidr.contains(address.value)) {
+            if !subnet.cidr.contains(address.value) {
                 self.gap(&object, "its address does not lie in its subnet", nic.span(), true);
                 continue;
             }
@@ -200,7 +200,7 @@ impl<'e> Import<'e> {
                 else {
                     continue;
                 };
-                let inside = known.cidr.is_some_and(|cidr| cidr.contains(address.value));
+                let inside = known.cidr.contains(address.value);
                 if inside && !described.contains(&(known.reference(), address.value)) {
                     found.push((known.clone(), ip, target, address));
                 }

@@ -1,5 +1,6 @@
 //! What the importer asks of an export: lists by kind over all documents, and objects with typed fields.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use netwright_model::scalar::Prefix;
@@ -27,8 +28,9 @@ impl<'a> Export<'a> {
         Self { documents: documents.iter().map(|document| &document.root).collect() }
     }
 
-    /// All objects of a kind.
+    /// All objects of a kind, each once.
     pub(super) fn all(&self, kind: &str) -> Vec<Object<'a>> {
+        let mut seen = BTreeSet::new();
         let other = SAME.iter().find(|(name, _)| *name == kind).map(|(_, other)| *other);
         self.documents
             .iter()
@@ -37,6 +39,7 @@ impl<'a> Export<'a> {
             .flat_map(Node::items)
             .filter(|item| matches!(item.kind, Kind::Mapping(_)))
             .map(Object)
+            .filter(|object| object.identities().next().is_none_or(|id| seen.insert(id)))
             .collect()
     }
 

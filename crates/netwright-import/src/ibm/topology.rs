@@ -33,8 +33,12 @@ impl Import<'_> {
         let vpcs = self.export.all("vpcs");
         let mut reached = Vec::new();
         for vpc in vpcs {
-            let Some(key) = self.catalog.vpc(vpc).map(str::to_owned) else { continue };
             let at = vpc.span();
+            let Some(key) = self.catalog.vpc(vpc).map(str::to_owned) else {
+                let what = "nothing identifies it: it is left out";
+                self.gap(&format!("vpc:{}", vpc.name()), what, at, true);
+                continue;
+            };
             let mut made = Vpc {
                 id: vpc.identity(),
                 region: vpc.text("region"),
@@ -55,6 +59,12 @@ impl Import<'_> {
             }
             reached.push(Spanned::new(key.clone(), at));
             self.description.vpcs.insert(vpc.key(&key), made);
+        }
+        for subnet in self.export.all("subnets") {
+            if self.catalog.subnet(subnet).is_none() {
+                let what = "its VPC or its range is not in the export: it is left out";
+                self.gap(&format!("subnet:{}", subnet.name()), what, subnet.span(), true);
+            }
         }
         self.service_network(reached);
         self.public_gateways();
