@@ -33,9 +33,10 @@ struct Exception {
     reason: &'static str,
 }
 
-/// A subnet is private for it when new machines get no public address there, whatever its routes say: what a subnet can
-/// reach is decided by its routes, and ours has a machine with a public address.
-const PRIVATE_BY_DEFAULT: &str = "private by what new machines get, not by its routes";
+/// These exports hold no route tables. It takes a subnet for private where new machines get no public address
+/// (`MapPublicIpOnLaunch`); the importer takes every subnet to have a route to the VPC's internet gateway, lists that as a gap, and
+/// the machine that stands for the subnet has a public address. The export decides between neither.
+const PRIVATE_BY_DEFAULT: &str = "no route tables in the export: two assumptions";
 
 const EXCEPTIONS: [Exception; 5] = [
     Exception {
