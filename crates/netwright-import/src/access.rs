@@ -49,7 +49,7 @@ impl Access for Node {
     }
 
     fn list(&self, key: &str) -> &[Node] {
-        self.get(key).map_or(&[], Node::items)
+        self.get(key).map_or(&[], Self::items)
     }
 
     fn prefix(&self, key: &str) -> Option<Spanned<Prefix>> {

@@ -1,5 +1,11 @@
 //! Traces that another analyser's tests assert on AWS exports, with the objects on the way in order.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test says what it skips and stops where it cannot go on"
+)]
+
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 

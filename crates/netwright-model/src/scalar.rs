@@ -82,7 +82,7 @@ pub(crate) fn decode<T: Scalar>(node: &Node, cx: &mut Decoder) -> Option<T> {
 /// Encodes a scalar as it displays.
 pub(crate) fn encode<T: Scalar>(value: &T) -> Node {
     let text = value.to_string();
-    if text.parse::<u32>().is_ok() { Node::number(text) } else { Node::string(text) }
+    if text.parse::<u32>().is_ok() { Node::number(&text) } else { Node::string(text) }
 }
 
 crate::scalar!(Prefix);

@@ -82,7 +82,7 @@ impl Node {
 
     /// A number from nowhere.
     #[must_use]
-    pub fn number(number: impl ToString) -> Self {
+    pub fn number(number: &dyn std::fmt::Display) -> Self {
         Self { kind: Kind::Number(number.to_string().into()), span: Span::NONE }
     }
 

@@ -2,6 +2,15 @@
 //!
 //! `cargo bench -p netwright-verify --bench verify -- [instances...]`
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    clippy::cast_precision_loss,
+    reason = "a benchmark stops where it cannot go on"
+)]
+
 use std::time::Instant;
 
 use netwright_model::generate::{Plan, Shape, generate};

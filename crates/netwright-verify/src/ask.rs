@@ -35,6 +35,8 @@ pub struct Point {
     pub origin: Option<Origin>,
     /// Its addresses, as a source and as a destination.
     pub addresses: Vec<IpAddr>,
+    /// Addresses by which the Internet reaches it.
+    pub public: Vec<IpAddr>,
 }
 
 /// The points that a reference stands for.
@@ -57,7 +59,12 @@ fn point(network: &Network, place: &Place, asked: Option<IpAddr>) -> Point {
         Place::Serverless(id) => {
             let endpoint = network[*id].endpoint;
             let name = network[endpoint].name.clone();
-            Point { name, origin: Some(Origin::Serverless(*id)), addresses: Vec::new() }
+            Point {
+                name,
+                origin: Some(Origin::Serverless(*id)),
+                addresses: Vec::new(),
+                public: Vec::new(),
+            }
         }
         Place::Endpoint(id) => endpoint_point(network, *id, asked),
         Place::Outside(prefix) => {
@@ -68,7 +75,12 @@ fn point(network: &Network, place: &Place, asked: Option<IpAddr>) -> Point {
                 }
                 None => "internet".to_owned(),
             };
-            Point { name, origin: Some(Origin::Internet), addresses: vec![address] }
+            Point {
+                name,
+                origin: Some(Origin::Internet),
+                addresses: vec![address],
+                public: Vec::new(),
+            }
         }
     }
 }
@@ -83,7 +95,13 @@ fn interface_point(network: &Network, id: InterfaceId, asked: Option<IpAddr>) ->
             addresses.push(asked);
         }
     }
-    Point { name: row.name.clone(), origin: Some(Origin::Interface(id)), addresses }
+    let v6 = addresses.iter().copied().filter(IpAddr::is_ipv6);
+    let public = if asked.is_some() {
+        addresses.clone()
+    } else {
+        row.public.iter().copied().chain(v6).collect()
+    };
+    Point { name: row.name.clone(), origin: Some(Origin::Interface(id)), addresses, public }
 }
 
 fn endpoint_point(network: &Network, id: EndpointId, asked: Option<IpAddr>) -> Point {
@@ -103,10 +121,12 @@ fn endpoint_point(network: &Network, id: EndpointId, asked: Option<IpAddr>) -> P
         Some(asked) => addresses = vec![asked],
         // The first address of a block is no host's.
         None => {
-            addresses.extend(row.prefixes.iter().map(|p| p.host_at(1).unwrap_or_else(|| p.first())))
+            addresses
+                .extend(row.prefixes.iter().map(|p| p.host_at(1).unwrap_or_else(|| p.first())));
         }
     }
-    Point { name: row.name.clone(), origin, addresses }
+    let public = addresses.clone();
+    Point { name: row.name.clone(), origin, addresses, public }
 }
 
 /// An address of the Internet that nothing in the network singles out.
@@ -129,7 +149,7 @@ pub fn ordinary(network: &Network) -> IpAddr {
                 .any(|e| e.prefixes.iter().any(|p| p.length() > 0 && p.contains(address)))
             || !network.lookup.holders(address).is_empty()
     };
-    let candidates = ORDINARY.map(|octets| IpAddr::from(octets));
+    let candidates = ORDINARY.map(IpAddr::from);
     candidates.iter().copied().find(|address| !singled(*address)).unwrap_or(candidates[0])
 }
 
@@ -181,7 +201,9 @@ pub fn set_of(space: &mut Space, service: Service) -> Set {
 pub fn flows_between(from: &Point, to: &Point, packet: Option<Layer4>) -> Vec<Flow> {
     let Some(origin) = from.origin else { return Vec::new() };
     let mut flows = Vec::new();
-    for dst in &to.addresses {
+    // From the Internet an endpoint is reached by its public addresses, where it has some.
+    let by_public = origin == Origin::Internet && !to.public.is_empty();
+    for dst in if by_public { &to.public } else { &to.addresses } {
         let src = match origin {
             Origin::Serverless(_) => Some(crate::prover::UNPREDICTABLE),
             _ => from.addresses.iter().copied().find(|src| src.is_ipv4() == dst.is_ipv4()),

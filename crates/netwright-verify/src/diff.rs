@@ -8,6 +8,8 @@ use std::net::IpAddr;
 
 use netwright_model::network::Network;
 
+use crate::cascade::{self, Cascade};
+use crate::dependencies::{self, Answer as Dependency};
 use crate::flow::Flows;
 use crate::intents::{self, Answer, Standing};
 use crate::prover::Prover;
@@ -56,6 +58,12 @@ pub struct Diff {
     pub fixed: Vec<Answer>,
     /// Intents of the new network that cannot be determined.
     pub unsure: Vec<Answer>,
+    /// Dependencies of services whose verdict, way or source address changed: before and after.
+    pub dependencies: Vec<(Option<Dependency>, Dependency)>,
+    /// What did not start or was lost before.
+    pub cascade_before: Cascade,
+    /// What does not start or is lost now.
+    pub cascade: Cascade,
 }
 
 impl Diff {
@@ -75,15 +83,36 @@ pub fn diff(old: &Network, new: &Network) -> Result<Diff, Overflow> {
     let mut prover = Prover::new(old);
     let before = prover.reach()?;
     let held = intents::ask(&mut prover);
+    let had = dependencies::ask(&mut prover);
     let mut prover = Prover::in_space(new, prover.into_space());
     let after = prover.reach()?;
     let holds = intents::ask(&mut prover);
+    let has = dependencies::ask(&mut prover);
     let mut result = Diff {
         changes: Comparison::new((old, &before), (new, &after)).changes(&mut prover.space),
+        cascade_before: cascade::follow(old, &had),
+        cascade: cascade::follow(new, &has),
+        dependencies: compare_dependencies(&had, has),
         ..Diff::default()
     };
     compare_intents(&held, holds, &mut result);
     prover.space.checked(result)
+}
+
+fn compare_dependencies(
+    had: &[Dependency],
+    has: Vec<Dependency>,
+) -> Vec<(Option<Dependency>, Dependency)> {
+    let paired = has.into_iter().map(|now| {
+        let before = had.iter().find(|old| (&old.service, &old.name) == (&now.service, &now.name));
+        (before.cloned(), now)
+    });
+    let told = |(before, now): &(Option<Dependency>, Dependency)| {
+        before.as_ref().is_none_or(|old| {
+            (old.verdict, &old.way, old.source_seen) != (now.verdict, &now.way, now.source_seen)
+        })
+    };
+    paired.filter(told).collect()
 }
 
 fn compare_intents(held: &[Answer], holds: Vec<Answer>, result: &mut Diff) {
@@ -95,7 +124,7 @@ fn compare_intents(held: &[Answer], holds: Vec<Answer>, result: &mut Diff) {
             | (Some(Standing::Holds), Standing::Holds) => {}
             (_, Standing::Broken) => result.broken.push(answer),
             (Some(Standing::Broken | Standing::Unknown), Standing::Holds) => {
-                result.fixed.push(answer)
+                result.fixed.push(answer);
             }
             (None, Standing::Holds) => {}
         }

@@ -4,6 +4,8 @@
 //! [`trace`] and [`reach`], which ask it.
 
 pub mod ask;
+pub mod cascade;
+pub mod dependencies;
 pub mod diff;
 pub mod flow;
 pub mod intents;

@@ -196,16 +196,16 @@ pub(crate) struct Schema {
     pub(crate) reference: bool,
 }
 
-fn told(error: ScalarError) -> String {
+fn told(error: &ScalarError) -> String {
     error.to_string()
 }
 
 fn service(text: &str) -> Result<Service, String> {
-    Service::parse_scalar(text).map_err(told)
+    Service::parse_scalar(text).map_err(|error| told(&error))
 }
 
 fn protocol(text: &str) -> Result<u8, String> {
-    netwright_model::scalar::protocol_number(text).map_err(told)
+    netwright_model::scalar::protocol_number(text).map_err(|error| told(&error))
 }
 
 fn icmp(text: &str) -> Result<(u8, u8), String> {

@@ -157,7 +157,7 @@ impl<'a> Export<'a> {
 
 /// Whether a document is itself an object of a section.
 fn single(root: &Node, id: &str) -> bool {
-    root.entries().first().is_some() && root.word(id).is_some() && root.get("Tags").is_some()
+    !root.entries().is_empty() && root.word(id).is_some() && root.get("Tags").is_some()
 }
 
 /// The `Name` tag.

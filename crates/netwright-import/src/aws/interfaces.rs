@@ -13,7 +13,7 @@ use crate::access::Access;
 use super::Import;
 use super::export::key;
 
-impl Import<'_> {
+impl<'e> Import<'e> {
     /// Names of the groups that a node lists.
     fn groups(&mut self, node: &Node, list: &str, owner: &str) -> Vec<Spanned<String>> {
         let mut found = Vec::new();
@@ -134,6 +134,27 @@ impl Import<'_> {
         }
     }
 
+    /// The interfaces attached to an instance, in the order of their devices.
+    fn interfaces_of<'n>(&self, instance: &'n Node, id: &str) -> Vec<&'n Node>
+    where
+        'e: 'n,
+    {
+        let attached = self.export.all("NetworkInterfaces").iter().copied().filter(|interface| {
+            interface.get("Attachment").and_then(|a| a.word("InstanceId")) == Some(id)
+        });
+        let mut nodes: Vec<&Node> = attached.collect();
+        for own in instance.list("NetworkInterfaces") {
+            let listed = own.word("NetworkInterfaceId");
+            if !nodes.iter().any(|node| node.word("NetworkInterfaceId") == listed) {
+                nodes.push(own);
+            }
+        }
+        nodes.sort_by_key(|node| {
+            node.get("Attachment").and_then(|a| a.number("DeviceIndex")).unwrap_or(0)
+        });
+        nodes
+    }
+
     fn instance(&mut self, node: &Node) {
         let Some(id) = node.text("InstanceId") else {
             self.gap("instance:?", "an instance without InstanceId was left out", node.span, true);
@@ -146,19 +167,7 @@ impl Import<'_> {
         }
         let name = self.names.or_id("Instances", &id.value).to_owned();
         let mut found: Vec<(String, Interface)> = Vec::new();
-        let attached = self.export.all("NetworkInterfaces").iter().copied().filter(|interface| {
-            interface.get("Attachment").and_then(|a| a.word("InstanceId")) == Some(&id.value)
-        });
-        let mut nodes: Vec<&Node> = attached.collect();
-        for own in node.list("NetworkInterfaces") {
-            let listed = own.word("NetworkInterfaceId");
-            if !nodes.iter().any(|node| node.word("NetworkInterfaceId") == listed) {
-                nodes.push(own);
-            }
-        }
-        nodes.sort_by_key(|node| {
-            node.get("Attachment").and_then(|a| a.number("DeviceIndex")).unwrap_or(0)
-        });
+        let nodes = self.interfaces_of(node, &id.value);
         for node in nodes {
             let interface = self.interface(node, &name);
             let label =

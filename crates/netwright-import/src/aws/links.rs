@@ -137,7 +137,7 @@ impl Import<'_> {
 
     fn site(&mut self, name: &str, id: &str, remote: &[Spanned<Prefix>], node: &Node) {
         // A default route says nothing about where the site's own ranges lie.
-        let cidrs: Vec<_> = remote.iter().filter(|prefix| prefix.length() > 0).cloned().collect();
+        let cidrs: Vec<_> = remote.iter().filter(|prefix| prefix.length() > 0).copied().collect();
         if let Some(site) = self.description.sites.get_mut(name) {
             site.cidrs.extend(cidrs);
             return;
@@ -211,6 +211,18 @@ impl Import<'_> {
         row
     }
 
+    /// The subnets that a hub has interfaces in.
+    fn attached_subnets(&self, id: &str) -> Vec<Spanned<String>> {
+        let detail =
+            self.export.find("TransitGatewayVpcAttachments", "TransitGatewayAttachmentId", id);
+        let mut subnets = Vec::new();
+        for subnet in detail.map_or(&[][..], |detail| detail.list("SubnetIds")) {
+            let name = subnet.as_str().and_then(|id| self.names.subnet(id));
+            subnets.extend(name.map(|name| Spanned::new(name, subnet.span)));
+        }
+        subnets
+    }
+
     fn attachment(
         &mut self,
         hub: &mut Transit,
@@ -261,15 +273,7 @@ impl Import<'_> {
                 );
             }
         }
-        let detail = self.export.find(
-            "TransitGatewayVpcAttachments",
-            "TransitGatewayAttachmentId",
-            &id.value,
-        );
-        for subnet in detail.map_or(&[][..], |detail| detail.list("SubnetIds")) {
-            let name = subnet.as_str().and_then(|id| self.names.subnet(id));
-            row.subnets.extend(name.map(|name| Spanned::new(name, subnet.span)));
-        }
+        row.subnets = self.attached_subnets(&id.value);
         let association = node.get("Association");
         row.table = association.and_then(|a| a.text("TransitGatewayRouteTableId")).map(|table| {
             let name = self.names.or_id("TransitGatewayRouteTables", &table.value).to_owned();

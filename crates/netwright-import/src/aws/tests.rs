@@ -1,3 +1,5 @@
+#![allow(clippy::print_stderr, reason = "a test says what it skips")]
+
 use std::path::PathBuf;
 
 use netwright_model::network::resolve::resolve;

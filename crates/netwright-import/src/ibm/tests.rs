@@ -302,7 +302,7 @@ fn mangled_exports_still_resolve() {
         let document = parse(&text);
         let step = 1 + nodes(&document.root) / 1_000;
         for at in (0..nodes(&document.root)).step_by(step) {
-            for change in [Node::default(), Node::string("unexpected"), Node::number(70_000)] {
+            for change in [Node::default(), Node::string("unexpected"), Node::number(&70_000)] {
                 let mut root = document.root.clone();
                 replace(&mut root, &mut at.clone(), &change);
                 let document = Document { path: PathBuf::new(), file: FileId::default(), root };

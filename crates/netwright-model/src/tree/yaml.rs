@@ -5,7 +5,6 @@
 
 mod explain;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use rustc_hash::FxHashSet;
@@ -224,20 +223,20 @@ impl Builder<'_> {
     /// Reads a scalar by its tag, its style and the core schema.
     fn scalar(
         &mut self,
-        text: Cow<'_, str>,
+        text: std::borrow::Cow<'_, str>,
         style: ScalarStyle,
         tag: Option<&Tag>,
         place: Place,
     ) -> Kind {
         match tag {
-            Some(tag) if tag.is_yaml_core_schema() && tag.suffix != "str" => plain_scalar(text),
+            Some(tag) if tag.is_yaml_core_schema() && tag.suffix != "str" => plain_scalar(&text),
             Some(tag) if tag.is_yaml_core_schema() => Kind::String(text.into()),
             // `! text` asks for a text.
             Some(tag) if tag.handle.is_empty() && tag.suffix == "!" => Kind::String(text.into()),
             _ => {
                 self.check_tag(tag, "", place);
                 let plain = matches!(style, ScalarStyle::Plain);
-                if plain { plain_scalar(text) } else { Kind::String(text.into()) }
+                if plain { plain_scalar(&text) } else { Kind::String(text.into()) }
             }
         }
     }
@@ -364,8 +363,8 @@ fn merge(entries: Vec<(Key, Node)>, errors: &mut Vec<Diagnostic>) -> Vec<(Key, N
 }
 
 /// The core schema: null, booleans and numbers; anything else is a text. `yes`, `no`, `on` and `off` are texts.
-fn plain_scalar(text: Cow<'_, str>) -> Kind {
-    match &*text {
+fn plain_scalar(text: &str) -> Kind {
+    match text {
         "" | "~" | "null" | "Null" | "NULL" => Kind::Null,
         "true" | "True" | "TRUE" => Kind::Bool(true),
         "false" | "False" | "FALSE" => Kind::Bool(false),
@@ -384,7 +383,7 @@ fn is_number(text: &str) -> bool {
 
 /// What a plain scalar with this text is.
 pub(super) fn plain(text: &str) -> Kind {
-    plain_scalar(Cow::Borrowed(text))
+    plain_scalar(text)
 }
 
 #[cfg(test)]

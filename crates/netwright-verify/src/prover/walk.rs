@@ -169,9 +169,9 @@ impl Walk<'_, '_> {
                 self.leave(interface)
             }
             Origin::Internet => self.internet(),
-            Origin::Site(site) => self.from_site(site),
-            Origin::External(external) => self.from_external(external),
-            Origin::Serverless(service) => self.from_serverless(service),
+            Origin::Site(site) => self.leave_site(site),
+            Origin::External(external) => self.leave_external(external),
+            Origin::Serverless(service) => self.leave_serverless(service),
             Origin::PrivateEndpoint(endpoint, vpc) => {
                 self.at(Object::Endpoint(endpoint));
                 self.at(Object::Vpc(vpc));
@@ -278,7 +278,7 @@ impl Walk<'_, '_> {
             }
             Target::Vpn(links) => {
                 self.at(Object::Vpc(here.vpc));
-                self.to_site(links)
+                self.reach_site(links)
             }
             Target::Transit(hub) => {
                 self.at(Object::Vpc(here.vpc));
@@ -293,7 +293,7 @@ impl Walk<'_, '_> {
             Target::External(external) => {
                 self.at(Object::Vpc(here.vpc));
                 let endpoint = self.prover.network[*external].endpoint;
-                self.to_external(endpoint)
+                self.reach_endpoint(endpoint)
             }
             Target::Blackhole => End::Blocked(Obstacle::Blackhole(table, position)),
             Target::Unknown(_) | Target::Attachment(_) => {
@@ -453,11 +453,11 @@ impl Walk<'_, '_> {
             return End::Blocked(Obstacle::FamilyMismatch);
         };
         self.translate(Translator::Nat(nat), true, *own);
-        self.from_nat(interface)
+        self.leave_nat(interface)
     }
 
     /// A NAT gateway sends on what it has translated.
-    fn from_nat(&mut self, interface: InterfaceId) -> End {
+    fn leave_nat(&mut self, interface: InterfaceId) -> End {
         let network = self.prover.network;
         let subnet = network[interface].subnet;
         let vpc = network[subnet].vpc;
@@ -486,7 +486,7 @@ impl Walk<'_, '_> {
         match client {
             Some(client) if self.turn() => {
                 self.translate(Translator::Nat(nat), false, client);
-                self.from_nat(interface)
+                self.leave_nat(interface)
             }
             Some(_) => End::Blocked(Obstacle::Loop),
             None => End::Blocked(Obstacle::Unsolicited(nat)),
@@ -504,11 +504,11 @@ impl Walk<'_, '_> {
         }
         let index = &self.prover.index;
         if let Some(interface) = index.public_interface(self.dst) {
-            return self.to_public(interface);
+            return self.reach_public(interface);
         }
         if let Some(nat) = index.nat(self.dst) {
             return match self.prover.network[nat].interface {
-                Some(interface) => self.to_public(interface),
+                Some(interface) => self.reach_public(interface),
                 None => {
                     self.at(Object::Nat(nat));
                     End::Blocked(Obstacle::Unsolicited(nat))
@@ -516,10 +516,10 @@ impl Walk<'_, '_> {
             };
         }
         if let Some(endpoint) = index.public_endpoint(self.dst) {
-            return self.to_external(endpoint);
+            return self.reach_endpoint(endpoint);
         }
         if let Some(endpoint) = index.outside_service(self.dst) {
-            return self.to_external(endpoint);
+            return self.reach_endpoint(endpoint);
         }
         if self.is_answer_to_outside() || index.is_internet(self.dst) {
             return End::Delivered(Arrival::Internet);
@@ -576,7 +576,7 @@ impl Walk<'_, '_> {
     }
 
     /// From the Internet to an interface with a public or IPv6 address.
-    fn to_public(&mut self, interface: InterfaceId) -> End {
+    fn reach_public(&mut self, interface: InterfaceId) -> End {
         let network = self.prover.network;
         let subnet = network[interface].subnet;
         let vpc = network[subnet].vpc;
@@ -610,7 +610,7 @@ impl Walk<'_, '_> {
     }
 
     /// To an endpoint without an interface that may have an allow-list.
-    fn to_external(&mut self, endpoint: EndpointId) -> End {
+    fn reach_endpoint(&mut self, endpoint: EndpointId) -> End {
         self.at(Object::Endpoint(endpoint));
         match self.prover.index.allow_list(endpoint) {
             Some(list) if self.request.is_none() => {
@@ -649,7 +649,7 @@ impl Walk<'_, '_> {
     }
 
     /// Over one of some links to a site: the link that is up and whose ranges match best.
-    fn to_site(&mut self, links: &[VpnId]) -> End {
+    fn reach_site(&mut self, links: &[VpnId]) -> End {
         let network = self.prover.network;
         let best = links
             .iter()
@@ -789,7 +789,7 @@ impl Walk<'_, '_> {
     }
 
     /// From a site: the link whose ranges on this side match best.
-    fn from_site(&mut self, site: SiteId) -> End {
+    fn leave_site(&mut self, site: SiteId) -> End {
         let network = self.prover.network;
         self.at(Object::Endpoint(network[site].endpoint));
         let links = network.vpns.iter().enumerate().map(|(index, vpn)| (VpnId::at(index), vpn));
@@ -816,7 +816,7 @@ impl Walk<'_, '_> {
     }
 
     /// From an outside service into an attached VPC that holds the destination.
-    fn from_external(&mut self, external: ExternalId) -> End {
+    fn leave_external(&mut self, external: ExternalId) -> End {
         let network = self.prover.network;
         let row = &network[external];
         self.at(Object::Endpoint(row.endpoint));
@@ -843,7 +843,7 @@ impl Walk<'_, '_> {
     }
 
     /// A serverless service: through the VPC or directly, as its egress mode says.
-    fn from_serverless(&mut self, service: ServerlessId) -> End {
+    fn leave_serverless(&mut self, service: ServerlessId) -> End {
         let network = self.prover.network;
         let row = &network[service];
         self.at(Object::Serverless(service));

@@ -129,7 +129,7 @@ impl PrefixClasses {
                     map.insert(prefix.first(), class);
                 }
                 None => {
-                    lengths.push((key.0, key.1, [(prefix.first(), class)].into_iter().collect()))
+                    lengths.push((key.0, key.1, [(prefix.first(), class)].into_iter().collect()));
                 }
             }
         }

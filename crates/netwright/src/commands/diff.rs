@@ -64,11 +64,14 @@ fn relation(relation: Relation) -> &'static str {
     }
 }
 
+/// A part of a change.
+type Part = fn(&Change) -> &Option<String>;
+
 fn text(console: &mut Console, compared: &Compared) {
     if compared.changes.is_empty() && compared.broken.is_empty() && compared.fixed.is_empty() {
         console.line("nothing changes for any flow or intent");
     }
-    let kinds: [(&str, Style, fn(&Change) -> &Option<String>); 3] = [
+    let kinds: [(&str, Style, Part); 3] = [
         ("lost", Style::Bad, |change| &change.lost),
         ("gained", Style::Good, |change| &change.gained),
         ("now unknown", Style::Doubt, |change| &change.unsure),

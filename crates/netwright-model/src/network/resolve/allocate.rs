@@ -23,7 +23,7 @@ impl Allocator {
     pub(super) fn lowest(&mut self, network: &Network, subnet: SubnetId) -> Option<IpAddr> {
         let row = &network[subnet];
         let facts = &network[row.vpc].facts;
-        let (first, last) = row.cidrs.iter().find_map(|cidr| cidr.v4_bounds())?;
+        let (first, last) = row.cidrs.iter().find_map(crate::scalar::Prefix::v4_bounds)?;
         let first = u32::from(first).checked_add(facts.reserved_first)?;
         let last = u32::from(last).checked_sub(facts.reserved_last)?;
         let mut candidate = first;

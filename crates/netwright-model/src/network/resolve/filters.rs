@@ -247,7 +247,7 @@ impl Resolver<'_> {
                 set.members.extend(list.cidrs.iter().map(|cidr| FilterMember::Prefix(cidr.value)));
             }
             None => {
-                self.error(name.span, format!("there is no prefix list `{}`", name.value), None)
+                self.error(name.span, format!("there is no prefix list `{}`", name.value), None);
             }
         }
     }

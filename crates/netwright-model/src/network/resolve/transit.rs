@@ -98,7 +98,7 @@ impl Resolver<'_> {
     }
 
     fn description_has_tables(&self, hub: TransitId) -> bool {
-        self.description.transits.iter().nth(hub.index()).is_some_and(|(_, t)| !t.tables.is_empty())
+        self.description.transits.0.get(hub.index()).is_some_and(|(_, t)| !t.tables.is_empty())
     }
 
     fn hub_table(&mut self, hub: TransitId, name: &Spanned<String>) -> Option<TransitTableId> {

@@ -65,7 +65,7 @@ impl Special {
         seen: &Seen,
     ) -> Match {
         if let Some(targets) = &rule.targets
-            && !protected.is_some_and(|interface| targets.binary_search(&interface).is_ok())
+            && protected.is_none_or(|interface| targets.binary_search(&interface).is_err())
         {
             return Match::No;
         }

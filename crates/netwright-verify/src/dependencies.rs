@@ -1,0 +1,235 @@
+//! What each serverless service depends on, and whether it gets there: by which way, and from which address.
+//!
+//! A dependency over TCP goes to an address of its target. One over a Unix socket goes through the platform's database proxy, which
+//! connects onwards to the database's public address (its private one where it has no other) and proves who it is by
+//! itself, so that the database's list of networks does not matter; its packets follow the service's egress mode all the same.
+
+use std::net::IpAddr;
+
+use netwright_model::language::{Dependency, DependencyPath, EndpointKind, EndpointRef};
+use netwright_model::network::{Network, ServerlessId};
+use netwright_model::scalar::Service as Port;
+use netwright_model::source::{Span, Spanned};
+
+use crate::ask::{Point, ordinary, packet_of, points};
+use crate::prover::Prover;
+use crate::prover::path::{End, Object, Obstacle, Origin, Path, Step};
+use crate::trace::{Flow, Trace, Verdict};
+
+/// Port on which a database accepts the platform's proxy (Cloud SQL connectors).
+const PROXY_PORT: u16 = 3307;
+
+/// A dependency and whether it works.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The service.
+    pub service: String,
+    /// The dependency's name there.
+    pub name: String,
+    /// What it leads to, as written.
+    pub target: String,
+    /// Where it was written.
+    pub span: Span,
+    /// Whether it works.
+    pub verdict: Verdict,
+    /// The service works without it.
+    pub optional: bool,
+    /// The way, in words.
+    pub way: String,
+    /// Source address that the target sees; none where it cannot be predicted.
+    pub source_seen: Option<IpAddr>,
+    /// Why it does not work, in words.
+    pub why: Option<String>,
+}
+
+impl Answer {
+    /// Whether the service lacks something it needs.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        !self.optional && !matches!(self.verdict, Verdict::Reachable | Verdict::Unknown)
+    }
+}
+
+/// Every dependency of every service, in the order written.
+pub fn ask(prover: &mut Prover<'_>) -> Vec<Answer> {
+    let network = prover.network;
+    let mut all = Vec::new();
+    for (index, (service, written)) in network.description.services.iter().enumerate() {
+        for (name, dependency) in written.dependencies.iter() {
+            all.push(one(prover, ServerlessId::at(index), service, name, dependency));
+        }
+    }
+    all
+}
+
+fn one(
+    prover: &mut Prover<'_>,
+    id: ServerlessId,
+    service: &Spanned<String>,
+    name: &Spanned<String>,
+    dependency: &Dependency,
+) -> Answer {
+    let network = prover.network;
+    let via = dependency.via.as_ref().map(|via| via.value).unwrap_or_default();
+    let mut answer = Answer {
+        service: service.value.clone(),
+        name: name.value.clone(),
+        target: dependency.to.to_string(),
+        span: name.span,
+        verdict: Verdict::Unknown,
+        optional: dependency.optional.as_ref().is_some_and(|optional| optional.value),
+        way: String::new(),
+        source_seen: None,
+        why: None,
+    };
+    let (addresses, port) = match targets(network, dependency, via) {
+        Ok(found) => found,
+        Err(why) => {
+            answer.why = Some(why);
+            return answer;
+        }
+    };
+    let service = match via {
+        DependencyPath::Udp => Port::udp(port),
+        DependencyPath::Tcp | DependencyPath::Socket => Port::tcp(port),
+    };
+    let packet = packet_of(service, None);
+    let origin = Origin::Serverless(id);
+    let flows: Vec<Flow> = addresses
+        .into_iter()
+        .map(|dst| Flow { origin, src: crate::prover::UNPREDICTABLE, dst, packet })
+        .collect();
+    let Some(trace) = prover.best_trace(&flows) else {
+        answer.why = Some(format!("{} has no address in this description", dependency.to));
+        return answer;
+    };
+    answer.verdict = trace.verdict;
+    answer.way = way(network, &trace.forward.path, via);
+    answer.source_seen = trace.source_seen();
+    if via == DependencyPath::Socket && refused_by_list(&trace) {
+        answer.verdict = Verdict::Reachable;
+    }
+    if answer.verdict != Verdict::Reachable {
+        answer.why = trace.blockers(network).first().map(|hop| hop.text.clone());
+    }
+    answer
+}
+
+/// Whether nothing but the target's list of networks stands against a connection.
+fn refused_by_list(trace: &Trace) -> bool {
+    let by_list = matches!(
+        trace.forward.path.end,
+        End::Blocked(Obstacle::NotAllowListed(_) | Obstacle::NotPredictable(_))
+    );
+    by_list && trace.forward.dropped_at().is_none() && trace.forward.unsure_at().is_none()
+}
+
+/// Addresses and port that a dependency connects to.
+fn targets(
+    network: &Network,
+    dependency: &Dependency,
+    via: DependencyPath,
+) -> Result<(Vec<IpAddr>, u16), String> {
+    let given = dependency.port.as_ref().map(|port| port.value);
+    if let Some((name, database)) = database(network, &dependency.to.value) {
+        let own = |list: &[Spanned<IpAddr>]| list.iter().map(|a| a.value).collect::<Vec<_>>();
+        let mut private = own(&database.private_addresses);
+        if private.is_empty() {
+            private.extend(
+                points(network, &EndpointRef::Kind(EndpointKind::Database, name.clone()))
+                    .unwrap_or_default()
+                    .iter()
+                    .filter(|point| matches!(point.origin, Some(Origin::Interface(_))))
+                    .flat_map(|point| point.addresses.clone()),
+            );
+        }
+        let mut public = own(&database.public_addresses);
+        if public.is_empty() && database.public.as_ref().is_some_and(|public| public.value) {
+            // It has a public address that is not known: any address of the Internet stands for it.
+            public.push(ordinary(network));
+        }
+        let prefers_private = match &dependency.private {
+            Some(private) => private.value,
+            None if via == DependencyPath::Socket => public.is_empty(),
+            None => !private.is_empty(),
+        };
+        let addresses = if prefers_private { private } else { public };
+        if addresses.is_empty() {
+            let which = if prefers_private { "private" } else { "public" };
+            return Err(format!("database {name} has no {which} address"));
+        }
+        let usual = network.lookup.places(network, &dependency.to.value).ok().and_then(|_| {
+            let endpoint = network
+                .endpoints
+                .iter()
+                .find(|e| e.kind == EndpointKind::Database && e.name == name)?;
+            endpoint.listens.as_ref()?.first()?.first_port()
+        });
+        let port = match via {
+            DependencyPath::Socket => Some(PROXY_PORT),
+            DependencyPath::Tcp | DependencyPath::Udp => given.or(usual),
+        };
+        return port
+            .map(|port| (addresses, port))
+            .ok_or_else(|| format!("the port of database {name} is not given"));
+    }
+    let found = points(network, &dependency.to.value).map_err(|missing| missing.message)?;
+    let listens = network.endpoints.iter().find(|e| found.iter().any(|p| p.name == e.name));
+    let usual = listens.and_then(|e| e.listens.as_ref()?.first()?.first_port());
+    let mut addresses: Vec<IpAddr> =
+        found.iter().flat_map(|point| point.addresses.clone()).collect();
+    if addresses.is_empty() && found.iter().any(is_service) {
+        // A service is called by its public name; the provider's front end stands at an address of the Internet.
+        addresses.push(ordinary(network));
+    }
+    let port = given.or(usual).or_else(|| found.iter().any(is_service).then_some(443));
+    port.map(|port| (addresses, port))
+        .ok_or_else(|| format!("the port of {} is not given", dependency.to))
+}
+
+fn is_service(point: &Point) -> bool {
+    matches!(point.origin, Some(Origin::Serverless(_)))
+}
+
+/// The database that a reference names.
+fn database<'n>(
+    network: &'n Network,
+    reference: &EndpointRef,
+) -> Option<(String, &'n netwright_model::language::Database)> {
+    let name = match reference {
+        EndpointRef::Kind(EndpointKind::Database, name) | EndpointRef::Name(name) => name,
+        EndpointRef::Kind(..) | EndpointRef::Internet | EndpointRef::Prefix(_) => return None,
+    };
+    network.description.databases.get(name).map(|database| (name.clone(), database))
+}
+
+/// A path in words: what it passes between the service and its target.
+fn way(network: &Network, path: &Path, via: DependencyPath) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    if via == DependencyPath::Socket {
+        parts.push("database proxy".to_owned());
+    }
+    for step in &path.steps {
+        let Step::At(object) = step else { continue };
+        match object {
+            Object::Interface(id) => {
+                let owner = &network[network[*id].owner];
+                if owner.kind == EndpointKind::Connector {
+                    parts.push(format!("connector {}", owner.name));
+                }
+            }
+            Object::Vpc(id) => parts.push(format!("VPC {}", network[*id].name)),
+            Object::Nat(id) => parts.push(format!("NAT {}", network[*id].name)),
+            Object::Peering(id) => parts.push(format!("peering {}", network[*id].name)),
+            Object::Internet => parts.push("Internet".to_owned()),
+            Object::Endpoint(_)
+            | Object::Subnet(_)
+            | Object::Gateway(_)
+            | Object::Transit(_)
+            | Object::Vpn(_)
+            | Object::Serverless(_) => {}
+        }
+    }
+    parts.dedup();
+    if parts.is_empty() { "nowhere".to_owned() } else { parts.join(" → ") }
+}
