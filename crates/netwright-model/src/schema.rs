@@ -232,4 +232,3 @@ macro_rules! whole_number {
 }
 
 whole_number!(u8, u16, u32, u64);
-

@@ -176,7 +176,7 @@ impl Comparison {
                 }
             }
         }
-        pairs.into_iter().flat_map(|pair| self.pair(space, pair)).collect()
+        together(pairs.into_iter().flat_map(|pair| self.pair(space, pair)).collect())
     }
 
     fn between(&self, side: usize, src: Option<usize>, dst: Option<usize>) -> [Flows; 2] {
@@ -227,6 +227,32 @@ impl Comparison {
         let of = |class: Class| self.classes.get(&class).cloned().unwrap_or_default();
         Some(Change { from: of(from), to: of(to), relation, lost, gained, unsure })
     }
+}
+
+/// Changes that say the same, told once: first over sources, then over destinations.
+fn together(changes: Vec<Change>) -> Vec<Change> {
+    let mut by_source: BTreeMap<_, (Vec<Party>, usize)> = BTreeMap::new();
+    for (place, change) in changes.into_iter().enumerate() {
+        let what = (change.to, change.relation, change.lost, change.gained, change.unsure);
+        by_source.entry(what).or_insert_with(|| (Vec::new(), place)).0.extend(change.from);
+    }
+    let mut by_destination: BTreeMap<_, (Vec<Party>, usize)> = BTreeMap::new();
+    for ((to, relation, lost, gained, unsure), (mut from, place)) in by_source {
+        from.sort();
+        let what = (from, relation, lost, gained, unsure);
+        let known = by_destination.entry(what).or_insert_with(|| (Vec::new(), place));
+        known.0.extend(to);
+        known.1 = known.1.min(place);
+    }
+    let mut merged: Vec<(usize, Change)> = by_destination
+        .into_iter()
+        .map(|((from, relation, lost, gained, unsure), (mut to, place))| {
+            to.sort();
+            (place, Change { from, to, relation, lost, gained, unsure })
+        })
+        .collect();
+    merged.sort_by_key(|(place, _)| *place);
+    merged.into_iter().map(|(_, change)| change).collect()
 }
 
 /// Flows by pair of groups, within one subnet and between subnets.

@@ -2,6 +2,8 @@
 
 use netwright_model::language::Gap;
 use netwright_model::source::{Sources, Span};
+use netwright_verify::cascade::{self, Cascade};
+use netwright_verify::dependencies::{self, Answer as Dependency};
 use netwright_verify::intents::{Answer, Standing, ask};
 use netwright_verify::prover::Prover;
 use serde_json::{Value, json};
@@ -13,21 +15,41 @@ use crate::network::{Input, open};
 
 pub(super) fn run(arguments: &Check, console: &mut Console) -> Result<Code, Failure> {
     let input = open(&arguments.file)?;
-    let answers = ask(&mut Prover::new(&input.network));
+    let mut prover = Prover::new(&input.network);
+    let answers = ask(&mut prover);
+    let services = Services::of(&mut prover);
     match arguments.format {
-        ReportFormat::Text => text(console, &input, &answers),
-        ReportFormat::Json => console.json(&document(&input, &answers)),
-        ReportFormat::Sarif => console.json(&sarif(&input, &answers)),
-        ReportFormat::Junit => console.write(&junit(&input, &answers)),
+        ReportFormat::Text => text(console, &input, &answers, &services),
+        ReportFormat::Json => console.json(&document(&input, &answers, &services)),
+        ReportFormat::Sarif => console.json(&sarif(&input, &answers, &services)),
+        ReportFormat::Junit => console.write(&junit(&input, &answers, &services)),
     }
     let any = |standing| answers.iter().any(|answer| answer.standing == standing);
-    Ok(if any(Standing::Broken) {
+    Ok(if any(Standing::Broken) || !services.cascade.failures.is_empty() {
         Code::Fail
     } else if any(Standing::Unknown) {
         Code::Unknown
     } else {
         Code::Pass
     })
+}
+
+/// Serverless services: what they depend on, and which do not start.
+struct Services {
+    dependencies: Vec<Dependency>,
+    cascade: Cascade,
+}
+
+impl Services {
+    fn of(prover: &mut Prover<'_>) -> Self {
+        let dependencies = dependencies::ask(prover);
+        let cascade = cascade::follow(prover.network, &dependencies);
+        Self { dependencies, cascade }
+    }
+
+    fn unreached(&self) -> impl Iterator<Item = &Dependency> {
+        self.dependencies.iter().filter(|dependency| dependency.is_missing())
+    }
 }
 
 fn words(standing: Standing) -> (&'static str, Style) {
@@ -48,7 +70,7 @@ fn gaps(input: &Input) -> impl Iterator<Item = &Gap> {
     all.filter(|gap| gap.affects_verdicts.as_ref().is_none_or(|affects| affects.value))
 }
 
-fn text(console: &mut Console, input: &Input, answers: &[Answer]) {
+fn text(console: &mut Console, input: &Input, answers: &[Answer], services: &Services) {
     for answer in answers {
         let (word, style) = words(answer.standing);
         let word = console.styled(style, word);
@@ -57,6 +79,28 @@ fn text(console: &mut Console, input: &Input, answers: &[Answer]) {
             let at = place(&input.sources, answer.span);
             console.line(&console.styled(Style::Dim, &format!("        {at}")));
         }
+    }
+    for dependency in services.unreached() {
+        let word = console.styled(Style::Bad, dependency.verdict.word());
+        let why = dependency.why.as_deref().unwrap_or("");
+        let (service, target) = (&dependency.service, &dependency.target);
+        console.line(&format!("{word}  {service} → {target} ({}): {why}", dependency.name));
+        let at = place(&input.sources, dependency.span);
+        console.line(&console.styled(Style::Dim, &format!("        {at}")));
+    }
+    for failure in &services.cascade.failures {
+        let word = console.styled(Style::Bad, "does not start");
+        let phase =
+            failure.phase.as_ref().map_or_else(String::new, |phase| format!(" (phase {phase})"));
+        console.line(&format!("{word}  {}{phase}: {}", failure.service, failure.why));
+    }
+    for lost in &services.cascade.lost {
+        console.line(&format!(
+            "{}  golden path {}: {}",
+            console.styled(Style::Bad, "lost"),
+            lost.path,
+            lost.why
+        ));
     }
     for gap in gaps(input) {
         let word = console.styled(Style::Doubt, "missing");
@@ -72,7 +116,7 @@ fn text(console: &mut Console, input: &Input, answers: &[Answer]) {
     }
 }
 
-fn document(input: &Input, answers: &[Answer]) -> Value {
+fn document(input: &Input, answers: &[Answer], services: &Services) -> Value {
     let intents: Vec<Value> = answers
         .iter()
         .map(|answer| {
@@ -90,32 +134,64 @@ fn document(input: &Input, answers: &[Answer]) -> Value {
     let missing: Vec<Value> = gaps(input)
         .map(|gap| json!({ "object": gap.object.value, "what": gap.what.value }))
         .collect();
-    json!({ "version": 1, "intents": intents, "gaps": missing, "notes": input.notes })
-}
-
-/// SARIF 2.1.0 (OASIS): one rule for broken intents, one for those that cannot be determined.
-fn sarif(input: &Input, answers: &[Answer]) -> Value {
-    let results: Vec<Value> = answers
+    let dependencies: Vec<Value> = services
+        .dependencies
         .iter()
-        .filter(|answer| answer.standing != Standing::Holds)
-        .map(|answer| {
-            let broken = answer.standing == Standing::Broken;
-            let mut result = json!({
-                "ruleId": if broken { "NW-INTENT-001" } else { "NW-INTENT-002" },
-                "level": if broken { "error" } else { "warning" },
-                "message": { "text": format!("intent {}: {}", answer.name, answer.why) },
-            });
-            if let Some(at) = input.sources.location(answer.span) {
-                result["locations"] = json!([{
-                    "physicalLocation": {
-                        "artifactLocation": { "uri": at.path.display().to_string() },
-                        "region": { "startLine": at.line, "startColumn": at.column },
-                    },
-                }]);
-            }
-            result
+        .map(|dependency| {
+            json!({
+                "service": dependency.service,
+                "dependency": dependency.name,
+                "target": dependency.target,
+                "verdict": dependency.verdict.word(),
+                "way": dependency.way,
+                "source_seen": dependency.source_seen.map(|address| address.to_string()),
+                "why": dependency.why,
+            })
         })
         .collect();
+    let failures = services.cascade.failures.iter().map(
+        |failure| json!({ "service": failure.service, "phase": failure.phase, "why": failure.why }),
+    );
+    json!({
+        "version": 1,
+        "intents": intents,
+        "dependencies": dependencies,
+        "failures": failures.collect::<Vec<_>>(),
+        "gaps": missing,
+        "notes": input.notes,
+    })
+}
+
+/// SARIF 2.1.0 (OASIS).
+fn sarif(input: &Input, answers: &[Answer], services: &Services) -> Value {
+    let result = |rule: &str, level: &str, text: String, span: Span| {
+        let mut result = json!({ "ruleId": rule, "level": level, "message": { "text": text } });
+        if let Some(at) = input.sources.location(span) {
+            result["locations"] = json!([{
+                "physicalLocation": {
+                    "artifactLocation": { "uri": at.path.display().to_string() },
+                    "region": { "startLine": at.line, "startColumn": at.column },
+                },
+            }]);
+        }
+        result
+    };
+    let mut results: Vec<Value> = Vec::new();
+    for answer in answers {
+        let text = format!("intent {}: {}", answer.name, answer.why);
+        match answer.standing {
+            Standing::Holds => {}
+            Standing::Broken => results.push(result("NW-INTENT-001", "error", text, answer.span)),
+            Standing::Unknown => {
+                results.push(result("NW-INTENT-002", "warning", text, answer.span))
+            }
+        }
+    }
+    for dependency in services.unreached() {
+        let why = dependency.why.as_deref().unwrap_or("");
+        let text = format!("{} does not reach {}: {why}", dependency.service, dependency.target);
+        results.push(result("NW-SVC-001", "error", text, dependency.span));
+    }
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -125,6 +201,7 @@ fn sarif(input: &Input, answers: &[Answer]) -> Value {
                 "version": env!("CARGO_PKG_VERSION"),
                 "rules": [
                     { "id": "NW-INTENT-001", "shortDescription": { "text": "An intent does not hold" } },
+                    { "id": "NW-SVC-001", "shortDescription": { "text": "A service does not reach what it needs" } },
                     { "id": "NW-INTENT-002", "shortDescription": { "text": "Whether an intent holds cannot be determined" } },
                 ],
             } },
@@ -133,7 +210,7 @@ fn sarif(input: &Input, answers: &[Answer]) -> Value {
     })
 }
 
-fn junit(input: &Input, answers: &[Answer]) -> String {
+fn junit(input: &Input, answers: &[Answer], services: &Services) -> String {
     let failures = answers.iter().filter(|answer| answer.standing == Standing::Broken).count();
     let errors = answers.iter().filter(|answer| answer.standing == Standing::Unknown).count();
     let mut out = format!(
@@ -153,6 +230,22 @@ fn junit(input: &Input, answers: &[Answer]) -> String {
                 "    <testcase name=\"{name}\" classname=\"expect\"><error message=\"{why}\">{at}</error></testcase>\n"
             ),
         };
+    }
+    out += "  </testsuite>\n";
+    let missing = services.unreached().count();
+    out += &format!(
+        "  <testsuite name=\"dependencies\" tests=\"{}\" failures=\"{missing}\" errors=\"0\">\n",
+        services.dependencies.len()
+    );
+    for dependency in &services.dependencies {
+        let name = escape(&format!("{} → {}", dependency.service, dependency.target));
+        let failure = if dependency.is_missing() {
+            let why = escape(dependency.why.as_deref().unwrap_or(dependency.verdict.word()));
+            format!("><failure message=\"{why}\"/></testcase>")
+        } else {
+            "/>".to_owned()
+        };
+        out += &format!("    <testcase name=\"{name}\" classname=\"services\"{failure}\n");
     }
     out + "  </testsuite>\n</testsuites>\n"
 }

@@ -1,8 +1,11 @@
 //! `netwright diff`.
 
+use netwright_verify::cascade::Failure as Failed;
+use netwright_verify::dependencies::Answer as Dependency;
 use netwright_verify::diff::{Change, Diff as Compared, Party, diff};
 use netwright_verify::intents::Answer;
 use netwright_verify::reach::Relation;
+use netwright_verify::trace::Verdict;
 use serde_json::{Value, json};
 
 use crate::arguments::{Diff, Format};
@@ -27,7 +30,11 @@ pub(super) fn run(arguments: &Diff, console: &mut Console) -> Result<Code, Failu
         Format::Json => console.json(&document(&compared)),
     }
     let has_intents = !new.network.description.expect.is_empty();
-    Ok(if !compared.broken.is_empty() || (!has_intents && compared.loses()) {
+    let new_failures = compared.cascade.failures.iter().any(|failure| {
+        !compared.cascade_before.failures.iter().any(|old| old.service == failure.service)
+    });
+    let broken = !compared.broken.is_empty() || new_failures;
+    Ok(if broken || (!has_intents && compared.loses()) {
         Code::Fail
     } else if !compared.unsure.is_empty() {
         Code::Unknown
@@ -68,7 +75,8 @@ fn relation(relation: Relation) -> &'static str {
 type Part = fn(&Change) -> &Option<String>;
 
 fn text(console: &mut Console, compared: &Compared) {
-    if compared.changes.is_empty() && compared.broken.is_empty() && compared.fixed.is_empty() {
+    let unchanged = compared.dependencies.is_empty() && compared.changes.is_empty();
+    if unchanged && compared.broken.is_empty() && compared.fixed.is_empty() {
         console.line("nothing changes for any flow or intent");
     }
     let kinds: [(&str, Style, Part); 3] = [
@@ -90,6 +98,7 @@ fn text(console: &mut Console, compared: &Compared) {
             console.line(&format!("      {}", console.styled(style, set)));
         }
     }
+    dependencies(console, compared);
     let intents: [(&str, Style, &Vec<Answer>); 3] = [
         ("intents broken", Style::Bad, &compared.broken),
         ("intents fixed", Style::Good, &compared.fixed),
@@ -105,6 +114,67 @@ fn text(console: &mut Console, compared: &Compared) {
             console.line(&format!("  {name}: {}", answer.why));
         }
     }
+}
+
+fn dependencies(console: &mut Console, compared: &Compared) {
+    if !compared.dependencies.is_empty() {
+        console.line(&console.styled(Style::Strong, "dependencies that change"));
+    }
+    for (before, now) in &compared.dependencies {
+        console.line(&format!("  {} → {} ({})", now.service, now.target, now.name));
+        if let Some(before) = before {
+            console.line(&format!("      was  {}", dependency(console, before)));
+        }
+        console.line(&format!("      now  {}", dependency(console, now)));
+    }
+    let (before, now) = (&compared.cascade_before, &compared.cascade);
+    let fails =
+        |failure: &&Failed| !before.failures.iter().any(|old| old.service == failure.service);
+    let failures: Vec<&Failed> = now.failures.iter().filter(fails).collect();
+    if !failures.is_empty() {
+        console.line(&console.styled(Style::Strong, "services that then do not start"));
+    }
+    for failure in failures {
+        let phase =
+            failure.phase.as_ref().map_or_else(String::new, |phase| format!(" in phase {phase}"));
+        let name = console.styled(Style::Bad, &failure.service);
+        console.line(&format!("  {name}{phase}: {}", failure.why));
+    }
+    for lost in now.lost.iter().filter(|lost| !before.lost.contains(lost)) {
+        let name = console.styled(Style::Bad, &lost.path);
+        console.line(&format!("  golden path {name} is lost: {}", lost.why));
+    }
+    for failure in &before.failures {
+        if !now.failures.iter().any(|new| new.service == failure.service) {
+            let name = console.styled(Style::Good, &failure.service);
+            console.line(&format!("  {name} starts again"));
+        }
+    }
+}
+
+fn dependency(console: &Console, answer: &Dependency) -> String {
+    let (word, style) = match answer.verdict {
+        Verdict::Reachable => ("reachable", Style::Good),
+        Verdict::Unknown => ("unknown", Style::Doubt),
+        Verdict::Blocked | Verdict::NoReturn | Verdict::Unresolved => {
+            (answer.verdict.word(), Style::Bad)
+        }
+    };
+    let seen = match answer.source_seen {
+        Some(address) => format!("seen as {address}"),
+        None => "source address not predictable".to_owned(),
+    };
+    let why = answer.why.as_ref().map_or_else(String::new, |why| format!("; {why}"));
+    format!("{} by {}, {seen}{why}", console.styled(style, word), answer.way)
+}
+
+fn dependency_json(answer: &Dependency) -> Value {
+    json!({
+        "verdict": answer.verdict.word(),
+        "way": answer.way,
+        "source_seen": answer.source_seen.map(|address| address.to_string()),
+        "why": answer.why,
+    })
 }
 
 fn document(compared: &Compared) -> Value {
@@ -133,6 +203,21 @@ fn document(compared: &Compared) -> Value {
     json!({
         "version": 1,
         "flows": changes,
+        "dependencies": compared.dependencies.iter().map(|(before, now)| json!({
+            "service": now.service,
+            "dependency": now.name,
+            "target": now.target,
+            "before": before.as_ref().map(dependency_json),
+            "now": dependency_json(now),
+        })).collect::<Vec<_>>(),
+        "cascade": {
+            "services": compared.cascade.failures.iter().map(|failure| json!({
+                "service": failure.service, "phase": failure.phase, "why": failure.why,
+            })).collect::<Vec<_>>(),
+            "golden_paths": compared.cascade.lost.iter().map(|lost| json!({
+                "path": lost.path, "why": lost.why,
+            })).collect::<Vec<_>>(),
+        },
         "intents": {
             "broken": answers(&compared.broken),
             "fixed": answers(&compared.fixed),
