@@ -183,7 +183,7 @@ fn sarif(input: &Input, answers: &[Answer], services: &Services) -> Value {
             Standing::Holds => {}
             Standing::Broken => results.push(result("NW-INTENT-001", "error", text, answer.span)),
             Standing::Unknown => {
-                results.push(result("NW-INTENT-002", "warning", text, answer.span))
+                results.push(result("NW-INTENT-002", "warning", text, answer.span));
             }
         }
     }

@@ -160,12 +160,13 @@ fn dependency(console: &Console, answer: &Dependency) -> String {
             (answer.verdict.word(), Style::Bad)
         }
     };
-    let seen = match answer.source_seen {
-        Some(address) => format!("seen as {address}"),
-        None => "source address not predictable".to_owned(),
+    let seen = match (answer.verdict, answer.source_seen) {
+        (Verdict::Reachable, Some(address)) => format!(", seen as {address}"),
+        (Verdict::Reachable, None) => ", source address not predictable".to_owned(),
+        _ => String::new(),
     };
     let why = answer.why.as_ref().map_or_else(String::new, |why| format!("; {why}"));
-    format!("{} by {}, {seen}{why}", console.styled(style, word), answer.way)
+    format!("{} by {}{seen}{why}", console.styled(style, word), answer.way)
 }
 
 fn dependency_json(answer: &Dependency) -> Value {
