@@ -143,13 +143,13 @@ impl Scalar for Prefix {
             None => most,
             Some(length) => match length.parse::<u8>() {
                 Ok(number) if number <= most && !length.starts_with('+') => number,
-                Ok(number) => {
+                Ok(number) if !length.starts_with('+') => {
                     return Err(ScalarError::new(format!(
                         "`{text}`: prefix length {number} is over {most}, the most for {}",
                         if most == 32 { "IPv4" } else { "IPv6" }
                     )));
                 }
-                Err(_) => {
+                _ => {
                     return Err(ScalarError::new(format!(
                         "`{text}`: `{length}` is not a prefix length"
                     ))
@@ -227,7 +227,7 @@ impl AddressRange {
 
 impl Scalar for AddressRange {
     const WHAT: &'static str = "a range of addresses such as 10.0.0.1-10.0.0.9";
-    const PATTERN: Option<&'static str> = Some(r"^[0-9A-Fa-f:.]+-[0-9A-Fa-f:.]+$");
+    const PATTERN: Option<&'static str> = Some(r"^[0-9A-Fa-f:.]+ *- *[0-9A-Fa-f:.]+$");
 
     fn parse_scalar(text: &str) -> Result<Self, ScalarError> {
         let ends = text.split_once('-').and_then(|(first, last)| {

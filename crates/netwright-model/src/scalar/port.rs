@@ -46,7 +46,7 @@ impl PortRange {
 
 impl Scalar for PortRange {
     const WHAT: &'static str = "a port or range such as 443 or 8000-8080";
-    const PATTERN: Option<&'static str> = Some(r"^([0-9]{1,5}(-[0-9]{1,5})?|any)$");
+    const PATTERN: Option<&'static str> = Some(r"^([0-9]+( *- *[0-9]+)?|any|\*)$");
 
     fn parse_scalar(text: &str) -> Result<Self, ScalarError> {
         if text == "any" || text == "*" {
@@ -55,9 +55,9 @@ impl Scalar for PortRange {
         let port = |part: &str| -> Result<u16, ScalarError> {
             let part = part.trim();
             match part.parse::<u64>() {
-                Ok(number) => u16::try_from(number)
+                Ok(number) if !part.starts_with('+') => u16::try_from(number)
                     .map_err(|_| ScalarError::new(format!("port {number} is over 65535"))),
-                Err(_) => Err(ScalarError::new(format!("`{text}` is not {}", Self::WHAT))),
+                _ => Err(ScalarError::new(format!("`{text}` is not {}", Self::WHAT))),
             }
         };
         let (first, last) = match text.split_once('-') {
@@ -124,7 +124,9 @@ pub fn protocol_name(number: u8) -> String {
 ///
 /// When it is neither.
 pub fn protocol_number(text: &str) -> Result<u8, ScalarError> {
-    if let Ok(number) = text.parse::<u64>() {
+    if let Ok(number) = text.parse::<u64>()
+        && !text.starts_with('+')
+    {
         return u8::try_from(number)
             .map_err(|_| ScalarError::new(format!("protocol {number} is over 255")));
     }
@@ -287,7 +289,8 @@ impl Scalar for Service {
         let protocol = protocol_number(parts.next().unwrap_or(""))?;
         let (first, second, rest) = (parts.next(), parts.next(), parts.next());
         let number = |part: &str| -> Result<u8, ScalarError> {
-            part.parse().map_err(|_| {
+            let number = part.parse().ok().filter(|_| !part.starts_with('+'));
+            number.ok_or_else(|| {
                 ScalarError::new(format!(
                     "`{text}`: `{part}` is not an ICMP type or code from 0 to 255"
                 ))

@@ -64,10 +64,11 @@ fn split_unit(text: &str) -> (&str, &str) {
 /// `number × factor` where that is a whole number.
 fn scaled(number: &str, factor: u64) -> Option<u64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if fraction.len() > 9 || (whole.is_empty() && fraction.is_empty()) {
+    let digits = format!("{whole}{fraction}");
+    if fraction.len() > 9 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let digits: u128 = format!("{whole}{fraction}").parse().ok()?;
+    let digits: u128 = digits.parse().ok()?;
     let scale = 10_u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
     let product = digits.checked_mul(factor.into())?;
     if product % scale != 0 {
@@ -79,7 +80,7 @@ fn scaled(number: &str, factor: u64) -> Option<u64> {
 impl Scalar for Duration {
     const WHAT: &'static str = "a duration such as 500ms, 15s, 10m, 2h or 1d";
     const PATTERN: Option<&'static str> =
-        Some(r"^([0-9.]+ ?(ms|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)|0)$");
+        Some(r"^([0-9.]+ *(ms|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)|0)$");
 
     fn parse_scalar(text: &str) -> Result<Self, ScalarError> {
         if text == "0" {
@@ -154,7 +155,7 @@ const RATES: [(&str, u64); 4] =
 
 impl Scalar for Bandwidth {
     const WHAT: &'static str = "a rate such as 200Mbit/s or 1.6Gbit/s";
-    const PATTERN: Option<&'static str> = Some(r"^[0-9.]+ ?[GMk]?(bit/s|bps)$");
+    const PATTERN: Option<&'static str> = Some(r"^[0-9.]+ *[GMk]?(bit/s|bps)$");
 
     fn parse_scalar(text: &str) -> Result<Self, ScalarError> {
         let (number, unit) = split_unit(text);
@@ -210,7 +211,7 @@ impl Percent {
 
 impl Scalar for Percent {
     const WHAT: &'static str = "a share such as 80% or 0.8";
-    const PATTERN: Option<&'static str> = Some(r"^([0-9.]+ ?%|0|1|0?\.[0-9]+|1\.0+)$");
+    const PATTERN: Option<&'static str> = Some(r"^([0-9.]+ *%|0*\.?[0-9]+|0+\.|0*1\.0*)$");
 
     fn parse_scalar(text: &str) -> Result<Self, ScalarError> {
         let wrong = || ScalarError::new(format!("`{text}` is not {}", Self::WHAT));

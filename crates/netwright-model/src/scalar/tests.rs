@@ -61,3 +61,19 @@ fn scalars_read_what_they_write() {
     check::<Bandwidth>(&["200Mbit/s", "1.6Gbit/s", "64kbit/s", "1bit/s", "100Mbps"]);
     check::<Percent>(&["80%", "0.8", "99.95%", "1"]);
 }
+
+#[test]
+fn a_sign_is_no_part_of_a_number() {
+    for text in ["+443", "80-+90"] {
+        assert!(
+            message::<PortRange>(text).contains("is not a port"),
+            "{}",
+            message::<PortRange>(text)
+        );
+    }
+    assert!(message::<Prefix>("10.0.0.0/+8").contains("is not a prefix length"));
+    assert!(message::<ProtocolMatch>("+6").contains("is not a protocol"));
+    assert!(message::<Service>("icmp/+8").contains("not an ICMP type"));
+    assert!(message::<Percent>(".+5").contains("is not a share"));
+    assert!(message::<Percent>("+1").contains("is not a share"));
+}

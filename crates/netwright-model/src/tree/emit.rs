@@ -7,6 +7,9 @@ use super::{Kind, Node};
 /// Widest line of a list written on one line.
 const WIDTH: usize = 110;
 
+/// Octets of a key that needs no mark. YAML's own bound is 1024 characters.
+const LONGEST_KEY: usize = 1000;
+
 /// Writes a tree. Comments of `header` come first, each line after `# `.
 #[must_use]
 pub fn to_yaml(root: &Node, header: &str) -> String {
@@ -72,7 +75,13 @@ fn block(out: &mut String, node: &Node, indent: usize) {
     match &node.kind {
         Kind::Mapping(entries) => {
             for (key, value) in entries {
-                let _infallible = write!(out, "{pad}{}:", scalar(&key.text));
+                let key = scalar(&key.text);
+                // YAML wants a long key marked as one.
+                let marked = key.len() > LONGEST_KEY;
+                let _infallible = match marked {
+                    true => write!(out, "{pad}? {key}\n{pad}:"),
+                    false => write!(out, "{pad}{key}:"),
+                };
                 value_after_key(out, value, indent);
             }
         }
@@ -144,3 +153,6 @@ fn scalar(text: &str) -> String {
     quoted.push('"');
     quoted
 }
+
+#[cfg(test)]
+mod tests;
