@@ -1,0 +1,73 @@
+//! `netwright trace`.
+
+use crate::folder::SHOP;
+use crate::run::on;
+
+#[test]
+fn a_flow_that_works_both_ways_exits_0_and_says_so_first() {
+    let ran = on(SHOP, &["trace", "network.yaml", "web-1", "db-1", "--port", "tcp/5432"]).ends(0);
+    assert!(ran.out.starts_with("reachable: web-1 → db-1"), "{}", ran.out);
+    assert!(ran.out.contains("from-web"), "the rule that lets it in: {}", ran.out);
+    assert!(ran.out.contains("network.yaml:24:9"), "the rule's place: {}", ran.out);
+}
+
+#[test]
+fn a_blocked_flow_exits_1_and_marks_what_blocks_it() {
+    let ran = on(SHOP, &["trace", "network.yaml", "web-1", "db-1", "--port", "tcp/22"]).ends(1);
+    assert!(ran.out.starts_with("blocked: "), "{}", ran.out);
+    assert!(ran.out.contains('✗'), "{}", ran.out);
+}
+
+#[test]
+fn a_flow_that_cannot_be_told_exits_3_and_says_what_is_missing() {
+    let text = SHOP.replace("from: group:web", "from: unknown:a list that was not exported");
+    let ran = on(&text, &["trace", "network.yaml", "web-1", "db-1", "--port", "tcp/5432"]).ends(3);
+    assert!(ran.out.starts_with("unknown: "), "{}", ran.out);
+}
+
+#[test]
+fn json_has_verdict_hops_and_identifiers() {
+    let words =
+        ["trace", "network.yaml", "web-1", "db-1", "--port", "tcp/5432", "--format", "json"];
+    let json = on(SHOP, &words).ends(0).json();
+    assert_eq!(json["version"], 1);
+    assert_eq!(json["verdict"], "reachable");
+    assert_eq!(json["forward"]["hops"][0]["id"], "i-web");
+    let last = json["forward"]["hops"].as_array().and_then(|hops| hops.last()).expect("hops");
+    assert_eq!(last["id"], "i-db");
+    assert_eq!(json["return"]["hops"][0]["name"], "db-1");
+    assert_eq!(json["source_seen"], "10.0.1.10");
+}
+
+#[test]
+fn endpoints_are_named_by_name_identifier_address_and_internet() {
+    for (from, to) in [("web-1", "db-1"), ("i-web", "i-db"), ("10.0.1.10", "10.0.2.10")] {
+        on(SHOP, &["trace", "network.yaml", from, to, "--port", "tcp/5432"]).ends(0);
+        let words = ["trace", "network.yaml", "--from", from, "--to", to, "--port", "tcp/5432"];
+        on(SHOP, &words).ends(0);
+    }
+    on(SHOP, &["trace", "network.yaml", "internet", "web-1", "--port", "tcp/443"]).ends(0);
+    on(SHOP, &["trace", "network.yaml", "internet", "198.51.100.7", "--port", "tcp/443"]).ends(0);
+}
+
+#[test]
+fn without_a_protocol_the_exact_set_that_passes_is_told() {
+    let ran = on(SHOP, &["trace", "network.yaml", "web-1", "db-1"]).ends(0);
+    assert!(ran.out.contains("tcp dst 5432"), "{}", ran.out);
+}
+
+#[test]
+fn protocols_are_numbers_and_icmp_has_type_and_code() {
+    on(SHOP, &["trace", "network.yaml", "web-1", "db-1", "--protocol", "50"]).ends(1);
+    on(SHOP, &["trace", "network.yaml", "web-1", "db-1", "--icmp", "8/0"]).ends(1);
+    on(SHOP, &["trace", "network.yaml", "web-1", "8.8.8.8", "--icmp", "8/0"]).ends(0);
+    on(SHOP, &["trace", "network.yaml", "web-1", "db-1", "--protocol", "256"]).ends(2);
+    on(SHOP, &["trace", "network.yaml", "web-1", "db-1", "--port", "tcp/70000"]).ends(2);
+    on(SHOP, &["trace", "network.yaml", "web-1", "db-1", "--icmp", "8/999"]).ends(2);
+}
+
+#[test]
+fn an_unknown_name_exits_2_with_the_nearest_name() {
+    let ran = on(SHOP, &["trace", "network.yaml", "web-11", "db-1"]).ends(2);
+    assert!(ran.err.contains("did you mean `web-1`"), "{}", ran.err);
+}
