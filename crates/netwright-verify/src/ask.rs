@@ -1,10 +1,10 @@
 //! From names to flows: which flows a source, a destination and a service stand for.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use netwright_model::language::EndpointRef;
 use netwright_model::network::lookup::{NotFound, Place};
-use netwright_model::network::{EndpointId, InterfaceId, Network};
+use netwright_model::network::{EndpointId, FilterMember, InterfaceId, Network};
 use netwright_model::scalar::{Prefix, Service};
 
 use crate::prover::Prover;
@@ -24,6 +24,13 @@ const ORDINARY: [[u8; 4]; 6] = [
     [93, 184, 216, 34],
     [185, 15, 59, 224],
     [203, 0, 113, 7],
+];
+
+/// The same in IPv6.
+const ORDINARY_V6: [[u16; 8]; 3] = [
+    [0x2001, 0x4860, 0x4860, 0, 0, 0, 0, 0x8888],
+    [0x2606, 0x4700, 0x4700, 0, 0, 0, 0, 0x1111],
+    [0x2620, 0xfe, 0, 0, 0, 0, 0, 0xfe],
 ];
 
 /// A source or destination that a name stands for.
@@ -68,19 +75,17 @@ fn point(network: &Network, place: &Place, asked: Option<IpAddr>) -> Point {
         }
         Place::Endpoint(id) => endpoint_point(network, *id, asked),
         Place::Outside(prefix) => {
-            let address = prefix.map_or_else(|| ordinary(network), Prefix::first);
+            let addresses = match prefix {
+                Some(prefix) => vec![prefix.first()],
+                None => vec![ordinary(network), ordinary_v6(network)],
+            };
             let name = match prefix {
                 Some(prefix) => {
                     prefix.as_host().map_or_else(|| prefix.to_string(), |a| a.to_string())
                 }
                 None => "internet".to_owned(),
             };
-            Point {
-                name,
-                origin: Some(Origin::Internet),
-                addresses: vec![address],
-                public: Vec::new(),
-            }
+            Point { name, origin: Some(Origin::Internet), addresses, public: Vec::new() }
         }
     }
 }
@@ -132,25 +137,28 @@ fn endpoint_point(network: &Network, id: EndpointId, asked: Option<IpAddr>) -> P
 /// An address of the Internet that nothing in the network singles out.
 #[must_use]
 pub fn ordinary(network: &Network) -> IpAddr {
-    let singled = |address: IpAddr| {
-        let in_rules = network.filters.iter().flat_map(|filter| &filter.rules).any(|rule| {
-            let members = rule.from.members.iter().chain(&rule.to.members);
-            members.into_iter().any(|member| match member {
-                netwright_model::network::FilterMember::Prefix(prefix) => {
-                    prefix.length() > 0 && prefix.contains(address)
-                }
-                _ => false,
-            })
-        });
-        in_rules
-            || network
-                .endpoints
-                .iter()
-                .any(|e| e.prefixes.iter().any(|p| p.length() > 0 && p.contains(address)))
-            || !network.lookup.holders(address).is_empty()
-    };
-    let candidates = ORDINARY.map(IpAddr::from);
-    candidates.iter().copied().find(|address| !singled(*address)).unwrap_or(candidates[0])
+    first_ordinary(network, ORDINARY.map(IpAddr::from))
+}
+
+fn ordinary_v6(network: &Network) -> IpAddr {
+    first_ordinary(network, ORDINARY_V6.map(|groups| Ipv6Addr::from(groups).into()))
+}
+
+fn first_ordinary<const N: usize>(network: &Network, candidates: [IpAddr; N]) -> IpAddr {
+    let found = candidates.iter().find(|address| !is_singled_out(network, **address));
+    *found.unwrap_or(&candidates[0])
+}
+
+/// Whether a rule, a range or a holder sets an address apart from the rest of the Internet.
+fn is_singled_out(network: &Network, address: IpAddr) -> bool {
+    let narrow = |prefix: &Prefix| prefix.length() > 0 && prefix.contains(address);
+    let in_rules = network.filters.iter().flat_map(|filter| &filter.rules).any(|rule| {
+        let mut members = rule.from.members.iter().chain(&rule.to.members);
+        members.any(|member| matches!(member, FilterMember::Prefix(prefix) if narrow(prefix)))
+    });
+    in_rules
+        || network.endpoints.iter().any(|endpoint| endpoint.prefixes.iter().any(narrow))
+        || !network.lookup.holders(address).is_empty()
 }
 
 /// The packet that stands for a service: its first port, from an ordinary client's port. None for a service that no single packet
@@ -200,17 +208,22 @@ pub fn set_of(space: &mut Space, service: Service) -> Set {
 #[must_use]
 pub fn flows_between(from: &Point, to: &Point, packet: Option<Layer4>) -> Vec<Flow> {
     let Some(origin) = from.origin else { return Vec::new() };
-    let mut flows = Vec::new();
-    // From the Internet an endpoint is reached by its public addresses, where it has some.
-    let by_public = origin == Origin::Internet && !to.public.is_empty();
-    for dst in if by_public { &to.public } else { &to.addresses } {
-        let src = match origin {
-            Origin::Serverless(_) => Some(crate::prover::UNPREDICTABLE),
-            _ => from.addresses.iter().copied().find(|src| src.is_ipv4() == dst.is_ipv4()),
-        };
-        flows.extend(src.map(|src| Flow { origin, src, dst: *dst, packet }));
+    let source = |dst: &IpAddr| match origin {
+        Origin::Serverless(_) => Some(crate::prover::UNPREDICTABLE),
+        _ => from.addresses.iter().copied().find(|src| src.is_ipv4() == dst.is_ipv4()),
+    };
+    let towards = |addresses: &[IpAddr]| -> Vec<Flow> {
+        let flow = |dst: &IpAddr| Some(Flow { origin, src: source(dst)?, dst: *dst, packet });
+        addresses.iter().filter_map(flow).collect()
+    };
+    // From the Internet an endpoint is reached by its public addresses. Asking for a private one tells why it is not reached.
+    if origin == Origin::Internet {
+        let flows = towards(&to.public);
+        if !flows.is_empty() {
+            return flows;
+        }
     }
-    flows
+    towards(&to.addresses)
 }
 
 impl Prover<'_> {

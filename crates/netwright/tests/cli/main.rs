@@ -1,5 +1,7 @@
 //! The command line from outside: what it prints, how it ends, what it does with bad input.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot be set up fails")]
+
 mod bad_input;
 mod check;
 mod compare;
