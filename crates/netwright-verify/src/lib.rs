@@ -14,3 +14,4 @@ pub mod prover;
 pub mod reach;
 pub mod space;
 pub mod trace;
+pub mod what_if;

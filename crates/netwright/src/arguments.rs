@@ -67,6 +67,16 @@ pub(crate) enum Command {
     /// Compare two networks: flows gained and lost, intents broken and fixed.
     #[command(after_help = "Example:\n  netwright diff before.yaml after.yaml")]
     Diff(Diff),
+    /// Change settings of a description, and tell what then works and what does not.
+    #[command(
+        after_help = "Example:\n  netwright what-if before.yaml --set 'services.*.egress.mode=all-traffic'"
+    )]
+    WhatIf(WhatIf),
+    /// Try every combination of settings: which dependencies work, by which way, seen from which address.
+    #[command(
+        after_help = "Example:\n  netwright matrix works.yaml --vary 'services.*.egress.mode=none,private-ranges-only,all-traffic' --vary nat_gateways.staging-nat.address_allocation=static,automatic"
+    )]
+    Matrix(Matrix),
     /// Read a provider's export and write it as a description.
     #[command(after_help = "Example:\n  netwright import exports/ --output network.yaml")]
     Import(Import),
@@ -161,6 +171,32 @@ pub(crate) struct Diff {
     pub(crate) format: Format,
 }
 
+/// Arguments of `what-if`.
+#[derive(Debug, Args)]
+pub(crate) struct WhatIf {
+    /// The description: one YAML file.
+    pub(crate) file: PathBuf,
+    /// A setting, as path=value; `*` in a path stands for every object at its place.
+    #[arg(long, value_parser = assignment, required = true)]
+    pub(crate) set: Vec<(String, String)>,
+    /// How the result is written.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+/// Arguments of `matrix`.
+#[derive(Debug, Args)]
+pub(crate) struct Matrix {
+    /// The description: one YAML file.
+    pub(crate) file: PathBuf,
+    /// A setting with its values, as path=a,b,c; `*` in a path stands for every object at its place.
+    #[arg(long, value_parser = assignment, required = true)]
+    pub(crate) vary: Vec<(String, String)>,
+    /// How the result is written.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
 /// Arguments of `import`.
 #[derive(Debug, Args)]
 pub(crate) struct Import {
@@ -198,6 +234,13 @@ pub(crate) struct Schema {
 
 fn told(error: &ScalarError) -> String {
     error.to_string()
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((path, value)) if !path.is_empty() => Ok((path.to_owned(), value.to_owned())),
+        _ => Err(format!("`{text}` is not path=value")),
+    }
 }
 
 fn service(text: &str) -> Result<Service, String> {

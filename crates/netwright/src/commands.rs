@@ -8,6 +8,7 @@ mod reach;
 mod schema;
 mod shell;
 mod trace;
+mod what_if;
 
 use crate::arguments::Command;
 use crate::console::{Code, Console};
@@ -20,6 +21,8 @@ pub(crate) fn run(command: &Command, console: &mut Console) -> Result<Code, Fail
         Command::Trace(arguments) => trace::run(arguments, console),
         Command::Reach(arguments) => reach::run(arguments, console),
         Command::Diff(arguments) => diff::run(arguments, console),
+        Command::WhatIf(arguments) => what_if::what_if(arguments, console),
+        Command::Matrix(arguments) => what_if::run_matrix(arguments, console),
         Command::Import(arguments) => import::run(arguments, console),
         Command::Generate(arguments) => generate::run(arguments, console),
         Command::Schema(arguments) => Ok(schema::run(arguments, console)),

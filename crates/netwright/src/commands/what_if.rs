@@ -1,0 +1,184 @@
+//! `netwright what-if` and `netwright matrix`.
+
+use std::path::Path;
+
+use netwright_model::diagnostic::Diagnostic;
+use netwright_model::source::{Sources, Span};
+use netwright_model::tree::{Limits, Node, read_file, yaml};
+use netwright_verify::dependencies::Answer;
+use netwright_verify::trace::Verdict;
+use netwright_verify::what_if::{Outcome, Setting, matrix, try_settings};
+use serde_json::{Value, json};
+
+use crate::arguments::{Format, Matrix, WhatIf};
+use crate::console::{Code, Console, Style};
+use crate::failure::Failure;
+
+pub(super) fn what_if(arguments: &WhatIf, console: &mut Console) -> Result<Code, Failure> {
+    let (root, sources) = read(&arguments.file)?;
+    let settings: Vec<Setting> = arguments
+        .set
+        .iter()
+        .map(|(path, value)| Setting { path: path.clone(), value: value.clone() })
+        .collect();
+    let before = try_settings(&root, &[]);
+    let now = try_settings(&root, &settings);
+    let (before, now) = match (before, now) {
+        (Ok(before), Ok(now)) => (before, now),
+        (Err(diagnostics), _) | (_, Err(diagnostics)) => {
+            return Err(Failure::Input { diagnostics, sources });
+        }
+    };
+    match arguments.format {
+        Format::Text => {
+            console.line(&console.styled(Style::Strong, "as it is"));
+            outcome(console, &before);
+            console
+                .line(&console.styled(Style::Strong, &format!("\nwith {}", settings_words(&now))));
+            outcome(console, &now);
+        }
+        Format::Json => console.json(&json!({
+            "version": 1, "before": document(&before), "now": document(&now),
+        })),
+    }
+    Ok(code(&now))
+}
+
+pub(super) fn run_matrix(arguments: &Matrix, console: &mut Console) -> Result<Code, Failure> {
+    let (root, sources) = read(&arguments.file)?;
+    let vary: Vec<(String, Vec<String>)> = arguments
+        .vary
+        .iter()
+        .map(|(path, values)| (path.clone(), values.split(',').map(str::to_owned).collect()))
+        .collect();
+    let outcomes = match matrix(&root, &vary) {
+        Ok(outcomes) => outcomes,
+        Err(diagnostics) => return Err(Failure::Input { diagnostics, sources }),
+    };
+    match arguments.format {
+        Format::Text => {
+            for (index, one) in outcomes.iter().enumerate() {
+                if index > 0 {
+                    console.line("");
+                }
+                console.line(&console.styled(Style::Strong, &settings_words(one)));
+                outcome(console, one);
+            }
+            let working = outcomes.iter().filter(|outcome| outcome.works()).count();
+            console.line(&format!(
+                "\n{working} of {} combinations work for everything",
+                outcomes.len()
+            ));
+        }
+        Format::Json => {
+            let all: Vec<Value> = outcomes.iter().map(document).collect();
+            console.json(&json!({ "version": 1, "combinations": all }));
+        }
+    }
+    Ok(if outcomes.iter().any(Outcome::works) { Code::Pass } else { Code::Fail })
+}
+
+fn code(outcome: &Outcome) -> Code {
+    let unknown = outcome.dependencies.iter().any(|answer| answer.verdict == Verdict::Unknown);
+    match (outcome.works(), unknown) {
+        (false, _) => Code::Fail,
+        (true, true) => Code::Unknown,
+        (true, false) => Code::Pass,
+    }
+}
+
+/// Reads a description's tree: settings are changed there.
+fn read(path: &Path) -> Result<(Node, Sources), Failure> {
+    let mut sources = Sources::default();
+    if path.is_dir() {
+        let message = format!("{} is a folder: settings are changed in one file", path.display());
+        return Err(Failure::usage(
+            message,
+            Some("write an export as one file with `netwright import`".into()),
+        ));
+    }
+    let read = read_file(path, &mut sources, &Limits::default()).and_then(|file| {
+        let text = sources.text(file).map(std::sync::Arc::clone).ok_or_else(|| {
+            Diagnostic::error("NW-IN-001", Span::NONE, format!("cannot read {}", path.display()))
+        })?;
+        yaml::parse(&text, file, &Limits::default())
+    });
+    match read {
+        Ok(root) => Ok((root, sources)),
+        Err(error) => Err(Failure::Input { diagnostics: vec![error], sources }),
+    }
+}
+
+fn settings_words(outcome: &Outcome) -> String {
+    let settings = outcome.settings.iter().map(|s| format!("{}={}", s.path, s.value));
+    settings.collect::<Vec<_>>().join("  ")
+}
+
+fn outcome(console: &mut Console, outcome: &Outcome) {
+    let names = outcome.dependencies.iter().map(|a| a.service.len() + a.target.len() + 3);
+    let width = names.max().unwrap_or(0);
+    for answer in &outcome.dependencies {
+        let label = format!("{} → {}", answer.service, answer.target);
+        let pad = " ".repeat(width.saturating_sub(label.chars().count()));
+        let (word, style) = word(answer);
+        let word = console.styled(style, word);
+        let seen = match (answer.verdict, answer.source_seen) {
+            (Verdict::Reachable, Some(address)) => format!("seen as {address}"),
+            (Verdict::Reachable, None) => "source not predictable".to_owned(),
+            _ => answer.why.clone().unwrap_or_default(),
+        };
+        console.line(&format!("  {label}{pad}  {word}  {}  ({seen})", answer.way));
+    }
+    for failure in &outcome.cascade.failures {
+        console.line(&format!("  {} does not start", console.styled(Style::Bad, &failure.service)));
+    }
+    for lost in &outcome.cascade.lost {
+        console.line(&format!("  golden path {} is lost", console.styled(Style::Bad, &lost.path)));
+    }
+    if outcome.cost.gateways > 0 {
+        let cost = match outcome.cost.dollars {
+            Some(dollars) => format!("about ${dollars:.2} a month and $0.045 a GiB (an estimate)"),
+            None => "unknown: no price model for this provider".to_owned(),
+        };
+        console.line(&console.styled(Style::Dim, &format!("  NAT: {cost}")));
+    }
+}
+
+fn word(answer: &Answer) -> (&'static str, Style) {
+    match answer.verdict {
+        Verdict::Reachable => ("works  ", Style::Good),
+        Verdict::Unknown => ("unknown", Style::Doubt),
+        Verdict::Blocked | Verdict::NoReturn | Verdict::Unresolved => ("fails  ", Style::Bad),
+    }
+}
+
+fn document(outcome: &Outcome) -> Value {
+    let settings: Vec<Value> =
+        outcome.settings.iter().map(|s| json!({ "path": s.path, "value": s.value })).collect();
+    let dependencies: Vec<Value> = outcome
+        .dependencies
+        .iter()
+        .map(|answer| {
+            json!({
+                "service": answer.service,
+                "dependency": answer.name,
+                "target": answer.target,
+                "verdict": answer.verdict.word(),
+                "way": answer.way,
+                "source_seen": answer.source_seen.map(|address| address.to_string()),
+                "why": answer.why,
+            })
+        })
+        .collect();
+    let failures: Vec<&str> =
+        outcome.cascade.failures.iter().map(|failure| failure.service.as_str()).collect();
+    let lost: Vec<&str> = outcome.cascade.lost.iter().map(|lost| lost.path.as_str()).collect();
+    json!({
+        "settings": settings,
+        "works": outcome.works(),
+        "dependencies": dependencies,
+        "services_that_do_not_start": failures,
+        "golden_paths_lost": lost,
+        "nat_dollars_a_month": outcome.cost.dollars,
+    })
+}
