@@ -1,4 +1,4 @@
-//! Descriptions from what people have: Netwright's own YAML, and exports of AWS, Google Cloud and IBM Cloud.
+//! Descriptions from what people have: Netwright's own YAML, and exports of AWS and IBM Cloud.
 //!
 //! [`load`] reads a file or a folder, tells by content what each file is, and makes one [`Description`]. What an export says
 //! that could not be represented is listed in the description's gaps; where it decides packets, it also stands as an unknown
@@ -110,7 +110,7 @@ pub fn load(
             format!("{} holds no description and no export that Netwright knows", path.display());
         errors.push(
             Diagnostic::error("NW-IN-020", Span::NONE, message)
-                .with_help("a description is YAML; exports are JSON as `aws ec2 describe-…`, `gcloud … --format=json` or the IBM VPC API write it"),
+                .with_help("a description is YAML; exports are JSON as `aws ec2 describe-…` or the IBM VPC API write it"),
         );
     }
     if errors.is_empty() { Ok(Loaded { description, formats, notes }) } else { Err(errors) }
