@@ -1,8 +1,12 @@
 //! `cargo xtask fuzz`: arbitrary input to every parser and to the pipeline.
+//!
+//! The targets are ordinary programs with libFuzzer in them: the compiler that builds Netwright builds them too, with its
+//! coverage instrumentation switched on. `cargo fuzz` runs the same targets where it is installed.
 
+use std::path::PathBuf;
 use std::process::Command;
 
-use crate::shell::{self, Outcome, has, root, say};
+use crate::shell::{self, Outcome, cargo, has, root, say};
 
 /// Seconds for each target unless given.
 pub(crate) const SECONDS: u32 = 60;
@@ -10,38 +14,64 @@ pub(crate) const SECONDS: u32 = 60;
 /// Memory that a target may use, in MiB: bad input must not exhaust a machine.
 const MEMORY: u32 = 2048;
 
+/// The targets, each with a folder of inputs to start from.
+const TARGETS: [(&str, Option<&str>); 5] = [
+    ("scalars", None),
+    ("json", None),
+    ("description", Some("examples/quickstart")),
+    ("import", None),
+    ("pipeline", Some("examples/quickstart")),
+];
+
 /// What fuzzing needs and this machine lacks.
-pub(crate) fn missing() -> Option<String> {
-    if !root().join("fuzz/Cargo.toml").is_file() {
-        return Some("there is no folder fuzz/".to_owned());
-    }
-    if !has(Command::new("cargo").args(["+nightly", "--version"])) {
-        return Some(
-            "fuzzing needs a nightly compiler: `rustup toolchain install nightly`".to_owned(),
-        );
-    }
-    if !has(Command::new("cargo").args(["+nightly", "fuzz", "--version"])) {
-        return Some("fuzzing needs cargo-fuzz: `cargo install cargo-fuzz`".to_owned());
+pub(crate) fn missing() -> Option<&'static str> {
+    let compilers = ["c++", "g++", "clang++"];
+    if !compilers.iter().any(|name| has(Command::new(name).arg("--version"))) {
+        return Some("fuzzing needs a C++ compiler: on Debian, apt-get install g++");
     }
     None
 }
 
+/// Flags that `cargo fuzz` passes too: count the edges that an input reaches, and see what it is compared with.
+fn flags() -> String {
+    let coverage = ["level=4", "inline-8bit-counters", "pc-table", "trace-compares"];
+    let coverage = coverage.map(|one| format!("-Cllvm-args=-sanitizer-coverage-{one}"));
+    format!(
+        "--cfg fuzzing -Cpasses=sancov-module {} -Ccodegen-units=1 -Cdebug-assertions",
+        coverage.join(" ")
+    )
+}
+
 pub(crate) fn run(seconds: u32) -> Result<Outcome, String> {
     if let Some(why) = missing() {
-        return Err(why);
+        return Err(why.to_owned());
     }
-    let list = Command::new("cargo")
-        .args(["+nightly", "fuzz", "list"])
-        .current_dir(root())
-        .output()
-        .map_err(|error| format!("cannot list the fuzz targets: {error}"))?;
+    let folder = root().join("fuzz");
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let target = target.join("fuzz");
+    let mut build = cargo();
+    build.args(["build", "--release", "--locked"]).current_dir(&folder);
+    build.env("RUSTFLAGS", flags()).env("CARGO_TARGET_DIR", &target);
+    if shell::run(&mut build)? == Outcome::Failed {
+        return Ok(Outcome::Failed);
+    }
     let mut outcome = Outcome::Passed;
-    for target in String::from_utf8_lossy(&list.stdout).split_whitespace() {
-        say(&format!("\n-- {target}, {seconds} seconds"));
-        let mut command = Command::new("cargo");
-        command.args(["+nightly", "fuzz", "run", target, "--"]).current_dir(root());
+    for (name, seeds) in TARGETS {
+        say(&format!("\n-- {name}, {seconds} seconds"));
+        let corpus = folder.join("corpus").join(name);
+        let found = folder.join("artifacts").join(name);
+        for needed in [&corpus, &found] {
+            std::fs::create_dir_all(needed)
+                .map_err(|error| format!("cannot make {}: {error}", needed.display()))?;
+        }
+        let mut command = Command::new(target.join("release").join(name));
+        command.arg(&corpus);
+        command.args(seeds.map(|seeds| root().join(seeds)));
+        command.arg(format!("-artifact_prefix={}/", found.display()));
         command.arg(format!("-max_total_time={seconds}"));
         command.arg(format!("-rss_limit_mb={MEMORY}"));
+        command.args(["-timeout=20", "-verbosity=0", "-print_final_stats=1"]);
         if shell::run(&mut command)? == Outcome::Failed {
             outcome = Outcome::Failed;
         }
