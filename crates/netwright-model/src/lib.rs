@@ -62,7 +62,9 @@ pub fn decode_description(root: &tree::Node) -> Result<Description, Vec<Diagnost
 /// Writes a description as YAML, with comments at its head.
 #[must_use]
 pub fn to_yaml(description: &Description, header: &str) -> String {
-    tree::emit::to_yaml(&description.encode().unwrap_or_default(), header)
+    // A description that says nothing is an empty map, which reads back; nothing at all would not.
+    let empty = tree::Node { kind: tree::Kind::Mapping(Vec::new()), ..tree::Node::default() };
+    tree::emit::to_yaml(&description.encode().unwrap_or(empty), header)
 }
 
 /// From YAML text to a resolved network.

@@ -90,3 +90,11 @@ fn a_reference_to_nothing_names_the_nearest() {
     assert!(text.contains("there is no subnet `wbe`"), "{text}");
     assert!(text.contains("did you mean `web`"), "{text}");
 }
+
+#[test]
+fn a_description_that_says_nothing_reads_back() {
+    let mut sources = Sources::default();
+    let nothing = parse_description("a.yaml", "{}", &mut sources).expect("parses");
+    let text = to_yaml(&nothing, "");
+    assert_eq!(parse_description("b.yaml", &text, &mut sources), Ok(nothing));
+}

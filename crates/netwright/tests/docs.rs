@@ -1,0 +1,86 @@
+//! The pages under `docs/` that are made from code are up to date, and no page links to nothing.
+//!
+//! `cargo xtask docs` runs this with `NETWRIGHT_WRITE_DOCS=1`: then the pages are written instead of compared.
+
+#![expect(clippy::expect_used, reason = "a test that cannot read a page fails")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// What a command writes to standard output.
+fn output(words: &[&str]) -> String {
+    let run = Command::new(env!("CARGO_BIN_EXE_netwright")).args(words).output();
+    let run = run.expect("the program starts");
+    assert!(run.status.success(), "{words:?}");
+    String::from_utf8(run.stdout).expect("output is UTF-8")
+}
+
+/// The page holds this; or, on demand, it is made to.
+#[track_caller]
+fn page(name: &str, text: &str) {
+    let path = root().join("docs").join(name);
+    if std::env::var_os("NETWRIGHT_WRITE_DOCS").is_some() {
+        std::fs::write(&path, text).expect("the page is written");
+        return;
+    }
+    let now = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(now == text, "docs/{name} is out of date: `cargo xtask docs` writes it anew");
+}
+
+#[test]
+fn the_reference_is_that_of_the_language() {
+    let head = "# Reference of the language\n\nWritten by `cargo xtask docs`. A list of one may be written without brackets.\n\n";
+    page("reference.md", &format!("{head}{}\n", output(&["schema", "--reference"]).trim_end()));
+}
+
+#[test]
+fn the_commands_are_those_of_the_program() {
+    let help = output(&["--help"]);
+    let commands = help
+        .lines()
+        .skip_while(|line| !line.starts_with("Commands:"))
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|word| *word != "help");
+    let mut text = format!("# Commands\n\nWritten by `cargo xtask docs`.\n\n```text\n{help}```\n");
+    for command in commands {
+        let help = output(&[command, "--help"]);
+        text += &format!("\n## {command}\n\n```text\n{help}```\n");
+    }
+    page("commands.md", &text);
+}
+
+fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder of pages") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            pages(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_link_to_a_file_leads_to_one() {
+    let mut found = vec![root().join("README.md"), root().join("ARCHITECTURE.md")];
+    found.retain(|page| page.is_file());
+    pages(&root().join("docs"), &mut found);
+    for page in found {
+        let text = std::fs::read_to_string(&page).expect("a page");
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap_or("");
+            if file.is_empty() || link.contains("://") {
+                continue;
+            }
+            let target = page.parent().unwrap_or(&page).join(file);
+            assert!(target.exists(), "{} links to {link}, which is not there", page.display());
+        }
+    }
+}
