@@ -4,11 +4,14 @@
 //! export has the default one, which allows everything; a VPC whose route tables are not in the export sends everything
 //! else to its attached internet gateway.
 
+mod classic;
 mod delivery;
+mod direct_connect;
 mod export;
 mod filters;
 mod interfaces;
 mod links;
+mod managed;
 mod topology;
 
 use netwright_model::language::{Description, Gap, Provider};
@@ -27,6 +30,7 @@ pub(crate) fn recognises(root: &Node) -> bool {
 pub(crate) fn import(documents: &[Document]) -> Imported {
     let export = Export::of(documents);
     let mut import = Import::new(&export);
+    import.prefix_lists();
     import.vpcs();
     import.filters();
     import.gateways();
@@ -35,6 +39,7 @@ pub(crate) fn import(documents: &[Document]) -> Imported {
     import.links();
     import.instances();
     import.databases();
+    import.managed();
     import.load_balancers();
     import.transit();
     import.routes();
@@ -74,8 +79,19 @@ impl<'e> Import<'e> {
     }
 
     fn finish(mut self) -> Imported {
-        for (kind, count) in self.export.unused() {
-            self.notes.push(format!("{count} {kind} say nothing about packets and were left out"));
+        for (kind, count, silent) in self.export.unused() {
+            if silent {
+                let note = format!("{count} {kind} say nothing about packets and were left out");
+                self.notes.push(note);
+                continue;
+            }
+            let what = format!("{count} objects of a kind that is not represented");
+            self.description.gaps.push(Gap {
+                object: Spanned::bare(kind.to_owned()),
+                what: Spanned::bare(what),
+                affects_verdicts: Some(Spanned::bare(true)),
+                ..Gap::default()
+            });
         }
         Imported { description: self.description, notes: self.notes }
     }

@@ -1,5 +1,6 @@
 //! Load balancers of the second generation, with listeners, target groups and the targets' health.
 
+use netwright_model::decode::Entries;
 use netwright_model::language::{
     Backend, BackendGroup, EndpointKind, EndpointRef, HealthCheck, Interface, Listener,
     LoadBalancer, LoadBalancerKind, Scheme,
@@ -19,13 +20,7 @@ impl Import<'_> {
             self.load_balancer(node);
         }
         for node in self.export.all("LoadBalancerDescriptions") {
-            let name = node.word("LoadBalancerName").unwrap_or("?").to_owned();
-            self.gap(
-                &format!("load_balancer:{name}"),
-                "classic load balancers are not represented",
-                node.span,
-                true,
-            );
+            self.classic(node);
         }
     }
 
@@ -65,36 +60,9 @@ impl Import<'_> {
     /// A balancer's nodes: its interfaces where the export holds them, otherwise one in each of its subnets.
     fn nodes(&mut self, row: &mut LoadBalancer, arn: &str, node: &Node) {
         let suffix = arn.split_once("loadbalancer/").map_or("", |(_, suffix)| suffix);
-        let described = format!("ELB {suffix}");
-        let names: Vec<String> = self
-            .export
-            .all("NetworkInterfaces")
-            .iter()
-            .filter(|interface| {
-                !suffix.is_empty() && interface.word("Description") == Some(&described)
-            })
-            .filter_map(|interface| interface.word("NetworkInterfaceId").map(str::to_owned))
-            .collect();
-        // They stand among the instances as interfaces of nobody: they belong here.
-        for id in names {
-            let position =
-                self.description.instances.iter().position(|(_, instance)| {
-                    instance.id.as_ref().is_some_and(|own| own.value == id)
-                });
-            if let Some(position) = position {
-                let (label, instance) = self.description.instances.0.remove(position);
-                let interface = Interface {
-                    id: instance.id,
-                    subnet: instance.subnet,
-                    addresses: instance.addresses,
-                    prefixes: instance.prefixes,
-                    public_address: instance.public_address,
-                    filters: instance.filters,
-                    forwards: instance.forwards,
-                    span: instance.span,
-                };
-                row.nodes.push((label, interface));
-            }
+        if !suffix.is_empty() {
+            let described = format!("ELB {suffix}");
+            row.nodes = Entries(self.claimed(|text| text == described));
         }
         if !row.nodes.is_empty() {
             return;
@@ -114,6 +82,36 @@ impl Import<'_> {
                 row.public_addresses.extend(address.address("IpAddress"));
             }
         }
+    }
+
+    /// Interfaces of nobody whose description says whose they are: taken from among the instances.
+    pub(super) fn claimed(
+        &mut self,
+        described: impl Fn(&str) -> bool,
+    ) -> Vec<(Spanned<String>, Interface)> {
+        let interfaces = self.export.all("NetworkInterfaces").iter();
+        let own = interfaces.filter(|node| node.word("Description").is_some_and(&described));
+        let own: Vec<&str> = own.filter_map(|node| node.word("NetworkInterfaceId")).collect();
+        let mut claimed = Vec::new();
+        for id in own {
+            let position = self.description.instances.iter().position(|(_, instance)| {
+                instance.kind.is_some() && instance.id.as_ref().is_some_and(|own| own.value == id)
+            });
+            let Some(position) = position else { continue };
+            let (label, instance) = self.description.instances.0.remove(position);
+            let interface = Interface {
+                id: instance.id,
+                subnet: instance.subnet,
+                addresses: instance.addresses,
+                prefixes: instance.prefixes,
+                public_address: instance.public_address,
+                filters: instance.filters,
+                forwards: instance.forwards,
+                span: instance.span,
+            };
+            claimed.push((label, interface));
+        }
+        claimed
     }
 
     fn listeners(&mut self, row: &mut LoadBalancer, arn: &str) {
@@ -156,7 +154,7 @@ impl Import<'_> {
         for entry in health.flat_map(|section| section.list("TargetHealthDescriptions")) {
             let Some(target) = entry.get("Target") else { continue };
             let Some(id) = target.text("Id") else { continue };
-            let known = self.names.of_section("Instances", &id.value).map(str::to_owned);
+            let known = self.instance_named(&id.value);
             let reference = match (id.value.parse(), known) {
                 (Ok(address), _) => EndpointRef::Prefix(Prefix::host(address)),
                 (_, Some(name)) => EndpointRef::Kind(EndpointKind::Instance, name),
@@ -214,7 +212,7 @@ impl Import<'_> {
 }
 
 /// A listener's or group's protocol and port. HTTP and TLS run over TCP.
-fn service(protocol: Option<&str>, port: Option<i64>) -> Service {
+pub(super) fn service(protocol: Option<&str>, port: Option<i64>) -> Service {
     let protocol = match protocol.unwrap_or("TCP").to_ascii_lowercase().as_str() {
         "http" | "https" | "tls" | "tcp_udp" => 6,
         other => protocol_number(other).unwrap_or(6),

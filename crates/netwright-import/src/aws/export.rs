@@ -10,7 +10,7 @@ use crate::access::Access;
 use crate::naming::Naming;
 
 /// Sections that are read: the key of each, its other spelling, and the key of its objects' identifier.
-const SECTIONS: [(&str, &str, &str); 34] = [
+const SECTIONS: [(&str, &str, &str); 38] = [
     ("Vpcs", "vpcs", "VpcId"),
     ("Subnets", "subnets", "SubnetId"),
     ("RouteTables", "route_tables", "RouteTableId"),
@@ -53,17 +53,26 @@ const SECTIONS: [(&str, &str, &str); 34] = [
     ("TargetGroups", "target_groups", "TargetGroupArn"),
     ("LoadBalancerTargetHealth", "load_balancer_target_health", "TargetGroupArn"),
     ("DBInstances", "db_instances", "DBInstanceIdentifier"),
+    ("DomainStatusList", "domain_status_list", "DomainId"),
+    ("Functions", "functions", "FunctionName"),
+    ("DirectConnectGateways", "direct_connect_gateways", "DirectConnectGatewayId"),
+    ("DirectConnectGatewayAssociations", "direct_connect_gateway_associations", "AssociationId"),
 ];
 
 /// Sections that are known and say nothing about packets here.
-const SILENT: [&str; 12] = [
+const SILENT: [&str; 17] = [
     "AvailabilityZones",
     "LoadBalancerAttributes",
     "ServiceDetails",
     "ServiceNames",
-    "DomainStatusList",
-    "DirectConnectGateways",
-    "DirectConnectGatewayAssociations",
+    "DhcpOptions",
+    "FlowLogs",
+    "InstanceTypes",
+    "LaunchTemplates",
+    "Policies",
+    "Regions",
+    "SecurityGroupRules",
+    "Users",
     "Volumes",
     "Snapshots",
     "Images",
@@ -76,6 +85,8 @@ const SILENT: [&str; 12] = [
 pub(super) struct Export<'a> {
     sections: BTreeMap<&'static str, Vec<&'a Node>>,
     silent: BTreeMap<String, usize>,
+    /// Subnets without a range that can be read.
+    bare_subnets: Vec<&'a Node>,
 }
 
 impl<'a> Export<'a> {
@@ -118,6 +129,10 @@ impl<'a> Export<'a> {
                 sections.entry(section).or_default().push(&document.root);
             }
         }
+        // Two calls list prefix lists, and only one of them gives the prefixes: that one counts.
+        if let Some(lists) = sections.get_mut("PrefixLists") {
+            lists.sort_by_key(|list| list.get("Cidrs").is_none() && list.get("Entries").is_none());
+        }
         for (section, _, id) in SECTIONS {
             if let Some(objects) = sections.get_mut(section) {
                 let mut seen = std::collections::BTreeSet::new();
@@ -125,12 +140,21 @@ impl<'a> Export<'a> {
                     .retain(|object| object.word(id).is_none_or(|id| seen.insert(id.to_owned())));
             }
         }
-        Self { sections, silent }
+        let mut bare_subnets = Vec::new();
+        if let Some(subnets) = sections.get_mut("Subnets") {
+            bare_subnets = subnets.extract_if(.., |subnet| !has_range(subnet)).collect();
+        }
+        Self { sections, silent, bare_subnets }
     }
 
     /// The objects of a section.
     pub(super) fn all(&self, section: &str) -> &[&'a Node] {
         self.sections.get(section).map_or(&[], Vec::as_slice)
+    }
+
+    /// Subnets that were left out because their range cannot be read.
+    pub(super) fn bare_subnets(&self) -> &[&'a Node] {
+        &self.bare_subnets
     }
 
     /// Whether the export has a section at all.
@@ -149,10 +173,19 @@ impl<'a> Export<'a> {
         reserved.chain(self.all("Instances").iter().copied()).collect()
     }
 
-    /// Sections that were not read, with their sizes.
-    pub(super) fn unused(&self) -> impl Iterator<Item = (&str, usize)> {
-        self.silent.iter().map(|(kind, count)| (kind.as_str(), *count))
+    /// Sections that were not read: name, size, and whether they are known to say nothing about packets.
+    pub(super) fn unused(&self) -> impl Iterator<Item = (&str, usize, bool)> {
+        self.silent
+            .iter()
+            .map(|(kind, count)| (kind.as_str(), *count, SILENT.contains(&kind.as_str())))
     }
+}
+
+/// Whether a subnet has a range of either family.
+fn has_range(subnet: &Node) -> bool {
+    let v6 = subnet.list("Ipv6CidrBlockAssociationSet").iter();
+    subnet.prefix("CidrBlock").is_some()
+        || v6.filter_map(|entry| entry.prefix("Ipv6CidrBlock")).next().is_some()
 }
 
 /// Whether a document is itself an object of a section.
@@ -190,6 +223,10 @@ impl Names {
                     }
                     "LoadBalancers" => object.word("LoadBalancerName").map(str::to_owned),
                     "TargetGroups" => object.word("TargetGroupName").map(str::to_owned),
+                    "DomainStatusList" => object.word("DomainName").map(str::to_owned),
+                    "DirectConnectGateways" => {
+                        object.word("DirectConnectGatewayName").map(str::to_owned)
+                    }
                     "VirtualInterfaces" => object.word("VirtualInterfaceName").map(str::to_owned),
                     _ => None,
                 });

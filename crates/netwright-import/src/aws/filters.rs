@@ -25,6 +25,40 @@ impl Import<'_> {
             let span = self.export.all("Subnets")[0].span;
             self.gap("network_acls", "the export holds no network ACLs; the default one, which allows everything, is assumed", span, false);
         }
+        self.missing_acls();
+    }
+
+    /// Subnets without an ACL in a VPC that has some: every subnet has one, so theirs is not in the export.
+    fn missing_acls(&mut self) {
+        let described: std::collections::BTreeSet<&str> =
+            self.export.all("NetworkAcls").iter().filter_map(|acl| acl.word("VpcId")).collect();
+        let mut missing = Vec::new();
+        for (name, vpc) in self.description.vpcs.iter_mut() {
+            if !vpc.id.as_ref().is_some_and(|id| described.contains(id.value.as_str())) {
+                continue;
+            }
+            for (own, subnet) in vpc.subnets.iter_mut().filter(|(_, s)| s.filters.is_empty()) {
+                let id = subnet.id.as_ref().map_or(own.value.as_str(), |id| id.value.as_str());
+                let filter = format!("acl-of-{id}");
+                subnet.filters.push(Spanned::new(filter.clone(), *subnet.span));
+                missing.push((filter, Spanned::new(name.value.clone(), *subnet.span)));
+            }
+        }
+        for (name, vpc) in missing {
+            let what = "the network ACL of the subnet is not in the export";
+            let span = vpc.span;
+            self.gap(&format!("network_acl:{name}"), what, span, true);
+            let row = Filter {
+                attach: Some(Spanned::bare(Attachment::Subnet)),
+                vpc: Some(vpc),
+                stateful: Some(Spanned::bare(false)),
+                ordered: Some(Spanned::bare(true)),
+                incomplete: Some(Spanned::new(what.to_owned(), span)),
+                span: span.into(),
+                ..Filter::default()
+            };
+            self.description.filters.push((Spanned::new(name, span), row));
+        }
     }
 
     fn vpc_name(&self, object: &Node) -> Option<Spanned<String>> {
@@ -82,14 +116,35 @@ impl Import<'_> {
         };
         let (from, to) = (permission.number("FromPort"), permission.number("ToPort"));
         set_ports(&mut rule, protocol, from, to, permission);
+        let peers = self.peers(group, permission);
+        // A permission that names no peer lets nobody in.
+        if peers.is_empty() {
+            self.notes.push(format!(
+                "a rule of security group {group} names no peer and matches nothing"
+            ));
+            return None;
+        }
+        match direction {
+            Direction::Ingress => rule.from = peers,
+            Direction::Egress => rule.to = peers,
+        }
+        Some(rule)
+    }
+
+    /// Everybody that a permission names.
+    fn peers(&mut self, group: &str, permission: &Node) -> Vec<Spanned<Peer>> {
         let mut peers: Vec<Spanned<Peer>> = Vec::new();
         for (list, field) in [("IpRanges", "CidrIp"), ("Ipv6Ranges", "CidrIpv6")] {
             for range in permission.list(list) {
-                peers.extend(range.prefix(field).map(|prefix| prefix.map(Peer::Prefix)));
+                let peer = range.prefix(field).map(|prefix| prefix.map(Peer::Prefix));
+                peers.push(peer.unwrap_or_else(|| self.not_understood(group, list, range)));
             }
         }
         for list in permission.list("PrefixListIds") {
-            let Some(id) = list.text("PrefixListId") else { continue };
+            let Some(id) = list.text("PrefixListId") else {
+                peers.push(self.not_understood(group, "PrefixListIds", list));
+                continue;
+            };
             let peer = match self.description.prefix_list(&id.value) {
                 Some(_) => Peer::PrefixList(id.value.clone()),
                 None => {
@@ -105,7 +160,10 @@ impl Import<'_> {
             peers.push(Spanned::new(peer, id.span));
         }
         for pair in permission.list("UserIdGroupPairs") {
-            let Some(id) = pair.text("GroupId") else { continue };
+            let Some(id) = pair.text("GroupId") else {
+                peers.push(self.not_understood(group, "UserIdGroupPairs", pair));
+                continue;
+            };
             let peer = match self.names.of_section("SecurityGroups", &id.value) {
                 Some(name) => Peer::Group(name.to_owned()),
                 None => {
@@ -120,18 +178,20 @@ impl Import<'_> {
             };
             peers.push(Spanned::new(peer, id.span));
         }
-        // A permission that names no peer lets nobody in.
-        if peers.is_empty() {
-            self.notes.push(format!(
-                "a rule of security group {group} names no peer and matches nothing"
-            ));
-            return None;
+        for list in ["IpRanges", "Ipv6Ranges", "PrefixListIds", "UserIdGroupPairs"] {
+            let odd = permission.get(list).filter(|node| !is_list(node) && !node.is_null());
+            if let Some(odd) = odd {
+                peers.push(self.not_understood(group, list, odd));
+            }
         }
-        match direction {
-            Direction::Ingress => rule.from = peers,
-            Direction::Egress => rule.to = peers,
-        }
-        Some(rule)
+        peers
+    }
+
+    /// A peer of a rule that cannot be read: it may be anybody.
+    fn not_understood(&mut self, group: &str, list: &str, node: &Node) -> Spanned<Peer> {
+        let what = format!("an entry of {list} was not understood");
+        self.gap(&format!("security_group:{group}"), what, node.span, true);
+        Spanned::new(Peer::Unknown(format!("an entry of {list}")), node.span)
     }
 
     fn protocol(&self, text: &str) -> Option<ProtocolMatch> {
@@ -230,6 +290,10 @@ impl Import<'_> {
         set_ports(&mut rule, protocol, from, to, entry);
         rule
     }
+}
+
+fn is_list(node: &Node) -> bool {
+    matches!(node.kind, netwright_model::tree::Kind::Sequence(_))
 }
 
 /// Ports, or ICMP type and code: AWS writes both as a from and a to; −1 is any.

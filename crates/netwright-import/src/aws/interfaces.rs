@@ -15,7 +15,7 @@ use super::export::key;
 
 impl<'e> Import<'e> {
     /// Names of the groups that a node lists.
-    fn groups(&mut self, node: &Node, list: &str, owner: &str) -> Vec<Spanned<String>> {
+    pub(super) fn groups(&mut self, node: &Node, list: &str, owner: &str) -> Vec<Spanned<String>> {
         let mut found = Vec::new();
         for group in node.list(list) {
             let id = group
@@ -89,6 +89,13 @@ impl<'e> Import<'e> {
             forwards: (node.flag("SourceDestCheck") == Some(false)).then(|| Spanned::bare(true)),
             span: node.span.into(),
         }
+    }
+
+    /// An interface whose groups the export does not say: every such interface has some, and their rules are unknown.
+    fn unknown_groups(&mut self, interface: &mut Interface, owner: &str) {
+        let id = interface.id.as_ref().map_or(owner, |id| id.value.as_str());
+        let missing = Spanned::new(format!("groups-of-{id}"), *interface.span);
+        interface.filters.push(self.missing_group(&missing, owner));
     }
 
     /// Leaves out addresses that are not in the subnet: an export that contradicts itself.
@@ -169,7 +176,10 @@ impl<'e> Import<'e> {
         let mut found: Vec<(String, Interface)> = Vec::new();
         let nodes = self.interfaces_of(node, &id.value);
         for node in nodes {
-            let interface = self.interface(node, &name);
+            let mut interface = self.interface(node, &name);
+            if interface.filters.is_empty() && node.get("Groups").is_none() {
+                self.unknown_groups(&mut interface, &name);
+            }
             let label =
                 interface.id.as_ref().map_or_else(|| "eth".to_owned(), |id| id.value.clone());
             self.taken.insert(label.clone());
@@ -179,6 +189,9 @@ impl<'e> Import<'e> {
             let mut interface = self.interface(node, &name);
             interface.id = None;
             interface.filters = self.groups(node, "SecurityGroups", &name);
+            if interface.filters.is_empty() && node.get("SecurityGroups").is_none() {
+                self.unknown_groups(&mut interface, &name);
+            }
             if interface.public_address.is_empty() {
                 let elastic = self.elastic(None, Some(&id.value));
                 interface.public_address.extend(node.address("PublicIpAddress").or(elastic));
@@ -205,22 +218,7 @@ impl<'e> Import<'e> {
             }
             known
         });
-        match <[(String, Interface); 1]>::try_from(found) {
-            Ok([(_, only)]) => {
-                row.subnet = only.subnet;
-                row.addresses = only.addresses;
-                row.prefixes = only.prefixes;
-                row.public_address = only.public_address;
-                row.filters = only.filters;
-                row.forwards = only.forwards;
-                row.interface_id = only.id;
-            }
-            Err(several) => {
-                for (label, interface) in several {
-                    row.interfaces.push((Spanned::new(label, *interface.span), interface));
-                }
-            }
-        }
+        hold(&mut row, found);
         self.description.instances.push((key(&name, node), row));
     }
 
@@ -273,6 +271,23 @@ impl<'e> Import<'e> {
             }
             instance.interfaces.get(id).map(|_| format!("{}/{id}", name.value))
         })
+    }
+
+    /// The name of an instance that was represented.
+    pub(super) fn instance_named(&self, id: &str) -> Option<String> {
+        let name = self.names.of_section("Instances", id)?;
+        self.description.instances.get(name).map(|_| name.to_owned())
+    }
+
+    /// How routes name an instance: with its first interface where it has several.
+    pub(super) fn next_hop_named(&self, id: &str) -> Option<String> {
+        let name = self.instance_named(id)?;
+        let instance = self.description.instances.get(&name)?;
+        match instance.interfaces.iter().next() {
+            Some((first, _)) => Some(format!("{name}/{}", first.value)),
+            None if instance.subnet.is_some() => Some(name),
+            None => None,
+        }
     }
 
     pub(super) fn endpoints(&mut self) {
@@ -375,6 +390,26 @@ impl<'e> Import<'e> {
                 ..Database::default()
             };
             self.description.databases.push((key(&id.value, node), row));
+        }
+    }
+}
+
+/// Gives an instance its interfaces; the fields of an only one stand at the instance itself.
+fn hold(row: &mut Instance, found: Vec<(String, Interface)>) {
+    match <[(String, Interface); 1]>::try_from(found) {
+        Ok([(_, only)]) => {
+            row.subnet = only.subnet;
+            row.addresses = only.addresses;
+            row.prefixes = only.prefixes;
+            row.public_address = only.public_address;
+            row.filters = only.filters;
+            row.forwards = only.forwards;
+            row.interface_id = only.id;
+        }
+        Err(several) => {
+            for (label, interface) in several {
+                row.interfaces.push((Spanned::new(label, *interface.span), interface));
+            }
         }
     }
 }

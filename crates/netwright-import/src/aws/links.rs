@@ -27,7 +27,7 @@ impl Import<'_> {
     }
 
     /// The VPC that a virtual private gateway is attached to.
-    fn vpc_of_gateway(&self, gateway: &str) -> Option<Spanned<String>> {
+    pub(super) fn vpc_of_gateway(&self, gateway: &str) -> Option<Spanned<String>> {
         let node = self.export.find("VpnGateways", "VpnGatewayId", gateway)?;
         let attached =
             node.list("VpcAttachments").iter().find(|a| a.word("State") != Some("detached"))?;
@@ -36,7 +36,7 @@ impl Import<'_> {
     }
 
     /// Prefixes that route tables send to a gateway: what is known of what lies behind it.
-    fn sent_to(&self, gateway: &str) -> Vec<Spanned<Prefix>> {
+    pub(super) fn sent_to(&self, gateway: &str) -> Vec<Spanned<Prefix>> {
         let routes = self.export.all("RouteTables").iter().flat_map(|table| table.list("Routes"));
         let own = routes.filter(|route| route.word("GatewayId") == Some(gateway));
         let mut prefixes: Vec<Spanned<Prefix>> = own
@@ -100,12 +100,7 @@ impl Import<'_> {
         let text = |upper: &str, lower: &str| node.text(upper).or_else(|| node.text(lower));
         let Some(id) = text("VirtualInterfaceId", "virtualInterfaceId") else { return };
         let Some(gateway) = text("VirtualGatewayId", "virtualGatewayId") else {
-            self.gap(
-                &format!("vpn:{}", id.value),
-                "a virtual interface that ends at a direct connect gateway is not represented",
-                node.span,
-                true,
-            );
+            self.behind_direct_connect(node, &id.value);
             return;
         };
         let remote = self.sent_to(&gateway.value);
@@ -135,7 +130,13 @@ impl Import<'_> {
         self.description.vpns.push((key(&name, node), row));
     }
 
-    fn site(&mut self, name: &str, id: &str, remote: &[Spanned<Prefix>], node: &Node) {
+    /// The name of a VPN that was represented.
+    fn vpn_named(&self, id: &str) -> Option<String> {
+        let name = self.names.of_section("VpnConnections", id)?;
+        self.description.vpns.get(name).map(|_| name.to_owned())
+    }
+
+    pub(super) fn site(&mut self, name: &str, id: &str, remote: &[Spanned<Prefix>], node: &Node) {
         // A default route says nothing about where the site's own ranges lie.
         let cidrs: Vec<_> = remote.iter().filter(|prefix| prefix.length() > 0).copied().collect();
         if let Some(site) = self.description.sites.get_mut(name) {
@@ -198,10 +199,10 @@ impl Import<'_> {
                     }
                 }
             }
-            let routes = find("TransitGatewayStaticRoutes");
-            let routes = routes.map_or_else(Vec::new, |section| {
-                section.list("Routes").iter().filter_map(hub_route).collect()
-            });
+            let routes = match find("TransitGatewayStaticRoutes") {
+                Some(section) => section.list("Routes").iter().filter_map(hub_route).collect(),
+                None => self.unknown_hub_routes(&name, table),
+            };
             let made = TransitTable { id: Some(table_id), routes, span: table.span.into() };
             row.tables.push((key(&name, table), made));
         }
@@ -221,6 +222,23 @@ impl Import<'_> {
             subnets.extend(name.map(|name| Spanned::new(name, subnet.span)));
         }
         subnets
+    }
+
+    /// The hub's table in which packets of an attachment are looked up.
+    fn associated_table(
+        &mut self,
+        hub: &Transit,
+        node: &Node,
+        object: &str,
+    ) -> Option<Spanned<String>> {
+        let id = node.get("Association")?.text("TransitGatewayRouteTableId")?;
+        let name = self.names.or_id("TransitGatewayRouteTables", &id.value).to_owned();
+        if hub.tables.get(&name).is_none() {
+            let what = format!("route table {name} is not in the export");
+            self.gap(object, what, node.span, true);
+            return None;
+        }
+        Some(Spanned::new(name, id.span))
     }
 
     fn attachment(
@@ -250,8 +268,8 @@ impl Import<'_> {
                     true,
                 ),
             },
-            (Some("vpn"), Some(vpn)) => match self.names.of_section("VpnConnections", &vpn.value) {
-                Some(name) => row.vpn = Some(Spanned::new(name.to_owned(), vpn.span)),
+            (Some("vpn"), Some(vpn)) => match self.vpn_named(&vpn.value) {
+                Some(name) => row.vpn = Some(Spanned::new(name, vpn.span)),
                 None => self.gap(
                     &object,
                     format!("VPN {} is not in the export", vpn.value),
@@ -259,9 +277,19 @@ impl Import<'_> {
                     true,
                 ),
             },
+            (Some("direct-connect-gateway"), Some(gateway)) => {
+                let name = self.dedicated(hub, &gateway, &id.value, node);
+                row.vpn = Some(Spanned::new(name, gateway.span));
+            }
             (Some("tgw" | "peering"), Some(other)) => {
                 let known = self.names.of_section("TransitGateways", &other.value);
-                row.transit = Some(Spanned::new(known.unwrap_or("unknown").to_owned(), other.span));
+                let known = known.map(str::to_owned);
+                if known.is_none() {
+                    let what = format!("transit gateway {} is not in the export", other.value);
+                    self.gap(&object, what, node.span, true);
+                }
+                row.transit =
+                    Some(Spanned::new(known.unwrap_or_else(|| "unknown".to_owned()), other.span));
             }
             (kind, _) => {
                 let kind = kind.unwrap_or("unknown");
@@ -274,29 +302,16 @@ impl Import<'_> {
             }
         }
         row.subnets = self.attached_subnets(&id.value);
-        let association = node.get("Association");
-        row.table = association.and_then(|a| a.text("TransitGatewayRouteTableId")).map(|table| {
-            let name = self.names.or_id("TransitGatewayRouteTables", &table.value).to_owned();
-            Spanned::new(name, table.span)
-        });
-        if let Some(table) = &row.table
-            && hub.tables.get(&table.value).is_none()
-        {
-            self.gap(
-                &object,
-                format!("route table {} is not in the export", table.value),
-                node.span,
-                true,
-            );
-            row.table = None;
-        }
+        row.table = self.associated_table(hub, node, &object);
         row.propagates_to = propagates.remove(&id.value).unwrap_or_default();
         hub.attachments.push((Spanned::new(id.value.clone(), node.span), row));
     }
 }
 
 fn hub_route(route: &Node) -> Option<Route> {
-    let to = route.prefix("DestinationCidrBlock")?;
+    let to = route
+        .prefix("DestinationCidrBlock")
+        .or_else(|| route.prefix("DestinationIpv6CidrBlock"))?;
     let attachments = route.list("TransitGatewayAttachments");
     let via = match (route.word("State"), attachments) {
         (Some("blackhole"), _) | (_, []) => RouteTarget::Blackhole,

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use netwright_model::language::{Description, Peer, RouteTarget};
 use netwright_model::network::resolve::resolve;
-use netwright_model::source::Sources;
-use netwright_model::tree::Limits;
+use netwright_model::source::{FileId, Sources, Span};
+use netwright_model::tree::{Kind, Limits, Node, json};
+
+use crate::Document;
 
 fn data() -> Option<PathBuf> {
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/networks"));
@@ -75,4 +78,145 @@ fn single_objects_are_read_or_refused_but_never_panic() {
             let _any = crate::load(&path, &mut Sources::default(), &Limits::default());
         }
     }
+}
+
+/// The objects of a folder's exports as one document.
+fn whole(folder: &std::path::Path) -> Node {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    let mut sections = Vec::new();
+    for path in files.iter().filter(|path| path.extension().is_some_and(|e| e == "json")) {
+        let text = std::fs::read_to_string(path).unwrap();
+        let Ok(root) = json::parse(&text, FileId::default(), &Limits::default()) else { continue };
+        if let Kind::Mapping(entries) = root.kind {
+            sections.extend(entries);
+        }
+    }
+    Node { kind: Kind::Mapping(sections), span: Span::NONE }
+}
+
+fn nodes(node: &Node) -> usize {
+    let inside = node.items().iter().chain(node.entries().iter().map(|(_, node)| node));
+    1 + inside.map(nodes).sum::<usize>()
+}
+
+fn replace(node: &mut Node, left: &mut usize, with: &Node) -> bool {
+    if *left == 0 {
+        *node = with.clone();
+        return true;
+    }
+    *left -= 1;
+    match &mut node.kind {
+        Kind::Sequence(items) => items.iter_mut().any(|item| replace(item, left, with)),
+        Kind::Mapping(entries) => entries.iter_mut().any(|(_, item)| replace(item, left, with)),
+        _ => false,
+    }
+}
+
+/// Every node in turn taken out or replaced: nothing panics, and the rest still resolves.
+#[test]
+fn mangled_exports_still_resolve() {
+    let Some(data) = data() else { return };
+    for folder in
+        ["batfish-aws/test-transit-gateway", "batfish-aws/test-nat-gateway", "cloudmapper-demo"]
+    {
+        let root = whole(&data.join(folder));
+        let step = 1 + nodes(&root) / 300;
+        for at in (0..nodes(&root)).step_by(step) {
+            for change in [Node::default(), Node::string("unexpected"), Node::number(&70_000)] {
+                let mut root = root.clone();
+                replace(&mut root, &mut at.clone(), &change);
+                let document = Document { path: PathBuf::new(), file: FileId::default(), root };
+                let resolved = resolve(super::import(&[document]).description);
+                assert!(resolved.is_ok(), "{folder} {at} {change:?}: {:#?}", resolved.err());
+            }
+        }
+    }
+}
+
+fn imported(text: &str) -> Description {
+    let root = json::parse(text, FileId::default(), &Limits::default()).unwrap();
+    super::import(&[Document { path: PathBuf::new(), file: FileId::default(), root }]).description
+}
+
+#[test]
+fn classic_load_balancers_domains_and_functions_stand_with_their_interfaces() {
+    let Some(data) = data() else { return };
+    let network = describe(&data.join("cloudmapper-demo/account-data"));
+    let balancer = network.description.load_balancers.get("weblb").unwrap();
+    assert_eq!(balancer.listeners.iter().next().unwrap().0.value, "tcp/8000");
+    let (_, group) = balancer.backends.iter().next().unwrap();
+    assert_eq!(group.targets.len(), 1);
+    let gaps = &network.description.gaps;
+    assert!(
+        gaps.iter()
+            .any(|gap| gap.what.value == "instance i-00000000000000003 is not in the export")
+    );
+    assert_eq!(group.health_check.as_ref().unwrap().healthy_threshold.as_ref().unwrap().value, 2);
+    let function = network.description.instances.iter().find(|(_, i)| {
+        i.id.as_ref().is_some_and(|id| !id.value.starts_with("i-") && !id.value.starts_with("eni-"))
+    });
+    assert!(!function.unwrap().1.interfaces.is_empty());
+}
+
+const HOME: &str = r#""Vpcs": [{"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"}],
+    "Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "CidrBlock": "10.0.1.0/24"}]"#;
+
+#[test]
+fn a_subnet_whose_acl_is_not_in_the_export_has_an_incomplete_filter() {
+    let description = imported(&format!(
+        r#"{{{HOME}, "NetworkAcls": [{{"NetworkAclId": "acl-1", "VpcId": "vpc-1", "Entries": []}}]}}"#
+    ));
+    let subnet = description.vpcs.get("vpc-1").unwrap().subnets.get("subnet-1").unwrap();
+    let filter = description.filters.get(&subnet.filters[0].value).unwrap();
+    assert!(filter.incomplete.is_some());
+}
+
+#[test]
+fn what_a_rule_says_that_cannot_be_read_may_be_anybody() {
+    let description = imported(
+        r#"{"SecurityGroups": [{"GroupId": "sg-1", "IpPermissions": [
+            {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "nonsense"}]},
+            {"IpProtocol": "tcp", "FromPort": 23, "ToPort": 23, "IpRanges": "nonsense"},
+            {"IpProtocol": "tcp", "FromPort": 24, "ToPort": 24, "PrefixListIds": [{"PrefixListId": "pl-1"}]}]}],
+            "PrefixLists": [{"PrefixListId": "pl-1"}]}"#,
+    );
+    let rules = &description.filters.get("sg-1").unwrap().rules;
+    assert_eq!(rules.len(), 3);
+    assert!(rules.iter().all(|rule| matches!(rule.from[0].value, Peer::Unknown(_))));
+    assert_eq!(description.gaps.len(), 4);
+}
+
+#[test]
+fn of_two_listings_of_a_prefix_list_the_one_with_prefixes_counts() {
+    let description = imported(
+        r#"{"PrefixLists": [{"PrefixListId": "pl-1", "State": "create-complete"},
+            {"PrefixListId": "pl-1", "Cidrs": ["192.0.2.0/24"]}]}"#,
+    );
+    assert_eq!(description.prefix_lists.get("pl-1").unwrap().cidrs.len(), 1);
+}
+
+#[test]
+fn dedicated_links_end_at_transit_hubs_of_several_regions() {
+    let Some(data) = data() else { return };
+    let folder = data.join("batfish-aws/test-direct-connect-gateway-multi-region/aws_configs");
+    let network = describe(&folder);
+    assert_eq!(network.description.vpns.len(), 2);
+    assert_eq!(network.description.sites.len(), 1);
+}
+
+#[test]
+fn a_subnet_whose_table_is_not_in_the_export_leads_to_the_unknown() {
+    let description = imported(&format!(r#"{{{HOME}, "RouteTables": []}}"#));
+    let vpc = description.vpcs.get("vpc-1").unwrap();
+    let table = vpc.route_tables.get(&vpc.main_route_table.as_ref().unwrap().value).unwrap();
+    assert!(table.routes.iter().all(|route| matches!(route.via.value, RouteTarget::Unknown(_))));
+    assert_eq!(table.routes.len(), 2);
 }

@@ -14,9 +14,18 @@ use super::Import;
 use super::export::key;
 
 impl Import<'_> {
-    pub(super) fn vpcs(&mut self) {
+    pub(super) fn prefix_lists(&mut self) {
         for list in self.export.all("PrefixLists") {
             let Some(id) = list.text("PrefixListId") else { continue };
+            if list.get("Cidrs").is_none() && list.get("Entries").is_none() {
+                self.gap(
+                    &format!("prefix_list:{}", id.value),
+                    "its prefixes are not in the export",
+                    list.span,
+                    true,
+                );
+                continue;
+            }
             let cidrs: Vec<_> = list
                 .list("Cidrs")
                 .iter()
@@ -26,6 +35,9 @@ impl Import<'_> {
             let row = PrefixList { id: Some(id.clone()), cidrs, span: list.span.into() };
             self.description.prefix_lists.push((key(&id.value, list), row));
         }
+    }
+
+    pub(super) fn vpcs(&mut self) {
         for vpc in self.export.all("Vpcs") {
             let Some(id) = vpc.text("VpcId") else {
                 self.gap("vpc:?", "a VPC without VpcId was left out", vpc.span, true);
@@ -41,6 +53,15 @@ impl Import<'_> {
                 ..Vpc::default()
             };
             self.description.vpcs.push((key(&name, vpc), row));
+        }
+        self.subnets();
+    }
+
+    fn subnets(&mut self) {
+        for subnet in self.export.bare_subnets() {
+            let id = subnet.word("SubnetId").unwrap_or("?").to_owned();
+            let what = "its range was not understood; it was left out";
+            self.gap(&format!("subnet:{id}"), what, subnet.span, true);
         }
         for subnet in self.export.all("Subnets") {
             let (Some(id), Some(vpc)) = (subnet.text("SubnetId"), subnet.word("VpcId")) else {
@@ -170,6 +191,12 @@ impl Import<'_> {
                 Spanned::new(name, id.span)
             };
             let vpcs = vec![vpc(&requester.0), vpc(&accepter.0)];
+            for side in [&requester.0, &accepter.0] {
+                if self.names.of_section("Vpcs", &side.value).is_none() {
+                    let what = format!("VPC {} is not in the export", side.value);
+                    self.gap(&format!("peering:{}", id.value), what, side.span, true);
+                }
+            }
             let inter_region = matches!((&requester.1, &accepter.1), (Some(a), Some(b)) if a != b);
             let name = self.names.or_id("VpcPeeringConnections", &id.value).to_owned();
             let row = Peering {
@@ -190,7 +217,9 @@ impl Import<'_> {
         }
         if !self.export.has("RouteTables") {
             self.assume_routes();
+            return;
         }
+        self.missing_tables();
     }
 
     fn table(&mut self, table: &Node) {
@@ -216,7 +245,15 @@ impl Import<'_> {
         let mut routes: Vec<Route> = Vec::new();
         for route in table.list("Routes") {
             routes.extend(self.route(route, &id.value, &vpc_name));
+            if route.prefix("DestinationCidrBlock").is_none()
+                && route.prefix("DestinationIpv6CidrBlock").is_none()
+                && !self.is_held_list(route)
+                && !route.word("GatewayId").is_some_and(|id| id.starts_with("vpce-"))
+            {
+                routes.extend(routes_to_unknown("a route whose destination is not known", route));
+            }
         }
+        let mut edges = Vec::new();
         let Some(owner) = self.description.vpcs.get_mut(&vpc_name) else { return };
         for association in table.list("Associations") {
             if association.flag("Main") == Some(true) {
@@ -226,15 +263,18 @@ impl Import<'_> {
                 association.word("SubnetId").and_then(|id| self.names.of_section("Subnets", id));
             if let Some(subnet) = subnet.and_then(|subnet| owner.subnets.get_mut(subnet)) {
                 subnet.route_table = Some(key(&name, association));
-            } else if association.word("GatewayId").is_some() {
-                self.notes.push(format!(
-                    "{} is also the table of a gateway; that use was left out",
-                    id.value
-                ));
+            } else if association.word("GatewayId").is_some()
+                && routes.iter().any(|route| route.via.value != RouteTarget::Local)
+            {
+                edges.push(association.span);
             }
         }
+        let object = format!("route_table:{}", id.value);
         let row = RouteTable { id: Some(id), routes, span: table.span.into() };
         owner.route_tables.push((key(&name, table), row));
+        for span in edges {
+            self.gap(&object, "it is also the table of a gateway, whose incoming packets it routes; that use is not represented", span, true);
+        }
     }
 
     fn route(&mut self, route: &Node, table: &str, vpc: &str) -> Option<Route> {
@@ -277,6 +317,37 @@ impl Import<'_> {
             span: route.span.into(),
             ..Route::default()
         })
+    }
+
+    /// Whether a route's destination is a prefix list whose prefixes are known.
+    fn is_held_list(&self, route: &Node) -> bool {
+        let list = route.word("DestinationPrefixListId");
+        list.is_some_and(|list| self.description.prefix_list(list).is_some())
+    }
+
+    /// Every subnet has a table. Where the export does not hold it, it is not known where packets go.
+    fn missing_tables(&mut self) {
+        let mut missing = Vec::new();
+        for (name, vpc) in self.description.vpcs.iter_mut() {
+            let bare = vpc.subnets.iter().any(|(_, subnet)| subnet.route_table.is_none());
+            if vpc.main_route_table.is_some() || !bare {
+                continue;
+            }
+            let table = RouteTable {
+                routes: routes_to_unknown(
+                    "a route table that is not in the export",
+                    &Node::default(),
+                ),
+                ..RouteTable::default()
+            };
+            vpc.route_tables.push((Spanned::new("not-in-export".to_owned(), *vpc.span), table));
+            vpc.main_route_table = Some(Spanned::new("not-in-export".to_owned(), *vpc.span));
+            missing.push((name.value.clone(), *vpc.span));
+        }
+        for (name, span) in missing {
+            let what = "its main route table is not in the export";
+            self.gap(&format!("vpc:{name}"), what, span, true);
+        }
     }
 
     fn is_own_range(&self, vpc: &str, to: &Destination) -> bool {
@@ -334,7 +405,7 @@ impl Import<'_> {
             return self.interface_named(id).map_or_else(|| unknown(id), RouteTarget::Instance);
         }
         if let Some(id) = route.word("InstanceId") {
-            return named("Instances", id).map_or_else(|| unknown(id), RouteTarget::Instance);
+            return self.next_hop_named(id).map_or_else(|| unknown(id), RouteTarget::Instance);
         }
         let other = ["LocalGatewayId", "CarrierGatewayId", "CoreNetworkArn"];
         let what =
@@ -370,6 +441,19 @@ impl Import<'_> {
             self.gap(&format!("vpc:{vpc}"), "its route tables are not in the export; a default route to its internet gateway is assumed", span, false);
         }
     }
+}
+
+/// Routes of both families for everything else, to what is not known.
+pub(super) fn routes_to_unknown(what: &str, node: &Node) -> Vec<Route> {
+    let everything: [std::net::IpAddr; 2] =
+        [std::net::Ipv4Addr::UNSPECIFIED.into(), std::net::Ipv6Addr::UNSPECIFIED.into()];
+    let route = |address| Route {
+        to: Spanned::new(Destination::Prefix(Prefix::of(address, 0)), node.span),
+        via: Spanned::new(RouteTarget::Unknown(what.to_owned()), node.span),
+        span: node.span.into(),
+        ..Route::default()
+    };
+    everything.into_iter().map(route).collect()
 }
 
 /// All ranges of a VPC that are associated with it.
