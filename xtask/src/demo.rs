@@ -1,12 +1,12 @@
 //! `cargo xtask demo`: a real export checked and traced, and an outage explained.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::shell::{self, Outcome, cargo, root, say, step};
 
 /// A real AWS export, where the collection of real networks lies beside the project.
-const REAL: &str = "../shared/data/networks/batfish-aws";
+const REAL: &str = "../shared/data/networks/batfish-aws/test-nat-gateway";
 
 pub(crate) fn run() -> Result<Outcome, String> {
     step("building Netwright");
@@ -15,9 +15,9 @@ pub(crate) fn run() -> Result<Outcome, String> {
         return Ok(Outcome::Failed);
     }
     let binary = binary();
-    let mut shows = shows();
+    let shows = shows();
     let mut as_told = true;
-    for show in &mut shows {
+    for show in &shows {
         step(show.title);
         let words = show.arguments.join(" ");
         say(&format!("$ netwright {words}"));
@@ -68,16 +68,26 @@ fn shows() -> Vec<Show> {
     shows
 }
 
-/// A check and a trace of a real export, or of the example's where the real one is not at hand.
+/// A check and a trace of a real export, and of the example that comes with the project.
 fn export() -> Vec<Show> {
-    let example = "examples/aws-three-tier/export";
-    let _real: &Path = Path::new(REAL);
-    vec![
-        show("an AWS export, checked", 0, &["check", example]),
-        show(
-            "one flow through it, hop by hop",
+    let mut shows = Vec::new();
+    if root().join(REAL).is_dir() {
+        let machine = "i-0a128d26e59be60f3";
+        shows.push(show("a real AWS export: who reaches whom", 0, &["reach", REAL]));
+        shows.push(show(
+            "a machine in it opens a connection to the Internet",
             0,
-            &["trace", example, "internet", "load-balancer", "--port", "tcp/443"],
-        ),
-    ]
+            &["trace", REAL, machine, "8.8.8.8", "--port", "tcp/443"],
+        ));
+    } else {
+        say(&format!("\n(no real export at {REAL}: the example's stands for it)"));
+    }
+    let example = "examples/aws-three-tier/export";
+    shows.push(show("an AWS export with intents beside it, checked", 0, &["check", example]));
+    shows.push(show(
+        "one flow through it, hop by hop",
+        0,
+        &["trace", example, "app-1", "database:orders", "--port", "tcp/5432"],
+    ));
+    shows
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -123,6 +124,12 @@ pub(crate) struct Trace {
     /// Where it goes, as an option.
     #[arg(long = "to", value_name = "TO", conflicts_with = "to")]
     pub(crate) to_option: Option<String>,
+    /// Which of the source's addresses, where it has several.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) from_address: Option<IpAddr>,
+    /// Which of the destination's addresses: its private or its public one.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) to_address: Option<IpAddr>,
     /// Protocol and destination port, for example tcp/443.
     #[arg(long, value_parser = service, conflicts_with_all = ["protocol", "icmp"])]
     pub(crate) port: Option<Service>,
@@ -174,7 +181,7 @@ pub(crate) struct Diff {
 /// Arguments of `what-if`.
 #[derive(Debug, Args)]
 pub(crate) struct WhatIf {
-    /// The description: one YAML file.
+    /// The network.
     pub(crate) file: PathBuf,
     /// A setting, as path=value; `*` in a path stands for every object at its place.
     #[arg(long, value_parser = assignment, required = true)]
@@ -187,7 +194,7 @@ pub(crate) struct WhatIf {
 /// Arguments of `matrix`.
 #[derive(Debug, Args)]
 pub(crate) struct Matrix {
-    /// The description: one YAML file.
+    /// The network.
     pub(crate) file: PathBuf,
     /// A setting with its values, as path=a,b,c; `*` in a path stands for every object at its place.
     #[arg(long, value_parser = assignment, required = true)]

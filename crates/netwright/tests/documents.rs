@@ -48,20 +48,39 @@ fn words(command: &str) -> Vec<String> {
     command.split(' ').map(|word| word.trim_matches('\'').to_owned()).collect()
 }
 
-#[test]
-fn the_readme_shows_what_the_program_prints() {
-    let text = std::fs::read_to_string(root().join("README.md")).unwrap();
-    let all = sessions(&text);
-    assert!(all.len() >= 5, "only {} sessions were found", all.len());
-    for session in all {
-        let words = words(&session.command);
-        assert_eq!(words[0], "netwright", "line {}", session.line);
-        let output = Command::new(env!("CARGO_BIN_EXE_netwright"))
-            .args(&words[1..])
-            .current_dir(root())
-            .output()
-            .unwrap();
-        let printed = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(printed, session.output, "README.md:{}: $ {}", session.line, session.command);
+/// The documents of a folder and its folders.
+fn documents(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            documents(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
     }
+}
+
+#[test]
+fn documents_show_what_the_program_prints() {
+    let mut all = vec![root().join("README.md")];
+    documents(&root().join("docs"), &mut all);
+    let mut count = 0;
+    for document in all {
+        let text = std::fs::read_to_string(&document).unwrap();
+        for session in sessions(&text) {
+            let place = format!("{}:{}", document.display(), session.line);
+            let words = words(&session.command);
+            assert_eq!(words[0], "netwright", "{place}");
+            let output = Command::new(env!("CARGO_BIN_EXE_netwright"))
+                .args(&words[1..])
+                .current_dir(root())
+                .output()
+                .unwrap();
+            // What is wrong with an input is told on standard error, and nothing else then.
+            let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            assert_eq!(printed, session.output, "{place}: $ {}", session.command);
+            count += 1;
+        }
+    }
+    assert!(count >= 10, "only {count} sessions were found");
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::arguments::{Format, Trace};
 use crate::console::{Code, Console, Style};
-use crate::endpoints::find;
+use crate::endpoints::find_one;
 use crate::failure::Failure;
 use crate::network::{Input, open};
 
@@ -24,7 +24,8 @@ pub(super) fn run(arguments: &Trace, console: &mut Console) -> Result<Code, Fail
     let (Some(from_text), Some(to_text)) = (from_text, to_text) else {
         return Err(Failure::usage("a trace needs where it starts and where it goes", None));
     };
-    let (from, to) = (find(network, from_text)?, find(network, to_text)?);
+    let from = find_one(network, from_text, arguments.from_address)?;
+    let to = find_one(network, to_text, arguments.to_address)?;
     let packet = packet(arguments)?;
     let mut flows: Vec<Flow> = Vec::new();
     for source in &from {

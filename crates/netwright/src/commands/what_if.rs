@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use netwright_import::Format;
+use netwright_model::decode::Encode;
 use netwright_model::diagnostic::Diagnostic;
 use netwright_model::source::{Sources, Span};
 use netwright_model::tree::{Limits, Node, read_file, yaml};
@@ -10,9 +12,10 @@ use netwright_verify::trace::Verdict;
 use netwright_verify::what_if::{Outcome, Setting, matrix, try_settings};
 use serde_json::{Value, json};
 
-use crate::arguments::{Format, Matrix, WhatIf};
+use crate::arguments::{Format as Output, Matrix, WhatIf};
 use crate::console::{Code, Console, Style};
 use crate::failure::Failure;
+use crate::network::load;
 
 pub(super) fn what_if(arguments: &WhatIf, console: &mut Console) -> Result<Code, Failure> {
     let (root, sources) = read(&arguments.file)?;
@@ -30,14 +33,14 @@ pub(super) fn what_if(arguments: &WhatIf, console: &mut Console) -> Result<Code,
         }
     };
     match arguments.format {
-        Format::Text => {
+        Output::Text => {
             console.line(&console.styled(Style::Strong, "as it is"));
             outcome(console, &before);
             console
                 .line(&console.styled(Style::Strong, &format!("\nwith {}", settings_words(&now))));
             outcome(console, &now);
         }
-        Format::Json => console.json(&json!({
+        Output::Json => console.json(&json!({
             "version": 1, "before": document(&before), "now": document(&now),
         })),
     }
@@ -46,17 +49,14 @@ pub(super) fn what_if(arguments: &WhatIf, console: &mut Console) -> Result<Code,
 
 pub(super) fn run_matrix(arguments: &Matrix, console: &mut Console) -> Result<Code, Failure> {
     let (root, sources) = read(&arguments.file)?;
-    let vary: Vec<(String, Vec<String>)> = arguments
-        .vary
-        .iter()
-        .map(|(path, values)| (path.clone(), values.split(',').map(str::to_owned).collect()))
-        .collect();
+    let vary: Vec<(String, Vec<String>)> =
+        arguments.vary.iter().map(|(path, values)| (path.clone(), alternatives(values))).collect();
     let outcomes = match matrix(&root, &vary) {
         Ok(outcomes) => outcomes,
         Err(diagnostics) => return Err(Failure::Input { diagnostics, sources }),
     };
     match arguments.format {
-        Format::Text => {
+        Output::Text => {
             for (index, one) in outcomes.iter().enumerate() {
                 if index > 0 {
                     console.line("");
@@ -70,12 +70,33 @@ pub(super) fn run_matrix(arguments: &Matrix, console: &mut Console) -> Result<Co
                 outcomes.len()
             ));
         }
-        Format::Json => {
+        Output::Json => {
             let all: Vec<Value> = outcomes.iter().map(document).collect();
             console.json(&json!({ "version": 1, "combinations": all }));
         }
     }
     Ok(if outcomes.iter().any(Outcome::works) { Code::Pass } else { Code::Fail })
+}
+
+/// Values with commas between them. Commas inside brackets, braces and quotes belong to a value.
+fn alternatives(text: &str) -> Vec<String> {
+    let mut depth = 0_usize;
+    let mut quote = None;
+    let mut values = vec![String::new()];
+    for c in text.chars() {
+        match (c, quote) {
+            ('[' | '{', None) => depth += 1,
+            (']' | '}', None) => depth = depth.saturating_sub(1),
+            ('"' | '\'', None) => quote = Some(c),
+            (c, Some(open)) if c == open => quote = None,
+            _ => {}
+        }
+        match values.last_mut() {
+            Some(last) if c != ',' || depth > 0 || quote.is_some() => last.push(c),
+            _ => values.push(String::new()),
+        }
+    }
+    values.iter().map(|value| value.trim().to_owned()).collect()
 }
 
 fn code(outcome: &Outcome) -> Code {
@@ -87,15 +108,12 @@ fn code(outcome: &Outcome) -> Code {
     }
 }
 
-/// Reads a description's tree: settings are changed there.
+/// The tree in which settings are changed: of one file as it was written, of a folder or an export as the description made of it.
 fn read(path: &Path) -> Result<(Node, Sources), Failure> {
-    let mut sources = Sources::default();
-    if path.is_dir() {
-        let message = format!("{} is a folder: settings are changed in one file", path.display());
-        return Err(Failure::usage(
-            message,
-            Some("write an export as one file with `netwright import`".into()),
-        ));
+    let (loaded, mut sources) = load(path)?;
+    let own = loaded.formats.iter().all(|format| *format == Format::Netwright);
+    if path.is_dir() || !own {
+        return Ok((loaded.description.encode().unwrap_or_default(), sources));
     }
     let read = read_file(path, &mut sources, &Limits::default()).and_then(|file| {
         let text = sources.text(file).map(std::sync::Arc::clone).ok_or_else(|| {

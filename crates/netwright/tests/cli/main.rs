@@ -12,3 +12,4 @@ mod reach;
 mod run;
 mod tools;
 mod trace;
+mod what_if;

@@ -71,3 +71,19 @@ fn an_unknown_name_exits_2_with_the_nearest_name() {
     let ran = on(SHOP, &["trace", "network.yaml", "web-11", "db-1"]).ends(2);
     assert!(ran.err.contains("did you mean `web-1`"), "{}", ran.err);
 }
+
+#[test]
+fn a_name_that_stands_for_several_endpoints_exits_2_and_lists_them() {
+    let text = SHOP.replace("  db-1: {", "  db-2: { subnet: data, filters: data }\n  db-1: {");
+    let ran = on(&text, &["trace", "network.yaml", "web-1", "subnet:data"]).ends(2);
+    assert!(ran.err.contains("db-1, db-2"), "{}", ran.err);
+}
+
+#[test]
+fn one_of_several_addresses_is_asked_for() {
+    let words = ["trace", "network.yaml", "web-1", "db-1", "--to-address", "10.0.2.10"];
+    on(SHOP, &words).ends(0);
+    let words = ["trace", "network.yaml", "web-1", "db-1", "--to-address", "10.0.2.11"];
+    let ran = on(SHOP, &words).ends(2);
+    assert!(ran.err.contains("it has 10.0.2.10"), "{}", ran.err);
+}
