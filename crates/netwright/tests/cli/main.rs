@@ -5,6 +5,7 @@
 mod bad_input;
 mod check;
 mod compare;
+mod examples;
 mod folder;
 mod layers;
 mod output;

@@ -16,6 +16,11 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
+    /// Runs a command.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        ran(&command.output().expect("the program starts"))
+    }
+
     /// The JSON that it wrote.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
@@ -45,7 +50,7 @@ fn ran(output: &Output) -> Ran {
 
 /// Runs the program in a folder.
 pub(crate) fn netwright(folder: &Folder, words: &[&str]) -> Ran {
-    ran(&command(folder.path(), words).output().expect("the program starts"))
+    Ran::of(&mut command(folder.path(), words))
 }
 
 /// Runs the program on one description.
