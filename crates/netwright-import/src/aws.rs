@@ -7,6 +7,7 @@
 mod classic;
 mod delivery;
 mod direct_connect;
+mod doubts;
 mod export;
 mod filters;
 mod interfaces;
@@ -43,6 +44,7 @@ pub(crate) fn import(documents: &[Document]) -> Imported {
     import.load_balancers();
     import.transit();
     import.routes();
+    import.doubts();
     import.finish()
 }
 

@@ -6,7 +6,7 @@ use netwright_model::language::{
     LoadBalancer, LoadBalancerKind, Scheme,
 };
 use netwright_model::scalar::{Duration, Prefix, Service, protocol_number};
-use netwright_model::source::Spanned;
+use netwright_model::source::{Span, Spanned};
 use netwright_model::tree::Node;
 
 use crate::access::Access;
@@ -46,11 +46,7 @@ impl Import<'_> {
             span: node.span.into(),
             ..LoadBalancer::default()
         };
-        for group in node.list("SecurityGroups") {
-            let id = group.as_str().unwrap_or("");
-            let name = self.names.of_section("SecurityGroups", id);
-            row.filters.extend(name.map(|name| Spanned::new(name.to_owned(), group.span)));
-        }
+        row.filters = self.groups(node, "SecurityGroups", &name);
         self.nodes(&mut row, &arn.value, node);
         self.listeners(&mut row, &arn.value);
         row.id = Some(arn);
@@ -124,8 +120,12 @@ impl Import<'_> {
         for listener in listeners {
             let on = service(listener.word("Protocol"), listener.number("Port"));
             let mut to = Vec::new();
-            for action in listener.list("DefaultActions") {
-                let Some(group) = action.text("TargetGroupArn") else { continue };
+            for group in listener.list("DefaultActions").iter().flat_map(forwarded) {
+                if to.iter().any(|known: &Spanned<String>| {
+                    known.value == self.names.or_id("TargetGroups", &group.value)
+                }) {
+                    continue;
+                }
                 let name = self.names.or_id("TargetGroups", &group.value).to_owned();
                 if row.backends.get(&name).is_none() {
                     let made = self.group_of_targets(&group.value);
@@ -140,16 +140,28 @@ impl Import<'_> {
                 tls: tls.then(|| Spanned::bare(true)),
                 span: listener.span.into(),
             };
+            // One listener for both protocols is two here.
+            if listener.word("Protocol") == Some("TCP_UDP") {
+                let on = service(Some("UDP"), listener.number("Port"));
+                let made = Listener { on: Spanned::new(on, listener.span), ..made.clone() };
+                row.listeners.push((Spanned::new(on.to_string(), listener.span), made));
+            }
             row.listeners.push((Spanned::new(on.to_string(), listener.span), made));
         }
     }
 
     fn group_of_targets(&mut self, arn: &str) -> BackendGroup {
         let Some(node) = self.export.find("TargetGroups", "TargetGroupArn", arn) else {
+            let what = "the target group is not in the export";
+            self.gap(&format!("target_group:{arn}"), what, Span::NONE, true);
             return BackendGroup::default();
         };
         let health = self.export.all("LoadBalancerTargetHealth").iter();
         let health = health.filter(|section| section.word("TargetGroupArn") == Some(arn));
+        if health.clone().next().is_none() {
+            let what = "its targets are not in the export";
+            self.gap(&format!("target_group:{arn}"), what, node.span, true);
+        }
         let mut targets = Vec::new();
         for entry in health.flat_map(|section| section.list("TargetHealthDescriptions")) {
             let Some(target) = entry.get("Target") else { continue };
@@ -209,6 +221,13 @@ impl Import<'_> {
             ..BackendGroup::default()
         }
     }
+}
+
+/// The target groups that an action forwards to: one, or several with weights.
+fn forwarded(action: &Node) -> Vec<Spanned<String>> {
+    let several = action.get("ForwardConfig").map_or(&[][..], |config| config.list("TargetGroups"));
+    let several = several.iter().filter_map(|group| group.text("TargetGroupArn"));
+    action.text("TargetGroupArn").into_iter().chain(several).collect()
 }
 
 /// A listener's or group's protocol and port. HTTP and TLS run over TCP.

@@ -157,6 +157,11 @@ impl<'a> Export<'a> {
         &self.bare_subnets
     }
 
+    /// Every object of every section.
+    pub(super) fn every(&self) -> impl Iterator<Item = &'a Node> {
+        self.sections.values().flatten().copied()
+    }
+
     /// Whether the export has a section at all.
     pub(super) fn has(&self, section: &str) -> bool {
         self.sections.contains_key(section)

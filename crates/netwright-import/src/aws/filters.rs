@@ -86,8 +86,11 @@ impl Import<'_> {
                 rules.extend(self.permission(&name, permission, direction));
             }
         }
+        let lists = [group.get("IpPermissions"), group.get("IpPermissionsEgress")];
+        let complete = lists.iter().all(|list| list.is_some_and(is_list));
         let row = Filter {
             vpc: self.vpc_name(group),
+            incomplete: (!complete).then(|| self.rules_missing("security_group", &id)),
             id: Some(id),
             attach: Some(Spanned::bare(Attachment::Interface)),
             rules,
@@ -129,6 +132,13 @@ impl Import<'_> {
             Direction::Egress => rule.to = peers,
         }
         Some(rule)
+    }
+
+    /// Why a filter is incomplete whose lists of rules are not all in the export.
+    fn rules_missing(&mut self, kind: &str, id: &Spanned<String>) -> Spanned<String> {
+        let what = "a list of its rules is not in the export";
+        self.gap(&format!("{kind}:{}", id.value), what, id.span, true);
+        Spanned::new(what.to_owned(), id.span)
     }
 
     /// Everybody that a permission names.
@@ -224,8 +234,10 @@ impl Import<'_> {
                 subnet.filters.push(key(&name, association));
             }
         }
+        let complete = acl.get("Entries").is_some_and(is_list);
         let row = Filter {
             vpc: self.vpc_name(acl),
+            incomplete: (!complete).then(|| self.rules_missing("network_acl", &id)),
             id: Some(id),
             attach: Some(Spanned::bare(Attachment::Subnet)),
             stateful: Some(Spanned::bare(false)),

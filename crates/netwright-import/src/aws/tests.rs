@@ -182,7 +182,7 @@ fn a_subnet_whose_acl_is_not_in_the_export_has_an_incomplete_filter() {
 #[test]
 fn what_a_rule_says_that_cannot_be_read_may_be_anybody() {
     let description = imported(
-        r#"{"SecurityGroups": [{"GroupId": "sg-1", "IpPermissions": [
+        r#"{"SecurityGroups": [{"GroupId": "sg-1", "IpPermissionsEgress": [], "IpPermissions": [
             {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "nonsense"}]},
             {"IpProtocol": "tcp", "FromPort": 23, "ToPort": 23, "IpRanges": "nonsense"},
             {"IpProtocol": "tcp", "FromPort": 24, "ToPort": 24, "PrefixListIds": [{"PrefixListId": "pl-1"}]}]}],
@@ -219,4 +219,36 @@ fn a_subnet_whose_table_is_not_in_the_export_leads_to_the_unknown() {
     let table = vpc.route_tables.get(&vpc.main_route_table.as_ref().unwrap().value).unwrap();
     assert!(table.routes.iter().all(|route| matches!(route.via.value, RouteTarget::Unknown(_))));
     assert_eq!(table.routes.len(), 2);
+}
+
+#[test]
+fn details_of_what_is_not_in_the_export_are_listed() {
+    let description = imported(
+        r#"{"TransitGatewayStaticRoutes": [{"TransitGatewayRouteTableId": "tgw-rtb-1", "Routes": []}],
+            "SecurityGroups": [{"GroupId": "sg-1", "IpPermissions": "nonsense"}]}"#,
+    );
+    let whats: Vec<_> = description.gaps.iter().map(|gap| gap.what.value.as_str()).collect();
+    assert_eq!(whats.len(), 3, "{whats:?}");
+    assert!(whats[1].contains("tgw-rtb-1"));
+    assert!(whats[2].contains("IpPermissions is not a list"));
+    assert!(description.filters.get("sg-1").unwrap().incomplete.is_some());
+}
+
+#[test]
+fn a_listener_of_both_protocols_is_two_and_its_weighted_groups_are_all_named() {
+    let description = imported(
+        r#"{"LoadBalancers": [{"LoadBalancerArn": "arn:lb", "LoadBalancerName": "lb", "Type": "network"}],
+            "Listeners": [{"ListenerArn": "arn:l", "LoadBalancerArn": "arn:lb", "Port": 53, "Protocol": "TCP_UDP",
+              "DefaultActions": [{"Type": "forward", "TargetGroupArn": "arn:a",
+                "ForwardConfig": {"TargetGroups": [{"TargetGroupArn": "arn:a"}, {"TargetGroupArn": "arn:b"}]}}]}],
+            "TargetGroups": [{"TargetGroupArn": "arn:a", "TargetGroupName": "a"},
+              {"TargetGroupArn": "arn:b", "TargetGroupName": "b"}]}"#,
+    );
+    let balancer = description.load_balancers.get("lb").unwrap();
+    let names: Vec<_> = balancer.listeners.iter().map(|(name, _)| name.value.as_str()).collect();
+    assert_eq!(names, ["udp/53", "tcp/53"]);
+    let (_, listener) = balancer.listeners.iter().next().unwrap();
+    let groups: Vec<_> = listener.to.iter().map(|name| name.value.as_str()).collect();
+    assert_eq!(groups, ["a", "b"]);
+    assert_eq!(description.gaps.len(), 2);
 }

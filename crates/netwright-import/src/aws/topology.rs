@@ -243,6 +243,12 @@ impl Import<'_> {
         };
         let name = self.names.or_id("RouteTables", &id.value).to_owned();
         let mut routes: Vec<Route> = Vec::new();
+        let listed = table.get("Routes").map(|routes| &routes.kind);
+        if !matches!(listed, Some(netwright_model::tree::Kind::Sequence(_))) {
+            let what = "its routes are not in the export";
+            self.gap(&format!("route_table:{}", id.value), what, table.span, true);
+            routes = routes_to_unknown("a route that is not in the export", table);
+        }
         for route in table.list("Routes") {
             routes.extend(self.route(route, &id.value, &vpc_name));
             if route.prefix("DestinationCidrBlock").is_none()
@@ -373,7 +379,9 @@ impl Import<'_> {
                         false => unknown(id),
                     }
                 }
+                // Packets to a balancer of appliances go on behind it, and not to it.
                 _ if id.starts_with("vpce-") => match named("VpcEndpoints", id) {
+                    Some(_) if self.leads_to_appliances(id) => unknown(id),
                     Some(name) => RouteTarget::PrivateEndpoint(name),
                     None => unknown(id),
                 },
@@ -412,6 +420,11 @@ impl Import<'_> {
             other.iter().find_map(|key| route.word(key)).unwrap_or("a target of unknown kind");
         let _ = vpc;
         unknown(what)
+    }
+
+    fn leads_to_appliances(&self, endpoint: &str) -> bool {
+        let node = self.export.find("VpcEndpoints", "VpcEndpointId", endpoint);
+        node.and_then(|node| node.word("VpcEndpointType")) == Some("GatewayLoadBalancer")
     }
 
     /// An export without route tables: everything else goes to the attached internet gateway.
