@@ -5,11 +5,13 @@
 
 pub mod ask;
 pub mod cascade;
+pub mod check;
 pub mod dependencies;
 pub mod diff;
 pub mod flow;
 pub mod intents;
 pub mod interpreter;
+pub mod mtu;
 pub mod prover;
 pub mod reach;
 pub mod space;

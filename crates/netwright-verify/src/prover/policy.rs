@@ -76,7 +76,7 @@ impl Policies {
         policies.rules = network
             .filters
             .iter()
-            .map(|filter| filter.rules.iter().map(|rule| layer4(rule, space)).collect())
+            .map(|filter| filter.rules.iter().map(|rule| rule_set(rule, space)).collect())
             .collect();
         let mut known: FxHashMap<Vec<FilterId>, PolicyId> = FxHashMap::default();
         let mut intern = |filters: &[FilterId], all: &mut Vec<Policy>| -> Option<PolicyId> {
@@ -296,7 +296,7 @@ fn order(network: &Network, (filter, index): RuleRef) -> (bool, u32, u8, &str, R
 }
 
 /// The set over protocol and ports that a rule matches.
-fn layer4(rule: &Rule, space: &mut Space) -> Set {
+pub(crate) fn rule_set(rule: &Rule, space: &mut Space) -> Set {
     let ranges = |ports: &[netwright_model::scalar::PortRange]| -> Vec<_> {
         ports.iter().map(|range| range.first..=range.last).collect()
     };

@@ -1,0 +1,93 @@
+//! Findings: what is wrong or probably not meant in a network, by rules with a source.
+//!
+//! Each family of rules stands in a file of its own; [`catalogue`] says for each rule why it matters and where it comes from.
+//! Who reaches whom is not asked here: intents and dependencies do that.
+
+mod address;
+pub mod catalogue;
+mod filter;
+mod operation;
+mod route;
+mod service;
+mod tunnel;
+
+use netwright_model::diagnostic::Severity;
+use netwright_model::network::Network;
+use netwright_model::source::Span;
+
+/// Something found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The rule, for example `NW-ADDR-001`.
+    pub id: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where.
+    pub span: Span,
+    /// What, with names and figures.
+    pub message: String,
+    /// What to do.
+    pub remedy: String,
+    /// Other places that matter.
+    pub also: Vec<(Span, String)>,
+}
+
+/// Findings being collected.
+#[derive(Debug, Default)]
+struct Report {
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    fn add(
+        &mut self,
+        id: &'static str,
+        span: Span,
+        message: String,
+        remedy: impl Into<String>,
+    ) -> &mut Finding {
+        let severity = catalogue::find(id).map_or(Severity::Warning, |entry| entry.severity);
+        self.findings.push(Finding {
+            id,
+            severity,
+            span,
+            message,
+            remedy: remedy.into(),
+            also: Vec::new(),
+        });
+        let last = self.findings.len() - 1;
+        &mut self.findings[last]
+    }
+}
+
+impl Finding {
+    fn and(&mut self, span: Span, what: impl Into<String>) {
+        self.also.push((span, what.into()));
+    }
+}
+
+/// All findings of a network: errors first, then in the order of the files.
+#[must_use]
+pub fn check(network: &Network) -> Vec<Finding> {
+    let mut report = Report::default();
+    address::check(network, &mut report);
+    filter::check(network, &mut report);
+    route::check(network, &mut report);
+    tunnel::check(network, &mut report);
+    service::check(network, &mut report);
+    operation::check(network, &mut report);
+    let mut findings = report.findings;
+    findings.sort_by(|a, b| {
+        (std::cmp::Reverse(a.severity), a.span, a.id, &a.message).cmp(&(
+            std::cmp::Reverse(b.severity),
+            b.span,
+            b.id,
+            &b.message,
+        ))
+    });
+    findings.dedup();
+    findings
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,383 @@
+//! Serverless services, their connectors and NAT gateways, databases, certificates.
+
+use std::collections::BTreeMap;
+
+use netwright_model::language::{
+    DependencyPath, EgressMode, EndpointKind, EndpointRef, NatAllocation,
+};
+use netwright_model::network::Network;
+use netwright_model::scalar::Duration;
+
+use super::Report;
+
+pub(super) fn check(network: &Network, report: &mut Report) {
+    connectors(network, report);
+    nat_gateways(network, report);
+    probes(network, report);
+    connections(network, report);
+    certificates(network, report);
+    for (name, database) in network.description.databases.iter() {
+        if let Some(all) = database.authorized_networks.iter().find(|prefix| prefix.length() == 0) {
+            let message = format!("database {} accepts connections from {}", name.value, all.value);
+            report.add(
+                "NW-DB-001",
+                all.span,
+                message,
+                "list the addresses that need it, or use the private address",
+            );
+        }
+    }
+}
+
+/// Mbit/s that one instance of a machine type carries.
+fn throughput(machine: &str) -> Option<u64> {
+    match machine {
+        "f1-micro" => Some(50),
+        "e2-micro" => Some(100),
+        "e2-standard-4" => Some(1600),
+        _ => None,
+    }
+}
+
+fn connectors(network: &Network, report: &mut Report) {
+    for (name, connector) in network.description.connectors.iter() {
+        let machine = connector.machine_type.as_ref();
+        if let Some(machine) = machine
+            && throughput(&machine.value).is_none()
+        {
+            let message = format!(
+                "connector {}: there is no machine type {} for connectors",
+                name.value, machine.value
+            );
+            report.add(
+                "NW-CON-001",
+                machine.span,
+                message,
+                "the largest is e2-standard-4, with 1,600 Mbit/s an instance",
+            );
+        }
+        let least = connector.min_instances.as_ref().map_or(2, |min| min.value);
+        let most = connector.max_instances.as_ref().map_or(10, |max| max.value);
+        if !(2..=9).contains(&least) || !(3..=10).contains(&most) || least >= most {
+            let span = connector
+                .max_instances
+                .as_ref()
+                .or(connector.min_instances.as_ref())
+                .map_or(name.span, |n| n.span);
+            let message =
+                format!("connector {} is to have {least} to {most} instances", name.value);
+            report.add(
+                "NW-CON-002",
+                span,
+                message,
+                "the most is 9 to 10 instances: --min-instances 9 --max-instances 10",
+            );
+        }
+        if let Some(cidr) = &connector.cidr {
+            let vpc =
+                connector.vpc.as_ref().and_then(|vpc| network.description.vpcs.get(&vpc.value));
+            let taken = vpc.and_then(|vpc| {
+                vpc.subnets
+                    .iter()
+                    .find(|(_, subnet)| subnet.cidrs.iter().any(|own| own.overlaps(cidr)))
+            });
+            if cidr.length() != 28 {
+                let message = format!(
+                    "connector {} has the range {}, which is no /28",
+                    name.value, cidr.value
+                );
+                report.add(
+                    "NW-CON-003",
+                    cidr.span,
+                    message,
+                    "give it a /28 that nothing else uses",
+                );
+            } else if let Some((other, _)) = taken {
+                let message = format!(
+                    "connector {} has the range {}, which overlaps subnet {}",
+                    name.value, cidr.value, other.value
+                );
+                report
+                    .add("NW-CON-003", cidr.span, message, "give it a /28 that nothing else uses")
+                    .and(other.span, "the subnet");
+            }
+        }
+        if let (Some(peak), Some(each)) =
+            (&connector.peak_throughput, throughput(machine.map_or("e2-micro", |m| &m.value)))
+        {
+            let share = connector.target_utilisation.as_ref().map_or(0.8, |share| share.fraction());
+            #[expect(
+                clippy::cast_precision_loss,
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a small number of instances"
+            )]
+            let needed = (peak.as_bits() as f64 / (each as f64 * 1e6 * share)).ceil() as u64;
+            if needed > u64::from(most.min(10)) {
+                let message = format!(
+                    "connector {} needs {needed} instances for its peak of {} and may have {}",
+                    name.value,
+                    peak.value,
+                    most.min(10)
+                );
+                report.add(
+                    "NW-CON-004",
+                    peak.span,
+                    message,
+                    "take a larger machine type, then a second connector, then direct VPC egress",
+                );
+            }
+        }
+    }
+}
+
+fn nat_gateways(network: &Network, report: &mut Report) {
+    let listed: Vec<&str> = network
+        .description
+        .externals
+        .iter()
+        .filter(|(_, e)| !e.allow_from.is_empty())
+        .map(|(name, _)| name.value.as_str())
+        .collect();
+    for (index, nat) in network.nats.iter().enumerate() {
+        let id = netwright_model::network::NatId::at(index);
+        let Some(written) = network.description.nat_gateways.get(&nat.name) else { continue };
+        if nat.interface.is_none() {
+            let served =
+                network.interfaces.iter().enumerate().filter(|(_, row)| {
+                    network[row.subnet].nat == Some(id) && row.public.is_empty()
+                });
+            // A connector's packets pass the gateway only when a service sends everything through it.
+            let used = served.into_iter().any(|(place, row)| {
+                let interface = netwright_model::network::InterfaceId::at(place);
+                if network[row.owner].kind != EndpointKind::Connector {
+                    return row.addresses.iter().any(std::net::IpAddr::is_ipv4)
+                        && !row.provider_side;
+                }
+                network
+                    .serverless
+                    .iter()
+                    .any(|s| s.interface == Some(interface) && s.mode == EgressMode::AllTraffic)
+            });
+            if !used {
+                let message = format!("nothing uses NAT gateway {}", nat.name);
+                let remedy = "services with private-ranges-only egress reach public destinations directly: use all-traffic, or remove the gateway";
+                report.add("NW-NAT-001", nat.span, message, remedy);
+            }
+        } else {
+            let routed = network
+                .route_tables
+                .iter()
+                .flat_map(|t| &t.routes)
+                .any(|route| route.via == netwright_model::network::Target::Nat(id));
+            if !routed {
+                report.add(
+                    "NW-NAT-001",
+                    nat.span,
+                    format!("no route leads to NAT gateway {}", nat.name),
+                    "add a route, or remove the gateway",
+                );
+            }
+        }
+        let automatic = written
+            .address_allocation
+            .as_ref()
+            .is_some_and(|a| a.value == NatAllocation::Automatic);
+        if automatic && !listed.is_empty() {
+            let message = format!(
+                "the addresses of NAT gateway {} are chosen by the provider, and {} accepts listed sources only",
+                nat.name,
+                listed.join(", ")
+            );
+            report.add("NW-NAT-002", nat.span, message, "reserve addresses and list those");
+        }
+    }
+}
+
+fn probes(network: &Network, report: &mut Report) {
+    for (index, (name, service)) in network.description.services.iter().enumerate() {
+        let facts = network.serverless.get(index).map(|row| &row.facts);
+        let limit = service
+            .startup_limit
+            .as_ref()
+            .map(|limit| limit.value)
+            .or_else(|| facts.and_then(|f| f.startup_limit));
+        if let Some(probe) = &service.startup_probe {
+            let period =
+                probe.period.as_ref().map_or(Duration::from_secs(10), |period| period.value);
+            let failures = probe.failure_threshold.as_ref().map_or(3, |n| n.value);
+            let longest = period.times(failures.into());
+            if let Some(limit) = limit
+                && longest > limit
+            {
+                let message = format!(
+                    "service {} may take {longest} to start ({failures} probes every {period}), and the platform allows {limit}",
+                    name.value
+                );
+                report.add(
+                    "NW-SVC-002",
+                    *probe.span,
+                    message,
+                    "probe less often or give up earlier",
+                );
+            }
+        }
+        for probe in [&service.startup_probe, &service.liveness_probe].into_iter().flatten() {
+            if let (Some(timeout), Some(period)) = (&probe.timeout, &probe.period)
+                && timeout.value >= period.value
+            {
+                let message = format!(
+                    "a probe of service {} waits {} and runs every {}",
+                    name.value, timeout.value, period.value
+                );
+                report.add(
+                    "NW-SVC-003",
+                    timeout.span,
+                    message,
+                    "make the time-out shorter than the period",
+                );
+            }
+        }
+        let phases = service.startup.iter().filter_map(|(_, phase)| {
+            let attempts = phase.attempts.as_ref().map_or(1, |n| n.value);
+            phase.timeout.as_ref().map(|timeout| timeout.value.times(attempts.into()))
+        });
+        let total = phases.fold(Duration::default(), Duration::plus);
+        if let Some(limit) = limit
+            && total > limit
+        {
+            let message = format!(
+                "the phases of service {} may take {total} together, and the platform allows {limit}",
+                name.value
+            );
+            report.add("NW-SVC-002", name.span, message, "shorten the phases' deadlines");
+        }
+    }
+}
+
+/// Connections that a database accepts, where that is known; and whether it is an estimate from its memory.
+fn accepted(database: &netwright_model::language::Database) -> Option<(u32, bool)> {
+    if let Some(limit) = &database.max_connections {
+        return Some((limit.value, false));
+    }
+    // Published for PostgreSQL on Cloud SQL: 0.6 GiB 25, 3.75 GiB about 100, 7.5 GiB about 200, 15 GiB about 400.
+    let memory = database.memory_mib.as_ref()?.value;
+    Some((if memory < 1024 { 25 } else { memory.saturating_mul(100) / 3840 }, true))
+}
+
+fn connections(network: &Network, report: &mut Report) {
+    let mut wanted: BTreeMap<&str, u64> = BTreeMap::new();
+    for (name, service) in network.description.services.iter() {
+        let instances = u64::from(service.max_instances.as_ref().map_or(1, |most| most.value));
+        for (_, dependency) in service.dependencies.iter() {
+            let Some(pool) = &dependency.pool else { continue };
+            let held = pool.size.as_ref().map_or(0, |n| n.value)
+                + pool.max_overflow.as_ref().map_or(0, |n| n.value);
+            if let EndpointRef::Kind(EndpointKind::Database, database)
+            | EndpointRef::Name(database) = &dependency.to.value
+            {
+                *wanted.entry(database).or_default() += instances * u64::from(held);
+            }
+            if let (Some(wait), Some(connect)) = (&pool.timeout, &dependency.connect_timeout)
+                && wait.value < connect.value
+            {
+                let message = format!(
+                    "service {} waits {} for a connection that may take {}",
+                    name.value, wait.value, connect.value
+                );
+                report.add(
+                    "NW-POOL-003",
+                    wait.span,
+                    message,
+                    "make the connect time-out shorter than the pool's",
+                );
+            }
+            let idle = network
+                .serverless
+                .iter()
+                .find(|row| network[row.endpoint].name == name.value)
+                .and_then(|row| row.facts.idle_timeout);
+            let through_vpc =
+                dependency.via.as_ref().is_none_or(|via| via.value != DependencyPath::Udp);
+            if let (Some(recycle), Some(idle), None, true) =
+                (&pool.recycle, idle, &pool.keepalive, through_vpc)
+                && recycle.value > idle
+            {
+                let message = format!(
+                    "service {} keeps connections for {}, and the network forgets idle ones after {idle}",
+                    name.value, recycle.value
+                );
+                report.add(
+                    "NW-POOL-002",
+                    recycle.span,
+                    message,
+                    format!("recycle within {idle}, or send keepalives more often than that"),
+                );
+            }
+        }
+    }
+    for (name, database) in network.description.databases.iter() {
+        let (Some(wanted), Some((limit, estimate))) =
+            (wanted.get(name.value.as_str()), accepted(database))
+        else {
+            continue;
+        };
+        let kept = database.reserved_connections.as_ref().map_or(3, |n| n.value);
+        let free = limit.saturating_sub(kept);
+        if *wanted > u64::from(free) {
+            let about = if estimate { " (an estimate from its memory)" } else { "" };
+            let message = format!(
+                "services may open {wanted} connections to {}, which accepts {free}{about}",
+                name.value
+            );
+            report.add(
+                "NW-POOL-001",
+                name.span,
+                message,
+                "make pools smaller, put a pooler between, or take a larger database",
+            );
+        }
+    }
+}
+
+/// Whether a certificate's name covers a host: a wildcard stands for exactly one label (RFC 6125).
+#[must_use]
+pub(super) fn covers(pattern: &str, host: &str) -> bool {
+    let (pattern, host) = (pattern.to_ascii_lowercase(), host.to_ascii_lowercase());
+    match pattern.strip_prefix("*.") {
+        Some(rest) => {
+            host.split_once('.').is_some_and(|(label, own)| !label.is_empty() && own == rest)
+        }
+        None => pattern == host,
+    }
+}
+
+fn certificates(network: &Network, report: &mut Report) {
+    for (name, balancer) in network.description.load_balancers.iter() {
+        let named = balancer
+            .certificates
+            .iter()
+            .filter_map(|c| network.description.certificates.get(&c.value));
+        let names: Vec<&str> =
+            named.flat_map(|c| c.names.iter().map(|n| n.value.as_str())).collect();
+        if names.is_empty() {
+            continue;
+        }
+        for host in &balancer.hosts {
+            if !names.iter().any(|pattern| covers(pattern, &host.value)) {
+                let message = format!(
+                    "load balancer {} is called {}, and its certificates cover {}",
+                    name.value,
+                    host.value,
+                    names.join(", ")
+                );
+                report.add(
+                    "NW-CERT-001",
+                    host.span,
+                    message,
+                    format!("have a certificate issued for {}", host.value),
+                );
+            }
+        }
+    }
+}
