@@ -47,10 +47,21 @@ pub(crate) enum ReportFormat {
     Junit,
 }
 
+/// Which findings make `check` fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Errors.
+    Error,
+    /// Errors and warnings.
+    Warning,
+    /// Everything.
+    Info,
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Ask every intent, and tell what is known to be missing.
+    /// Ask every intent and dependency, find what is probably wrong, and tell what is known to be missing.
     #[command(
         after_help = "Examples:\n  netwright check network.yaml\n  netwright check exports/ --format sarif > findings.sarif"
     )]
@@ -88,6 +99,12 @@ pub(crate) enum Command {
     Generate(Generate),
     /// Write the JSON Schema of the description, or its reference.
     Schema(Schema),
+    /// Say why a finding matters and where its rule comes from; without an identifier, list all rules.
+    #[command(after_help = "Example:\n  netwright explain NW-FLT-001")]
+    Explain {
+        /// The finding's identifier.
+        id: Option<String>,
+    },
     /// Write a completion script for a shell.
     Completions {
         /// The shell.
@@ -105,6 +122,9 @@ pub(crate) struct Check {
     /// How the result is written.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: ReportFormat,
+    /// Which findings end with exit code 1.
+    #[arg(long, value_enum, default_value = "error")]
+    pub(crate) fail_on: FailOn,
 }
 
 /// Arguments of `trace`.

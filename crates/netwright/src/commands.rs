@@ -2,6 +2,7 @@
 
 mod check;
 mod diff;
+mod explain;
 mod generate;
 mod import;
 mod reach;
@@ -26,6 +27,7 @@ pub(crate) fn run(command: &Command, console: &mut Console) -> Result<Code, Fail
         Command::Import(arguments) => import::run(arguments, console),
         Command::Generate(arguments) => generate::run(arguments, console),
         Command::Schema(arguments) => Ok(schema::run(arguments, console)),
+        Command::Explain { id } => explain::run(id.as_deref(), console),
         Command::Completions { shell } => Ok(shell::completions(*shell, console)),
         Command::Man => Ok(shell::man(console)),
     }

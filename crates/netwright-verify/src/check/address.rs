@@ -49,7 +49,7 @@ fn subnets(network: &Network, vpc: VpcId, report: &mut Report) {
         }
         let (a, b) = (&network[a], &network[b]);
         let message = format!("subnets {} ({one}) and {} ({other}) overlap", a.name, b.name);
-        let free = next_free(network, vpc, other.length());
+        let free = next_free(network, vpc, one.length().min(other.length()));
         let remedy = free.map_or_else(
             || "give one of them another range".to_owned(),
             |free| {

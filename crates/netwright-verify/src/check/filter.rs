@@ -20,8 +20,12 @@ pub(super) fn check(network: &Network, report: &mut Report) {
         for direction in [Direction::Ingress, Direction::Egress] {
             line(filter, direction, &mut space, report);
         }
+        // What nothing is attached to says nothing, whoever its rules refer to.
+        let idle = filter.attach == Attachment::Interface && filter.members.is_empty();
         for rule in &filter.rules {
-            nobody(rule, report);
+            if !idle {
+                nobody(rule, report);
+            }
             if rule.direction == Direction::Ingress && filter.attach != Attachment::Subnet {
                 open(filter, rule, report);
             }
@@ -67,10 +71,8 @@ fn line(filter: &Filter, direction: Direction, space: &mut Space, report: &mut R
             continue;
         }
         if let Some(twin) = rules[..index].iter().find(|other| same(other, rule)) {
-            let message = format!(
-                "rule {} of {} says the same as rule {}",
-                rule.name, filter.name, twin.name
-            );
+            let message =
+                format!("{} of {} says the same as {}", called(rule), filter.name, called(twin));
             report
                 .add("NW-FLT-003", rule.span, message, "remove one of the two")
                 .and(twin.span, "the other rule");
@@ -89,8 +91,10 @@ fn line(filter: &Filter, direction: Direction, space: &mut Space, report: &mut R
             });
             if let Some((_, (other, _))) = cover {
                 let message = format!(
-                    "rule {} of {} allows nothing that rule {} does not",
-                    rule.name, filter.name, other.name
+                    "{} of {} allows nothing that {} does not",
+                    called(rule),
+                    filter.name,
+                    other.name
                 );
                 report
                     .add("NW-FLT-002", rule.span, message, "remove it, or narrow the other one")
@@ -115,10 +119,10 @@ fn shadowed(
         .filter(|(_, set)| set.is_some_and(|set| space.intersects(set, own)))
         .map(|(rule, _)| *rule)
         .collect();
-    let names: Vec<&str> = by.iter().map(|rule| rule.name.as_str()).collect();
+    let names: Vec<String> = by.iter().map(|rule| called(rule)).collect();
     let message = format!(
-        "rule {} of {} is never reached: {} decides every packet before it",
-        rule.name,
+        "{} of {} is never reached: {} decides every packet before it",
+        called(rule),
         filter.name,
         names.join(", ")
     );
@@ -126,7 +130,7 @@ fn shadowed(
     let remedy = if opposite {
         format!(
             "if {} is meant as an exception, give it a lower number than {}",
-            rule.name,
+            called(rule),
             names.join(", ")
         )
     } else {
@@ -134,7 +138,7 @@ fn shadowed(
     };
     let finding = report.add("NW-FLT-001", rule.span, message, remedy);
     for other in by {
-        finding.and(other.span, format!("rule {}", other.name));
+        finding.and(other.span, called(other));
     }
 }
 
@@ -153,11 +157,16 @@ fn nobody(rule: &Rule, report: &mut Report) {
             if let FilterMember::Interfaces { label, interfaces, .. } = member
                 && interfaces.is_empty()
             {
-                let message = format!("rule {} refers to {label}, which nothing is in", rule.name);
+                let message = format!("{} refers to {label}, which nothing is in", called(rule));
                 report.add("NW-FLT-004", rule.span, message, "attach it, or remove the rule");
             }
         }
     }
+}
+
+/// A rule as it is called in a sentence.
+fn called(rule: &Rule) -> String {
+    if rule.name.starts_with("rule ") { rule.name.clone() } else { format!("rule {}", rule.name) }
 }
 
 fn everyone(side: &AddressSet) -> bool {
@@ -178,7 +187,7 @@ fn open(filter: &Filter, rule: &Rule, report: &mut Report) {
     }
     let all = [PortRange::ALL];
     let ranges: &[PortRange] = if rule.ports.is_empty() { &all } else { &rule.ports };
-    let whole = ranges.iter().any(|range| *range == PortRange::ALL);
+    let whole = ranges.contains(&PortRange::ALL);
     let holds = |ports: &[u16]| -> Vec<String> {
         ports
             .iter()
@@ -201,8 +210,9 @@ fn open(filter: &Filter, rule: &Rule, report: &mut Report) {
         }
         let ports = what.clone().unwrap_or_else(|| format!("tcp {}", named.join(", ")));
         let message = format!(
-            "rule {} of {} opens {ports} to every address, {kind} included",
-            rule.name, filter.name
+            "{} of {} opens {ports} to every address, {kind} included",
+            called(rule),
+            filter.name
         );
         report.add(id, rule.span, message, "name the sources that need it");
     }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use netwright_model::language::{
-    DependencyPath, EgressMode, EndpointKind, EndpointRef, NatAllocation,
+    Connector, Dependency, DependencyPath, EgressMode, EndpointKind, EndpointRef, NatAllocation,
+    Subnet,
 };
 use netwright_model::network::Network;
 use netwright_model::scalar::Duration;
+use netwright_model::source::Spanned;
 
 use super::Report;
 
@@ -49,85 +51,69 @@ fn connectors(network: &Network, report: &mut Report) {
                 "connector {}: there is no machine type {} for connectors",
                 name.value, machine.value
             );
-            report.add(
-                "NW-CON-001",
-                machine.span,
-                message,
-                "the largest is e2-standard-4, with 1,600 Mbit/s an instance",
-            );
+            let remedy = "the largest is e2-standard-4, with 1,600 Mbit/s an instance";
+            report.add("NW-CON-001", machine.span, message, remedy);
         }
         let least = connector.min_instances.as_ref().map_or(2, |min| min.value);
         let most = connector.max_instances.as_ref().map_or(10, |max| max.value);
         if !(2..=9).contains(&least) || !(3..=10).contains(&most) || least >= most {
-            let span = connector
-                .max_instances
-                .as_ref()
-                .or(connector.min_instances.as_ref())
-                .map_or(name.span, |n| n.span);
+            let written = connector.max_instances.as_ref().or(connector.min_instances.as_ref());
+            let span = written.map_or(name.span, |written| written.span);
             let message =
                 format!("connector {} is to have {least} to {most} instances", name.value);
-            report.add(
-                "NW-CON-002",
-                span,
-                message,
-                "the most is 9 to 10 instances: --min-instances 9 --max-instances 10",
-            );
+            let remedy = "the most is 9 to 10 instances: --min-instances 9 --max-instances 10";
+            report.add("NW-CON-002", span, message, remedy);
         }
-        if let Some(cidr) = &connector.cidr {
-            let vpc =
-                connector.vpc.as_ref().and_then(|vpc| network.description.vpcs.get(&vpc.value));
-            let taken = vpc.and_then(|vpc| {
-                vpc.subnets
-                    .iter()
-                    .find(|(_, subnet)| subnet.cidrs.iter().any(|own| own.overlaps(cidr)))
-            });
-            if cidr.length() != 28 {
-                let message = format!(
-                    "connector {} has the range {}, which is no /28",
-                    name.value, cidr.value
-                );
-                report.add(
-                    "NW-CON-003",
-                    cidr.span,
-                    message,
-                    "give it a /28 that nothing else uses",
-                );
-            } else if let Some((other, _)) = taken {
-                let message = format!(
-                    "connector {} has the range {}, which overlaps subnet {}",
-                    name.value, cidr.value, other.value
-                );
-                report
-                    .add("NW-CON-003", cidr.span, message, "give it a /28 that nothing else uses")
-                    .and(other.span, "the subnet");
-            }
-        }
-        if let (Some(peak), Some(each)) =
-            (&connector.peak_throughput, throughput(machine.map_or("e2-micro", |m| &m.value)))
-        {
-            let share = connector.target_utilisation.as_ref().map_or(0.8, |share| share.fraction());
-            #[expect(
-                clippy::cast_precision_loss,
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a small number of instances"
-            )]
-            let needed = (peak.as_bits() as f64 / (each as f64 * 1e6 * share)).ceil() as u64;
-            if needed > u64::from(most.min(10)) {
-                let message = format!(
-                    "connector {} needs {needed} instances for its peak of {} and may have {}",
-                    name.value,
-                    peak.value,
-                    most.min(10)
-                );
-                report.add(
-                    "NW-CON-004",
-                    peak.span,
-                    message,
-                    "take a larger machine type, then a second connector, then direct VPC egress",
-                );
-            }
-        }
+        range(network, name, connector, report);
+        capacity(name, connector, most.min(10), report);
+    }
+}
+
+/// A connector's range: a /28 that nothing else uses.
+fn range(network: &Network, name: &Spanned<String>, connector: &Connector, report: &mut Report) {
+    let Some(cidr) = &connector.cidr else { return };
+    let remedy = "give it a /28 that nothing else uses";
+    if cidr.length() != 28 {
+        let message =
+            format!("connector {} has the range {}, which is no /28", name.value, cidr.value);
+        report.add("NW-CON-003", cidr.span, message, remedy);
+        return;
+    }
+    let vpc = connector.vpc.as_ref().and_then(|vpc| network.description.vpcs.get(&vpc.value));
+    let taken = vpc.and_then(|vpc| {
+        let clashes = |subnet: &Subnet| subnet.cidrs.iter().any(|own| own.overlaps(cidr));
+        vpc.subnets.iter().find(|(_, subnet)| clashes(subnet))
+    });
+    if let Some((other, _)) = taken {
+        let message = format!(
+            "connector {} has the range {}, which overlaps subnet {}",
+            name.value, cidr.value, other.value
+        );
+        report.add("NW-CON-003", cidr.span, message, remedy).and(other.span, "the subnet");
+    }
+}
+
+/// Instances for the expected peak against the most that there may be.
+fn capacity(name: &Spanned<String>, connector: &Connector, most: u32, report: &mut Report) {
+    let machine = connector.machine_type.as_ref().map_or("e2-micro", |machine| &machine.value);
+    let (Some(peak), Some(each)) = (&connector.peak_throughput, throughput(machine)) else {
+        return;
+    };
+    let share = connector.target_utilisation.as_ref().map_or(0.8, |share| share.fraction());
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a small number of instances"
+    )]
+    let needed = (peak.as_bits() as f64 / (each as f64 * 1e6 * share)).ceil() as u64;
+    if needed > u64::from(most) {
+        let message = format!(
+            "connector {} needs {needed} instances for its peak of {} and may have {most}",
+            name.value, peak.value
+        );
+        let remedy = "take a larger machine type, then a second connector, then direct VPC egress";
+        report.add("NW-CON-004", peak.span, message, remedy);
     }
 }
 
@@ -179,6 +165,7 @@ fn nat_gateways(network: &Network, report: &mut Report) {
                 );
             }
         }
+        unused_by_services(network, id, nat, report);
         let automatic = written
             .address_allocation
             .as_ref()
@@ -191,6 +178,31 @@ fn nat_gateways(network: &Network, report: &mut Report) {
             );
             report.add("NW-NAT-002", nat.span, message, "reserve addresses and list those");
         }
+    }
+}
+
+/// Services beside a gateway whose public traffic does not pass it.
+fn unused_by_services(
+    network: &Network,
+    id: netwright_model::network::NatId,
+    nat: &netwright_model::network::Nat,
+    report: &mut Report,
+) {
+    let beside: Vec<&str> = network
+        .serverless
+        .iter()
+        .filter(|row| row.mode == EgressMode::PrivateRangesOnly)
+        .filter(|row| row.interface.is_some_and(|i| network[network[i].subnet].nat == Some(id)))
+        .map(|row| network[row.endpoint].name.as_str())
+        .collect();
+    if !beside.is_empty() {
+        let message = format!(
+            "public traffic of {} does not pass NAT gateway {}: private-ranges-only egress sends it out directly",
+            beside.join(", "),
+            nat.name
+        );
+        let remedy = "use all-traffic egress for the services that need a known source address";
+        report.add("NW-NAT-001", nat.span, message, remedy);
     }
 }
 
@@ -265,6 +277,39 @@ fn accepted(database: &netwright_model::language::Database) -> Option<(u32, bool
     Some((if memory < 1024 { 25 } else { memory.saturating_mul(100) / 3840 }, true))
 }
 
+/// A pool's time-outs against the connection's and the network's.
+fn pool_times(network: &Network, service: &str, dependency: &Dependency, report: &mut Report) {
+    let Some(pool) = &dependency.pool else { return };
+    if let (Some(wait), Some(connect)) = (&pool.timeout, &dependency.connect_timeout)
+        && wait.value < connect.value
+    {
+        let message = format!(
+            "service {service} waits {} for a connection that may take {}",
+            wait.value, connect.value
+        );
+        report.add(
+            "NW-POOL-003",
+            wait.span,
+            message,
+            "make the connect time-out shorter than the pool's",
+        );
+    }
+    let own = network.serverless.iter().find(|row| network[row.endpoint].name == service);
+    let idle = own.and_then(|row| row.facts.idle_timeout);
+    let connected = dependency.via.as_ref().is_none_or(|via| via.value != DependencyPath::Udp);
+    if let (Some(recycle), Some(idle), None, true) =
+        (&pool.recycle, idle, &pool.keepalive, connected)
+        && recycle.value > idle
+    {
+        let message = format!(
+            "service {service} keeps connections for {}, and the network forgets idle ones after {idle}",
+            recycle.value
+        );
+        let remedy = format!("recycle within {idle}, or send keepalives more often than that");
+        report.add("NW-POOL-002", recycle.span, message, remedy);
+    }
+}
+
 fn connections(network: &Network, report: &mut Report) {
     let mut wanted: BTreeMap<&str, u64> = BTreeMap::new();
     for (name, service) in network.description.services.iter() {
@@ -278,42 +323,7 @@ fn connections(network: &Network, report: &mut Report) {
             {
                 *wanted.entry(database).or_default() += instances * u64::from(held);
             }
-            if let (Some(wait), Some(connect)) = (&pool.timeout, &dependency.connect_timeout)
-                && wait.value < connect.value
-            {
-                let message = format!(
-                    "service {} waits {} for a connection that may take {}",
-                    name.value, wait.value, connect.value
-                );
-                report.add(
-                    "NW-POOL-003",
-                    wait.span,
-                    message,
-                    "make the connect time-out shorter than the pool's",
-                );
-            }
-            let idle = network
-                .serverless
-                .iter()
-                .find(|row| network[row.endpoint].name == name.value)
-                .and_then(|row| row.facts.idle_timeout);
-            let through_vpc =
-                dependency.via.as_ref().is_none_or(|via| via.value != DependencyPath::Udp);
-            if let (Some(recycle), Some(idle), None, true) =
-                (&pool.recycle, idle, &pool.keepalive, through_vpc)
-                && recycle.value > idle
-            {
-                let message = format!(
-                    "service {} keeps connections for {}, and the network forgets idle ones after {idle}",
-                    name.value, recycle.value
-                );
-                report.add(
-                    "NW-POOL-002",
-                    recycle.span,
-                    message,
-                    format!("recycle within {idle}, or send keepalives more often than that"),
-                );
-            }
+            pool_times(network, &name.value, dependency, report);
         }
     }
     for (name, database) in network.description.databases.iter() {

@@ -64,7 +64,7 @@ fn an_exception_after_the_rule_that_decides_everything_is_never_reached() {
     let all = findings(SSH);
     assert_eq!(all.len(), 1, "{all:#?}");
     assert_eq!(all[0].id, "NW-FLT-001");
-    assert!(all[0].remedy.contains("lower number than deny"), "{}", all[0].remedy);
+    assert!(all[0].remedy.contains("lower number than rule deny"), "{}", all[0].remedy);
 }
 
 #[test]

@@ -1,14 +1,16 @@
 //! `netwright check`.
 
+use netwright_model::diagnostic::Severity;
 use netwright_model::language::Gap;
 use netwright_model::source::{Sources, Span};
 use netwright_verify::cascade::{self, Cascade};
+use netwright_verify::check::{Finding, catalogue, check as findings};
 use netwright_verify::dependencies::{self, Answer as Dependency};
 use netwright_verify::intents::{Answer, Standing, ask};
 use netwright_verify::prover::Prover;
 use serde_json::{Value, json};
 
-use crate::arguments::{Check, ReportFormat};
+use crate::arguments::{Check, FailOn, ReportFormat};
 use crate::console::{Code, Console, Style};
 use crate::failure::Failure;
 use crate::network::{Input, open};
@@ -16,22 +18,38 @@ use crate::network::{Input, open};
 pub(super) fn run(arguments: &Check, console: &mut Console) -> Result<Code, Failure> {
     let input = open(&arguments.file)?;
     let mut prover = Prover::new(&input.network);
-    let answers = ask(&mut prover);
-    let services = Services::of(&mut prover);
+    let checked = Checked {
+        answers: ask(&mut prover),
+        services: Services::of(&mut prover),
+        findings: findings(&input.network),
+    };
     match arguments.format {
-        ReportFormat::Text => text(console, &input, &answers, &services),
-        ReportFormat::Json => console.json(&document(&input, &answers, &services)),
-        ReportFormat::Sarif => console.json(&sarif(&input, &answers, &services)),
-        ReportFormat::Junit => console.write(&junit(&input, &answers, &services)),
+        ReportFormat::Text => text(console, &input, &checked),
+        ReportFormat::Json => console.json(&document(&input, &checked)),
+        ReportFormat::Sarif => console.json(&sarif(&input, &checked)),
+        ReportFormat::Junit => console.write(&junit(&input, &checked)),
     }
-    let any = |standing| answers.iter().any(|answer| answer.standing == standing);
-    Ok(if any(Standing::Broken) || !services.cascade.failures.is_empty() {
+    let any = |standing| checked.answers.iter().any(|answer| answer.standing == standing);
+    let fails = |finding: &Finding| match arguments.fail_on {
+        FailOn::Error => finding.severity == Severity::Error,
+        FailOn::Warning => finding.severity >= Severity::Warning,
+        FailOn::Info => true,
+    };
+    let found = checked.findings.iter().any(fails);
+    Ok(if found || any(Standing::Broken) || !checked.services.cascade.failures.is_empty() {
         Code::Fail
     } else if any(Standing::Unknown) {
         Code::Unknown
     } else {
         Code::Pass
     })
+}
+
+/// All that a check finds out.
+struct Checked {
+    answers: Vec<Answer>,
+    services: Services,
+    findings: Vec<Finding>,
 }
 
 /// Serverless services: what they depend on, and which do not start.
@@ -70,7 +88,8 @@ fn gaps(input: &Input) -> impl Iterator<Item = &Gap> {
     all.filter(|gap| gap.affects_verdicts.as_ref().is_none_or(|affects| affects.value))
 }
 
-fn text(console: &mut Console, input: &Input, answers: &[Answer], services: &Services) {
+fn text(console: &mut Console, input: &Input, checked: &Checked) {
+    let Checked { answers, services, findings } = checked;
     for answer in answers {
         let (word, style) = words(answer.standing);
         let word = console.styled(style, word);
@@ -102,6 +121,18 @@ fn text(console: &mut Console, input: &Input, answers: &[Answer], services: &Ser
             lost.why
         ));
     }
+    for finding in findings {
+        let (word, style) = match finding.severity {
+            Severity::Error => ("error", Style::Bad),
+            Severity::Warning => ("warning", Style::Doubt),
+            Severity::Info => ("info", Style::Dim),
+        };
+        let word = console.styled(style, &format!("{word}[{}]", finding.id));
+        console.line(&format!("{word}  {}", finding.message));
+        let at = place(&input.sources, finding.span);
+        console.line(&console.styled(Style::Dim, &format!("        {at}")));
+        console.line(&format!("        {}", finding.remedy));
+    }
     for gap in gaps(input) {
         let word = console.styled(Style::Doubt, "missing");
         console.line(&format!("{word}  {}: {}", gap.object, gap.what));
@@ -114,9 +145,20 @@ fn text(console: &mut Console, input: &Input, answers: &[Answer], services: &Ser
     } else {
         console.line(&format!("{holds} hold, {broken} broken, {unknown} unknown"));
     }
+    let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    if !findings.is_empty() {
+        let many = |count: usize, what: &str| {
+            format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+        };
+        let (all, errors) = (many(findings.len(), "finding"), many(errors, "error"));
+        let warnings = many(warnings, "warning");
+        console.line(&format!("{all}: {errors}, {warnings}; `netwright explain ID` says more"));
+    }
 }
 
-fn document(input: &Input, answers: &[Answer], services: &Services) -> Value {
+fn document(input: &Input, checked: &Checked) -> Value {
+    let Checked { answers, services, findings } = checked;
     let intents: Vec<Value> = answers
         .iter()
         .map(|answer| {
@@ -155,6 +197,18 @@ fn document(input: &Input, answers: &[Answer], services: &Services) -> Value {
     json!({
         "version": 1,
         "intents": intents,
+        "findings": findings.iter().map(|finding| {
+            let at = input.sources.location(finding.span);
+            json!({
+                "id": finding.id,
+                "severity": finding.severity.word(),
+                "message": finding.message,
+                "remedy": finding.remedy,
+                "file": at.as_ref().map(|at| at.path.display().to_string()),
+                "line": at.as_ref().map(|at| at.line),
+                "column": at.as_ref().map(|at| at.column),
+            })
+        }).collect::<Vec<_>>(),
         "dependencies": dependencies,
         "failures": failures.collect::<Vec<_>>(),
         "gaps": missing,
@@ -163,7 +217,8 @@ fn document(input: &Input, answers: &[Answer], services: &Services) -> Value {
 }
 
 /// SARIF 2.1.0 (OASIS).
-fn sarif(input: &Input, answers: &[Answer], services: &Services) -> Value {
+fn sarif(input: &Input, checked: &Checked) -> Value {
+    let Checked { answers, services, findings } = checked;
     let result = |rule: &str, level: &str, text: String, span: Span| {
         let mut result = json!({ "ruleId": rule, "level": level, "message": { "text": text } });
         if let Some(at) = input.sources.location(span) {
@@ -192,6 +247,26 @@ fn sarif(input: &Input, answers: &[Answer], services: &Services) -> Value {
         let text = format!("{} does not reach {}: {why}", dependency.service, dependency.target);
         results.push(result("NW-SVC-001", "error", text, dependency.span));
     }
+    for finding in findings {
+        let level = match finding.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Info => "note",
+        };
+        let text = format!("{}. {}", finding.message, finding.remedy);
+        results.push(result(finding.id, level, text, finding.span));
+    }
+    let own = [
+        ("NW-INTENT-001", "An intent does not hold"),
+        ("NW-INTENT-002", "Whether an intent holds cannot be determined"),
+        ("NW-SVC-001", "A service does not reach what it needs"),
+    ];
+    let known = catalogue::ALL.iter().map(|entry| (entry.id, entry.title));
+    let rules: Vec<Value> = own
+        .into_iter()
+        .chain(known)
+        .map(|(id, title)| json!({ "id": id, "shortDescription": { "text": title } }))
+        .collect();
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -199,18 +274,15 @@ fn sarif(input: &Input, answers: &[Answer], services: &Services) -> Value {
             "tool": { "driver": {
                 "name": "netwright",
                 "version": env!("CARGO_PKG_VERSION"),
-                "rules": [
-                    { "id": "NW-INTENT-001", "shortDescription": { "text": "An intent does not hold" } },
-                    { "id": "NW-SVC-001", "shortDescription": { "text": "A service does not reach what it needs" } },
-                    { "id": "NW-INTENT-002", "shortDescription": { "text": "Whether an intent holds cannot be determined" } },
-                ],
+                "rules": rules,
             } },
             "results": results,
         }],
     })
 }
 
-fn junit(input: &Input, answers: &[Answer], services: &Services) -> String {
+fn junit(input: &Input, checked: &Checked) -> String {
+    let Checked { answers, services, findings } = checked;
     let failures = answers.iter().filter(|answer| answer.standing == Standing::Broken).count();
     let errors = answers.iter().filter(|answer| answer.standing == Standing::Unknown).count();
     let mut out = format!(
@@ -246,6 +318,21 @@ fn junit(input: &Input, answers: &[Answer], services: &Services) -> String {
             "/>".to_owned()
         };
         out += &format!("    <testcase name=\"{name}\" classname=\"services\"{failure}\n");
+    }
+    out += "  </testsuite>\n";
+    out += &format!(
+        "  <testsuite name=\"findings\" tests=\"{}\" failures=\"{}\" errors=\"0\">\n",
+        findings.len(),
+        findings.len()
+    );
+    for finding in findings {
+        let name = escape(&format!("{} {}", finding.id, place(&input.sources, finding.span)));
+        let message = escape(&finding.message);
+        let remedy = escape(&finding.remedy);
+        out += &format!(
+            "    <testcase name=\"{name}\" classname=\"findings\"><failure message=\"{message}\" type=\"{}\">{remedy}</failure></testcase>\n",
+            finding.severity.word()
+        );
     }
     out + "  </testsuite>\n</testsuites>\n"
 }
