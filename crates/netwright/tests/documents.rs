@@ -64,6 +64,7 @@ fn documents(folder: &Path, found: &mut Vec<PathBuf>) {
 fn documents_show_what_the_program_prints() {
     let mut all = vec![root().join("README.md")];
     documents(&root().join("docs"), &mut all);
+    documents(&root().join("examples"), &mut all);
     let mut count = 0;
     for document in all {
         let text = std::fs::read_to_string(&document).unwrap();
