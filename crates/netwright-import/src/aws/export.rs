@@ -60,12 +60,15 @@ const SECTIONS: [(&str, &str, &str); 38] = [
 ];
 
 /// Sections that are known and say nothing about packets here.
-const SILENT: [&str; 17] = [
+const SILENT: [&str; 20] = [
     "AvailabilityZones",
     "LoadBalancerAttributes",
     "ServiceDetails",
     "ServiceNames",
     "DhcpOptions",
+    "GroupDetailList",
+    "RoleDetailList",
+    "UserDetailList",
     "FlowLogs",
     "InstanceTypes",
     "LaunchTemplates",

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use netwright_model::language::{
-    Destination, Route, RouteTarget, Site, Transit, TransitAttachment, TransitTable, Vpn, VpnKind,
+    Destination, Route, RouteOrigin, RouteTarget, Site, Transit, TransitAttachment, TransitTable,
+    Vpn, VpnKind,
 };
 use netwright_model::scalar::Prefix;
 use netwright_model::source::Spanned;
@@ -13,6 +14,7 @@ use crate::access::Access;
 
 use super::Import;
 use super::export::key;
+use super::topology::routes_to_unknown;
 
 impl Import<'_> {
     pub(super) fn links(&mut self) {
@@ -72,7 +74,7 @@ impl Import<'_> {
                 &object,
                 "routes that BGP learns from the other side are not in the export",
                 node.span,
-                false,
+                gateway.is_none(),
             );
         }
         // The configuration holds the pre-shared keys beside the ciphers: only the latter are looked for.
@@ -209,7 +211,30 @@ impl Import<'_> {
         for attachment in attachments {
             self.attachment(&mut row, attachment, &mut propagates);
         }
+        self.learned(&mut row);
         row
+    }
+
+    /// Tables that learn from a link whose routes only BGP knows: what they do not hold may lead there.
+    fn learned(&self, hub: &mut Transit) {
+        let mut tables = Vec::new();
+        for (name, attachment) in hub.attachments.iter() {
+            let vpn = attachment.vpn.as_ref().and_then(|vpn| self.description.vpns.get(&vpn.value));
+            if vpn.is_some_and(|vpn| vpn.remote_cidrs.is_empty()) {
+                let learning = attachment.propagates_to.iter().map(|table| table.value.clone());
+                tables.extend(learning.map(|table| (table, name.clone())));
+            }
+        }
+        for (table, attachment) in tables {
+            let Some(table) = hub.tables.get_mut(&table) else { continue };
+            let what = format!("what BGP tells over {}", attachment.value);
+            let learned = routes_to_unknown(&what, &Node::default()).into_iter();
+            // Written routes come before learned ones.
+            table.routes.extend(learned.map(|route| Route {
+                origin: Some(Spanned::bare(RouteOrigin::Propagated)),
+                ..route
+            }));
+        }
     }
 
     /// The subnets that a hub has interfaces in.

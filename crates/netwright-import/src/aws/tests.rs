@@ -252,3 +252,22 @@ fn a_listener_of_both_protocols_is_two_and_its_weighted_groups_are_all_named() {
     assert_eq!(groups, ["a", "b"]);
     assert_eq!(description.gaps.len(), 2);
 }
+
+#[test]
+fn a_hub_that_learns_from_a_link_by_bgp_may_send_anything_there() {
+    let description = imported(
+        r#"{"TransitGateways": [{"TransitGatewayId": "tgw-1"}],
+            "TransitGatewayRouteTables": [{"TransitGatewayRouteTableId": "rtb-1", "TransitGatewayId": "tgw-1"}],
+            "TransitGatewayStaticRoutes": [{"TransitGatewayRouteTableId": "rtb-1", "Routes": []}],
+            "TransitGatewayPropagations": [{"TransitGatewayRouteTableId": "rtb-1",
+              "TransitGatewayRouteTablePropagations": [{"TransitGatewayAttachmentId": "att-1", "State": "enabled"}]}],
+            "TransitGatewayAttachments": [{"TransitGatewayAttachmentId": "att-1", "TransitGatewayId": "tgw-1",
+              "ResourceType": "vpn", "ResourceId": "vpn-1", "State": "available"}],
+            "VpnConnections": [{"VpnConnectionId": "vpn-1", "TransitGatewayId": "tgw-1", "State": "available"}]}"#,
+    );
+    let hub = description.transits.get("tgw-1").unwrap();
+    let routes = &hub.tables.get("rtb-1").unwrap().routes;
+    assert_eq!(routes.len(), 2);
+    assert!(routes.iter().all(|route| matches!(route.via.value, RouteTarget::Unknown(_))));
+    assert!(routes.iter().all(|route| route.origin.is_some()));
+}
