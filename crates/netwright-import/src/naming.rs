@@ -33,6 +33,11 @@ impl Naming {
         Self { names }
     }
 
+    /// All names.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &str> {
+        self.names.values().map(String::as_str)
+    }
+
     /// The name of an identifier.
     pub(crate) fn get(&self, id: &str) -> Option<&str> {
         self.names.get(id).map(String::as_str)

@@ -1,6 +1,6 @@
 //! The sections of an export, whatever files they stand in, and the names of their objects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use netwright_model::source::Spanned;
 use netwright_model::tree::Node;
@@ -138,7 +138,7 @@ impl<'a> Export<'a> {
         }
         for (section, _, id) in SECTIONS {
             if let Some(objects) = sections.get_mut(section) {
-                let mut seen = std::collections::BTreeSet::new();
+                let mut seen = BTreeSet::new();
                 objects
                     .retain(|object| object.word(id).is_none_or(|id| seen.insert(id.to_owned())));
             }
@@ -208,6 +208,42 @@ pub(super) fn name_tag(object: &Node) -> Option<String> {
     named.find_map(|tag| tag.word("Value")).map(str::to_owned)
 }
 
+/// Sections whose objects end up in one map of the description, where no two may have one name: the first to use it keeps it.
+const ONE_MAP: [&[&str]; 5] = [
+    &["SecurityGroups", "NetworkAcls"],
+    &["InternetGateways", "EgressOnlyInternetGateways"],
+    &["Instances", "NetworkInterfaces", "DomainStatusList", "Functions"],
+    &["LoadBalancers", "LoadBalancerDescriptions"],
+    &["VpnConnections", "VirtualInterfaces", "virtualInterfaces"],
+];
+
+/// The objects of a section by identifier, with the names people gave them.
+fn named<'a>(export: &Export<'a>, section: &str) -> Vec<(&'a str, Option<String>)> {
+    let (objects, id): (Vec<&'a Node>, &str) =
+        match SECTIONS.iter().find(|(own, ..)| *own == section) {
+            None => return Vec::new(),
+            Some((_, _, id)) if section == "Instances" => (export.instances(), id),
+            Some((_, _, id)) => (export.all(section).to_vec(), id),
+        };
+    let own = |object: &'a Node| {
+        name_tag(object).or_else(|| {
+            let field = match section {
+                "SecurityGroups" => {
+                    return object.word("GroupName").filter(|n| *n != "default").map(str::to_owned);
+                }
+                "LoadBalancers" => "LoadBalancerName",
+                "TargetGroups" => "TargetGroupName",
+                "DomainStatusList" => "DomainName",
+                "DirectConnectGateways" => "DirectConnectGatewayName",
+                "VirtualInterfaces" => "VirtualInterfaceName",
+                _ => return None,
+            };
+            object.word(field).map(str::to_owned)
+        })
+    };
+    objects.into_iter().filter_map(|object| Some((object.word(id)?, own(object)))).collect()
+}
+
 /// Names of all objects by identifier.
 #[derive(Debug)]
 pub(super) struct Names {
@@ -218,29 +254,24 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn of(export: &Export<'_>) -> Self {
-        let mut by_kind = BTreeMap::new();
-        for (section, _, id) in SECTIONS {
-            let objects: Vec<&Node> = match section {
-                "Instances" => export.instances(),
-                _ => export.all(section).to_vec(),
-            };
-            let named = objects.iter().filter_map(|object| {
-                let own = name_tag(object).or_else(|| match section {
-                    "SecurityGroups" => {
-                        object.word("GroupName").filter(|n| *n != "default").map(str::to_owned)
-                    }
-                    "LoadBalancers" => object.word("LoadBalancerName").map(str::to_owned),
-                    "TargetGroups" => object.word("TargetGroupName").map(str::to_owned),
-                    "DomainStatusList" => object.word("DomainName").map(str::to_owned),
-                    "DirectConnectGateways" => {
-                        object.word("DirectConnectGatewayName").map(str::to_owned)
-                    }
-                    "VirtualInterfaces" => object.word("VirtualInterfaceName").map(str::to_owned),
-                    _ => None,
-                });
-                object.word(id).map(|id| (id, own))
-            });
-            by_kind.insert(section, Naming::choose(named));
+        let mut by_kind: BTreeMap<&'static str, Naming> = BTreeMap::new();
+        for (section, ..) in SECTIONS {
+            if by_kind.contains_key(section) {
+                continue;
+            }
+            let alone = [section];
+            let together = ONE_MAP.iter().find(|sections| sections.contains(&section));
+            let mut taken: BTreeSet<String> = BTreeSet::new();
+            for section in together.map_or(&alone[..], |sections| sections) {
+                let free = |name: &String| !taken.contains(name);
+                let objects: Vec<(&str, Option<String>)> = named(export, section)
+                    .into_iter()
+                    .map(|(id, name)| (id, name.filter(free)))
+                    .collect();
+                let naming = Naming::choose(objects.iter().cloned());
+                taken.extend(naming.all().map(str::to_owned));
+                by_kind.insert(section, naming);
+            }
         }
         let pairs = export.all("Subnets").iter().filter_map(|subnet| {
             Some((subnet.word("SubnetId")?.to_owned(), subnet.word("VpcId")?.to_owned()))

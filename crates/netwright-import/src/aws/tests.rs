@@ -271,3 +271,15 @@ fn a_hub_that_learns_from_a_link_by_bgp_may_send_anything_there() {
     assert!(routes.iter().all(|route| matches!(route.via.value, RouteTarget::Unknown(_))));
     assert!(routes.iter().all(|route| route.origin.is_some()));
 }
+
+#[test]
+fn a_group_and_an_acl_of_one_name_stay_two_filters() {
+    let filters = imported(
+        r#"{"Vpcs": [{"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"}],
+            "SecurityGroups": [{"GroupId": "sg-1", "GroupName": "data", "VpcId": "vpc-1"}],
+            "NetworkAcls": [{"NetworkAclId": "acl-1", "VpcId": "vpc-1", "Tags": [{"Key": "Name", "Value": "data"}]}]}"#,
+    )
+    .filters;
+    let names: Vec<&str> = filters.iter().map(|(name, _)| name.value.as_str()).collect();
+    assert!(names.contains(&"data") && names.contains(&"acl-1"), "{names:?}");
+}

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::run::{Ran, command};
+use crate::folder::Folder;
+use crate::run::{Ran, command, netwright};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -23,7 +24,10 @@ fn the_quick_start_holds_and_its_mistake_breaks_one_intent() {
 #[test]
 fn the_three_tier_export_holds_its_intents() {
     example(&["check", "examples/aws-three-tier/export"], 0);
-    example(&["import", "examples/aws-three-tier/export"], 0);
+    let folder = Folder::new();
+    let written = example(&["import", "examples/aws-three-tier/export"], 0).out;
+    folder.write("network.yaml", written);
+    netwright(&folder, &["check", "network.yaml"]).ends(0);
 }
 
 #[test]
