@@ -56,6 +56,24 @@ fn the_commands_are_those_of_the_program() {
     page("commands.md", &text);
 }
 
+#[test]
+fn the_findings_are_those_of_the_catalogue() {
+    let mut text = String::from(
+        "# Findings\n\nWritten by `cargo xtask docs`. `netwright explain ID` says the same.\n",
+    );
+    for line in output(&["explain"]).lines() {
+        let id = line.split_whitespace().next().expect("an identifier");
+        let explained = output(&["explain", id]);
+        let mut lines = explained.lines();
+        text += &format!("\n## {}\n\n", lines.next().expect("a title"));
+        for line in lines {
+            let (what, words) = line.split_once(' ').expect("a field and its words");
+            text += &format!("- **{what}**: {}\n", words.trim());
+        }
+    }
+    page("findings.md", &text);
+}
+
 fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a folder of pages") {
         let path = entry.expect("an entry").path();
