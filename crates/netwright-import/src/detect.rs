@@ -9,8 +9,6 @@ pub enum Format {
     Netwright,
     /// Amazon Web Services: what the `describe-…` calls answer.
     Aws,
-    /// Google Cloud: resources of its APIs.
-    Gcp,
     /// IBM Cloud VPC: objects of its API, one account in a file.
     Ibm,
 }
@@ -22,7 +20,6 @@ impl Format {
         match self {
             Self::Netwright => "Netwright description",
             Self::Aws => "AWS export",
-            Self::Gcp => "Google Cloud export",
             Self::Ibm => "IBM Cloud VPC export",
         }
     }

@@ -89,7 +89,7 @@ pub fn load(
             Err(error) => errors.push(error),
         }
     }
-    for format in [Format::Aws, Format::Gcp, Format::Ibm] {
+    for format in [Format::Aws, Format::Ibm] {
         let (own, rest): (Vec<_>, Vec<_>) = exports.into_iter().partition(|(f, _)| *f == format);
         exports = rest;
         let documents: Vec<Document> = own.into_iter().map(|(_, document)| document).collect();
@@ -100,7 +100,7 @@ pub fn load(
         let imported = match format {
             Format::Aws => aws::import(&documents),
             Format::Ibm => ibm::import(&documents),
-            Format::Gcp | Format::Netwright => Imported::default(),
+            Format::Netwright => Imported::default(),
         };
         notes.extend(imported.notes);
         errors.extend(union::unite(&mut description, imported.description));
