@@ -42,6 +42,18 @@ fn flags() -> String {
     )
 }
 
+/// The machine's own target triple.
+fn host() -> Result<String, String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc)
+        .arg("-vV")
+        .output()
+        .map_err(|error| format!("cannot run rustc: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).ok_or_else(|| "rustc does not tell its host".to_owned())
+}
+
 pub(crate) fn run(seconds: u32) -> Result<Outcome, String> {
     if let Some(why) = missing() {
         return Err(why.to_owned());
@@ -51,7 +63,9 @@ pub(crate) fn run(seconds: u32) -> Result<Outcome, String> {
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let target = target.join("fuzz");
     let mut build = cargo();
-    build.args(["build", "--release", "--locked"]).current_dir(&folder);
+    // With a target named, the flags are for the fuzz targets alone: build scripts know no libFuzzer.
+    let host = host()?;
+    build.args(["build", "--release", "--locked", "--target", &host]).current_dir(&folder);
     build.env("RUSTFLAGS", flags()).env("CARGO_TARGET_DIR", &target);
     if shell::run(&mut build)? == Outcome::Failed {
         return Ok(Outcome::Failed);
@@ -65,7 +79,7 @@ pub(crate) fn run(seconds: u32) -> Result<Outcome, String> {
             std::fs::create_dir_all(needed)
                 .map_err(|error| format!("cannot make {}: {error}", needed.display()))?;
         }
-        let mut command = Command::new(target.join("release").join(name));
+        let mut command = Command::new(target.join(&host).join("release").join(name));
         command.arg(&corpus);
         command.args(seeds.map(|seeds| root().join(seeds)));
         command.arg(format!("-artifact_prefix={}/", found.display()));
