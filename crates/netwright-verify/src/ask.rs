@@ -44,6 +44,25 @@ pub struct Point {
     pub addresses: Vec<IpAddr>,
     /// Addresses by which the Internet reaches it.
     pub public: Vec<IpAddr>,
+    /// All outside addresses that it stands for, where they are more than one.
+    pub outside: Option<Asked>,
+}
+
+/// Outside addresses that a reference stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// The whole Internet.
+    Internet,
+    /// All addresses from the first to the last.
+    Range(IpAddr, IpAddr),
+}
+
+/// The range of a point's prefixes, where it has exactly one.
+fn whole(prefixes: &[Prefix]) -> Option<Asked> {
+    match prefixes {
+        [only] => Some(Asked::Range(only.first(), only.last())),
+        _ => None,
+    }
 }
 
 /// The points that a reference stands for.
@@ -71,6 +90,7 @@ fn point(network: &Network, place: &Place, asked: Option<IpAddr>) -> Point {
                 origin: Some(Origin::Serverless(*id)),
                 addresses: Vec::new(),
                 public: Vec::new(),
+                outside: None,
             }
         }
         Place::Endpoint(id) => endpoint_point(network, *id, asked),
@@ -85,7 +105,9 @@ fn point(network: &Network, place: &Place, asked: Option<IpAddr>) -> Point {
                 }
                 None => "internet".to_owned(),
             };
-            Point { name, origin: Some(Origin::Internet), addresses, public: Vec::new() }
+            let outside =
+                Some(prefix.map_or(Asked::Internet, |p| Asked::Range(p.first(), p.last())));
+            Point { name, origin: Some(Origin::Internet), addresses, public: Vec::new(), outside }
         }
     }
 }
@@ -106,7 +128,13 @@ fn interface_point(network: &Network, id: InterfaceId, asked: Option<IpAddr>) ->
     } else {
         row.public.iter().copied().chain(v6).collect()
     };
-    Point { name: row.name.clone(), origin: Some(Origin::Interface(id)), addresses, public }
+    Point {
+        name: row.name.clone(),
+        origin: Some(Origin::Interface(id)),
+        addresses,
+        public,
+        outside: None,
+    }
 }
 
 fn endpoint_point(network: &Network, id: EndpointId, asked: Option<IpAddr>) -> Point {
@@ -131,7 +159,13 @@ fn endpoint_point(network: &Network, id: EndpointId, asked: Option<IpAddr>) -> P
         }
     }
     let public = addresses.clone();
-    Point { name: row.name.clone(), origin, addresses, public }
+    Point {
+        name: row.name.clone(),
+        origin,
+        addresses,
+        public,
+        outside: asked.is_none().then(|| whole(&row.prefixes)).flatten(),
+    }
 }
 
 /// An address of the Internet that nothing in the network singles out.
@@ -202,6 +236,28 @@ pub fn set_of(space: &mut Space, service: Service) -> Set {
         }
         Service::Protocol(number) => space.protocol(number),
     }
+}
+
+/// The set of a service from every source port.
+pub fn all_of(space: &mut Space, service: Service) -> Set {
+    match service {
+        Service::Ports { protocol, ports } => {
+            space.layer4(protocol, ANY_PORT, &[ports.first..=ports.last])
+        }
+        other => set_of(space, other),
+    }
+}
+
+/// The flows between two points, from every source address to every destination address of its family.
+#[must_use]
+pub fn all_flows_between(from: &Point, to: &Point) -> Vec<Flow> {
+    let each =
+        from.addresses.iter().map(|address| Point { addresses: vec![*address], ..from.clone() });
+    let mut flows: Vec<Flow> = each.flat_map(|one| flows_between(&one, to, None)).collect();
+    if from.addresses.is_empty() {
+        flows = flows_between(from, to, None);
+    }
+    flows
 }
 
 /// The flows between two points: for each destination address the source address of its family.

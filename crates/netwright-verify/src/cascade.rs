@@ -90,6 +90,14 @@ pub fn follow(network: &Network, answers: &[Answer]) -> Cascade {
         }
     }
     cascade.circles = circles(network);
+    for service in &cascade.circles {
+        if !failed.contains_key(service.as_str()) {
+            let why = "its phases wait for it to have started".to_owned();
+            cascade.failures.push(Failure { service: service.clone(), phase: None, why });
+        }
+    }
+    let in_circle = cascade.circles.clone();
+    failed.extend(in_circle.iter().map(|service| (service.as_str(), String::new())));
     for (name, path) in network.description.golden_paths.iter() {
         let step = path.through.iter().find_map(|step| {
             let service = match &step.value {

@@ -5,8 +5,13 @@ use netwright_model::network::Network;
 use netwright_model::scalar::Service;
 use netwright_model::source::{Span, Spanned};
 
-use crate::ask::{Point, flows_between, packet_of, points, set_of};
+use crate::ask::{
+    Asked, Point, all_flows_between, all_of, flows_between, packet_of, points, set_of,
+};
+use crate::flow::Flows;
 use crate::prover::Prover;
+use crate::prover::path::Origin;
+use crate::reach::{Member, Outside, Reach};
 use crate::trace::{Trace, Verdict, obstacle_reason};
 
 /// Whether an intent holds.
@@ -41,15 +46,23 @@ pub struct Answer {
 pub fn ask(prover: &mut Prover<'_>) -> Vec<Answer> {
     let network = prover.network;
     let intents = &network.description.expect;
-    intents.iter().map(|(name, intent)| one(prover, network, name, intent)).collect()
+    // All pairs are asked once, and only where an intent is about what must not pass.
+    let forbids = |intent: &Intent| {
+        intent.outcome.as_ref().is_some_and(|outcome| outcome.value == Outcome::Blocked)
+    };
+    let any = intents.iter().any(|(_, intent)| forbids(intent));
+    let reached = if any { prover.reach().ok() } else { None };
+    let reached = reached.as_ref();
+    intents.iter().map(|(name, intent)| one(prover, reached, name, intent)).collect()
 }
 
 fn one(
     prover: &mut Prover<'_>,
-    network: &Network,
+    reached: Option<&Reach>,
     name: &Spanned<String>,
     intent: &Intent,
 ) -> Answer {
+    let network = prover.network;
     let mut answer = Answer {
         name: name.value.clone(),
         span: name.span,
@@ -77,7 +90,7 @@ fn one(
     for source in &from {
         for destination in to.iter().filter(|to| to.name != source.name) {
             for service in &services {
-                consider(prover, intent, (source, destination, *service), &mut answer);
+                consider(prover, reached, intent, (source, destination, *service), &mut answer);
                 if answer.standing == Standing::Broken {
                     return answer;
                 }
@@ -113,30 +126,33 @@ fn resolve(network: &Network, references: &[Spanned<EndpointRef>]) -> Result<Vec
 
 fn consider(
     prover: &mut Prover<'_>,
+    reached: Option<&Reach>,
     intent: &Intent,
     (source, destination, service): (&Point, &Point, Service),
     answer: &mut Answer,
 ) {
     let expected = intent.outcome.as_ref().map_or(Outcome::Reachable, |outcome| outcome.value);
+    if expected == Outcome::Blocked {
+        nothing_passes(prover, reached, (source, destination, service), answer);
+        return;
+    }
     let flows = flows_between(source, destination, packet_of(service, None));
     let Some(trace) = prover.best_trace(&flows) else { return };
     answer.asked += 1;
     let label = format!("{} → {} {service}", source.name, destination.name);
     let verdict = match trace.flows {
-        Some(_) => of_everything(prover, &trace, service, expected),
+        Some(_) => of_everything(prover, &trace, service),
         None => trace.verdict,
     };
-    let wrong = match (expected, verdict) {
-        (_, Verdict::Unknown | Verdict::Unresolved) => {
+    let wrong = match verdict {
+        Verdict::Unknown | Verdict::Unresolved => {
             answer.standing = Standing::Unknown;
             answer.why = format!("{label}: unknown");
             answer.example = Some(trace);
             return;
         }
-        (Outcome::Reachable, Verdict::Reachable) => clause(prover, intent, &trace),
-        (Outcome::Reachable, other) => Some(why(prover.network, &trace, other)),
-        (Outcome::Blocked, Verdict::Blocked) => None,
-        (Outcome::Blocked, other) => Some(format!("it is {}", other.word().replace('_', " "))),
+        Verdict::Reachable => clause(prover, intent, &trace),
+        other => Some(why(prover.network, &trace, other)),
     };
     if let Some(wrong) = wrong {
         answer.standing = Standing::Broken;
@@ -145,37 +161,83 @@ fn consider(
     }
 }
 
-/// The verdict for a service that stands for many packets: all must be as expected.
-fn of_everything(
+/// Whether nothing of a service passes: from every address of the source, from every source port.
+fn nothing_passes(
     prover: &mut Prover<'_>,
-    trace: &Trace,
-    service: Service,
-    expected: Outcome,
-) -> Verdict {
+    reached: Option<&Reach>,
+    (source, destination, service): (&Point, &Point, Service),
+    answer: &mut Answer,
+) {
+    let asked = all_of(&mut prover.space, service);
+    let label = format!("{} → {} {service}", source.name, destination.name);
+    let mut passed: Vec<(Flows, String)> = Vec::new();
+    for flow in all_flows_between(source, destination) {
+        answer.asked += 1;
+        passed.push((prover.flows(flow.origin, flow.src, flow.dst), flow.src.to_string()));
+    }
+    if source.outside.is_some() {
+        let Some(flows) = reached.map(|reached| from_outside(reached, source, destination)) else {
+            answer.standing = Standing::Unknown;
+            answer.why = format!("{label}: the sets outgrew their memory limit");
+            return;
+        };
+        passed.extend(flows);
+    }
+    for (flows, from) in passed {
+        let space = &mut prover.space;
+        if space.intersects(asked, flows.arrives.must) {
+            let open = space.and(asked, flows.arrives.must);
+            let what = crate::space::show::layer4(space, open);
+            answer.standing = Standing::Broken;
+            answer.why = format!("{label}: from {from} passes {what}");
+            return;
+        }
+        if space.intersects(asked, flows.arrives.may) {
+            answer.standing = Standing::Unknown;
+            answer.why = format!("{label}: unknown from {from}");
+        }
+    }
+}
+
+/// What passes from all outside addresses that a source stands for, each with an example of a source address.
+fn from_outside(reached: &Reach, source: &Point, destination: &Point) -> Vec<(Flows, String)> {
+    let sends = |member: &Member| match (member, &source.outside) {
+        (Member::Outside(whose, first, last), Some(asked)) => match asked {
+            Asked::Internet => *whose == Outside::Internet,
+            Asked::Range(a, b) => a.is_ipv4() == first.is_ipv4() && a <= last && first <= b,
+        },
+        _ => false,
+    };
+    let receives = |member: &Member| match (member, destination.origin) {
+        (Member::Interface(id, _), Some(Origin::Interface(own))) => *id == own,
+        (Member::Outside(_, first, last), _) => destination
+            .addresses
+            .iter()
+            .any(|a| a.is_ipv4() == first.is_ipv4() && first <= a && a <= last),
+        _ => false,
+    };
+    let found = reached.entries.iter().filter_map(|entry| {
+        let from = reached.groups[entry.src].members.iter().find(|member| sends(member))?;
+        reached.groups[entry.dst].members.iter().find(|member| receives(member))?;
+        let Member::Outside(_, first, last) = from else { return None };
+        Some((entry.flows, format!("{first}-{last}")))
+    });
+    found.collect()
+}
+
+/// The verdict for a service that stands for many packets: all must be as expected.
+fn of_everything(prover: &mut Prover<'_>, trace: &Trace, service: Service) -> Verdict {
     let Some(flows) = trace.flows else { return trace.verdict };
     let asked = set_of(&mut prover.space, service);
     let space = &mut prover.space;
-    match expected {
-        Outcome::Reachable => {
-            if space.is_subset(asked, flows.answered.must) {
-                Verdict::Reachable
-            } else if space.is_subset(asked, flows.answered.may) {
-                Verdict::Unknown
-            } else if space.is_subset(asked, flows.arrives.may) {
-                Verdict::NoReturn
-            } else {
-                Verdict::Blocked
-            }
-        }
-        Outcome::Blocked => {
-            if !space.intersects(asked, flows.arrives.may) {
-                Verdict::Blocked
-            } else if space.intersects(asked, flows.arrives.must) {
-                Verdict::Reachable
-            } else {
-                Verdict::Unknown
-            }
-        }
+    if space.is_subset(asked, flows.answered.must) {
+        Verdict::Reachable
+    } else if space.is_subset(asked, flows.answered.may) {
+        Verdict::Unknown
+    } else if space.is_subset(asked, flows.arrives.may) {
+        Verdict::NoReturn
+    } else {
+        Verdict::Blocked
     }
 }
 
@@ -216,3 +278,6 @@ fn passes(network: &Network, trace: &Trace, name: &str) -> bool {
         .iter()
         .any(|hop| hop.name == name || hop.ids.iter().any(|id| id == name))
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,10 +45,13 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Whether everything that is needed is reached.
+    /// Whether everything that is needed is surely reached.
     #[must_use]
     pub fn works(&self) -> bool {
-        self.cascade.failures.is_empty() && !self.dependencies.iter().any(Answer::is_missing)
+        let lacks = |answer: &Answer| {
+            !answer.optional && answer.verdict != crate::trace::Verdict::Reachable
+        };
+        self.cascade.failures.is_empty() && !self.dependencies.iter().any(lacks)
     }
 }
 

@@ -94,8 +94,9 @@ fn may_translate(network: &Network, table: RouteTableId) -> bool {
             });
             inside || onwards
         }
-        // What a forwarding instance's own table does is not followed here.
+        // What a forwarding instance's own table does is not followed here, nor what lies behind a hub.
         Target::Interface(_) => true,
+        Target::Transit(_) => network.nats.iter().any(|nat| nat.interface.is_some()),
         _ => false,
     })
 }
