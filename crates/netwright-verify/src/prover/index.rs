@@ -178,6 +178,13 @@ impl Index {
         ranges.iter().find(|(cidr, _)| cidr.contains(address)).map(|(_, subnet)| *subnet)
     }
 
+    /// The subnet that an address lies in, where all VPCs together have exactly one.
+    pub(crate) fn only_subnet(&self, address: IpAddr) -> Option<SubnetId> {
+        let all = self.subnets.iter().flatten();
+        let mut found = all.filter(|(cidr, _)| cidr.contains(address)).map(|(_, subnet)| *subnet);
+        found.next().filter(|_| found.next().is_none())
+    }
+
     pub(crate) fn public_interface(&self, address: IpAddr) -> Option<InterfaceId> {
         self.public.get(&address).copied()
     }

@@ -196,6 +196,9 @@ pub enum Obstacle {
     Unsolicited(NatId),
     /// The Internet does not route the address.
     NotRoutable,
+    /// Nobody sends from the source address: it is no address of the Internet, and nothing described here holds it. The subnet is the
+    /// one that it lies in.
+    NoSender(Option<SubnetId>),
     /// The destination's allow-list does not hold the source.
     NotAllowListed(EndpointId),
     /// The destination has an allow-list, and the source address cannot be predicted.

@@ -151,6 +151,15 @@ pub fn obstacle_reason(network: &Network, obstacle: &Obstacle) -> Reason {
             );
             reason("unsolicited", text, row.span)
         }
+        Obstacle::NoSender(Some(subnet)) => {
+            let row = &network[subnet];
+            let text = format!("nothing in subnet {} has the source address", row.name);
+            reason("no_such_source", text, row.span)
+        }
+        Obstacle::NoSender(None) => {
+            let text = "nobody sends from that source address: the Internet does not route it, and nothing here holds it";
+            reason("no_such_source", text.to_owned(), Span::NONE)
+        }
         Obstacle::NotRoutable => {
             reason("not_routable", "the Internet does not route that address".into(), Span::NONE)
         }

@@ -141,7 +141,8 @@ fn origins(network: &Network) -> Vec<(Origin, IpAddr)> {
             all.extend([(Origin::Interface(id), address); 2]);
         }
     }
-    for address in ["8.8.8.8", "2600::1", "192.0.2.1", "203.0.113.200"] {
+    // The last two are nobody's: nothing is sent from there.
+    for address in ["8.8.8.8", "2600::1", "192.0.2.1", "203.0.113.200", "10.0.0.251", "fd99::1"] {
         all.extend(address.parse().ok().map(|address| (Origin::Internet, address)));
     }
     for (index, site) in network.sites.iter().enumerate() {
@@ -149,9 +150,10 @@ fn origins(network: &Network) -> Vec<(Origin, IpAddr)> {
         all.extend(inside.map(|address| (Origin::Site(SiteId::at(index)), address)));
     }
     for (index, external) in network.externals.iter().enumerate() {
+        // One that is not attached stands on the Internet and is asked for there.
         if external.attached.is_empty() {
             continue;
-        } // TEMPORARY
+        }
         let inside = network[external.endpoint].prefixes.iter().filter_map(|p| p.host_at(2));
         all.extend(inside.map(|address| (Origin::External(ExternalId::at(index)), address)));
     }

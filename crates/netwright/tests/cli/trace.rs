@@ -87,3 +87,17 @@ fn one_of_several_addresses_is_asked_for() {
     let ran = on(SHOP, &words).ends(2);
     assert!(ran.err.contains("it has 10.0.2.10"), "{}", ran.err);
 }
+
+#[test]
+fn nothing_is_sent_from_an_address_that_nobody_holds() {
+    for (source, why) in [
+        ("10.0.1.99", "nothing in subnet shop/web has the source address"),
+        ("10.77.0.1", "nobody sends from that source address"),
+    ] {
+        for target in ["8.8.8.8", "web-1"] {
+            let words = ["trace", "network.yaml", source, target, "--port", "tcp/443"];
+            let ran = on(SHOP, &words).ends(1);
+            assert!(ran.out.contains(why), "{}", ran.out);
+        }
+    }
+}

@@ -155,6 +155,15 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// From the Internet: only with a source address that exists there. An answer's source was asked for, so it is there.
+    pub(super) fn from_internet(&mut self) -> End {
+        let index = &self.prover.index;
+        if self.request.is_none() && !self.src.is_unspecified() && !index.is_internet(self.src) {
+            return End::Blocked(Obstacle::NoSender(index.only_subnet(self.src)));
+        }
+        self.internet()
+    }
+
     /// The Internet: to a public address of this network, to an outside service, or to the rest of the world.
     pub(super) fn internet(&mut self) -> End {
         self.at(Object::Internet);
