@@ -61,8 +61,9 @@ impl Report {
 }
 
 impl Finding {
-    fn and(&mut self, span: Span, what: impl Into<String>) {
+    fn and(&mut self, span: Span, what: impl Into<String>) -> &mut Self {
         self.also.push((span, what.into()));
+        self
     }
 }
 

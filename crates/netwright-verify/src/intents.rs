@@ -1,7 +1,10 @@
 //! What must and what must not work: intents, asked one by one.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use netwright_model::language::{EndpointRef, Intent, Outcome};
-use netwright_model::network::Network;
+use netwright_model::network::{InterfaceId, Network};
 use netwright_model::scalar::Service;
 use netwright_model::source::{Span, Spanned};
 
@@ -46,14 +49,46 @@ pub struct Answer {
 pub fn ask(prover: &mut Prover<'_>) -> Vec<Answer> {
     let network = prover.network;
     let intents = &network.description.expect;
-    // All pairs are asked once, and only where an intent is about what must not pass.
-    let forbids = |intent: &Intent| {
-        intent.outcome.as_ref().is_some_and(|outcome| outcome.value == Outcome::Blocked)
-    };
-    let any = intents.iter().any(|(_, intent)| forbids(intent));
-    let reached = if any { prover.reach().ok() } else { None };
+    let reached = reached_from_outside(prover);
     let reached = reached.as_ref();
     intents.iter().map(|(name, intent)| one(prover, reached, name, intent)).collect()
+}
+
+/// What passes from outside to the destinations of intents about what must not pass. Asked once for all of them; nothing where there is
+/// no such intent. `None` when the sets outgrow their memory.
+fn reached_from_outside(prover: &mut Prover<'_>) -> Option<Reach> {
+    let network = prover.network;
+    let mut interfaces: BTreeSet<InterfaceId> = BTreeSet::new();
+    let mut addresses: BTreeSet<IpAddr> = BTreeSet::new();
+    let mut any = false;
+    for (_, intent) in network.description.expect.iter() {
+        let forbids =
+            intent.outcome.as_ref().is_some_and(|outcome| outcome.value == Outcome::Blocked);
+        // What cannot be resolved is told when the intent itself is asked.
+        let Some(from) = forbids.then(|| resolve(network, &intent.from).ok()).flatten() else {
+            continue;
+        };
+        if from.iter().all(|point| point.outside.is_none()) {
+            continue;
+        }
+        any = true;
+        for point in resolve(network, &intent.to).unwrap_or_default() {
+            if let Some(Origin::Interface(id)) = point.origin {
+                interfaces.insert(id);
+            }
+            addresses.extend(point.addresses);
+        }
+    }
+    if !any {
+        return Some(Reach { groups: Vec::new(), entries: Vec::new() });
+    }
+    let sends = |member: &Member| matches!(member, Member::Outside(..));
+    let receives = |member: &Member| match member {
+        Member::Interface(id, _) => interfaces.contains(id),
+        Member::Outside(_, first, last) => addresses.range(*first..=*last).next().is_some(),
+        Member::Serverless(_) => false,
+    };
+    prover.reach_between(sends, receives).ok()
 }
 
 fn one(

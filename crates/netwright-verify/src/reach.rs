@@ -22,8 +22,8 @@ use crate::prover::path::Seen;
 use crate::prover::policy::{Permit, PolicyId};
 use crate::space::{Overflow, Set};
 
+use nodes::Groups;
 pub use nodes::{Group, Member, Outside};
-use nodes::{Groups, Node};
 use template::{Stage, Template};
 
 /// How the subnets of a pair's endpoints relate, where that matters.
@@ -78,7 +78,25 @@ impl Prover<'_> {
     ///
     /// When the sets outgrow their memory limit; then nothing is known.
     pub fn reach(&mut self) -> Result<Reach, Overflow> {
+        self.reach_between(|_| true, |_| true)
+    }
+
+    /// The pairs whose source has a member for which `sends` holds, and whose destination has one for which `receives` does: what
+    /// they cost follows those groups, not all.
+    ///
+    /// # Errors
+    ///
+    /// When the sets outgrow their memory limit; then nothing is known.
+    pub fn reach_between(
+        &mut self,
+        sends: impl Fn(&Member) -> bool,
+        receives: impl Fn(&Member) -> bool,
+    ) -> Result<Reach, Overflow> {
         let groups = Groups::of(self);
+        let holds = |test: &dyn Fn(&Member) -> bool| -> Vec<bool> {
+            groups.nodes.iter().map(|node| node.members.iter().any(test)).collect()
+        };
+        let (sends, receives) = (holds(&sends), holds(&receives));
         let mut search = Search {
             prover: self,
             groups,
@@ -87,7 +105,7 @@ impl Prover<'_> {
             answers: FxHashMap::default(),
             entries: Vec::new(),
         };
-        search.run(|_| true);
+        search.run(&sends, &receives);
         let Search { groups, mut entries, .. } = search;
         entries.sort_unstable_by_key(|entry| (entry.src, entry.dst, entry.relation));
         let reach = Reach { groups: groups.into_groups(), entries };
@@ -96,18 +114,16 @@ impl Prover<'_> {
 }
 
 impl Search<'_, '_> {
-    fn run(&mut self, wanted: impl Fn(&Node) -> bool) {
-        let candidates = candidates::Candidates::of(self.prover, &self.groups);
+    fn run(&mut self, sends: &[bool], receives: &[bool]) {
+        let candidates = candidates::Candidates::of(self.prover, &self.groups, sends);
         let prefilter = prefilter::Prefilter::of(self.prover, &self.groups);
-        for src in 0..self.groups.nodes.len() {
+        let asked = sends.iter().enumerate().filter(|(_, asked)| **asked);
+        for (src, _) in asked {
             if !self.groups.nodes[src].sends {
                 continue;
             }
             for dst in candidates.for_source(&self.groups, src) {
-                if !prefilter.may_enter(&self.groups, src, dst) {
-                    continue;
-                }
-                if wanted(&self.groups.nodes[src]) || wanted(&self.groups.nodes[dst]) {
+                if receives[dst] && prefilter.may_enter(&self.groups, src, dst) {
                     self.pair(src, dst);
                 }
             }

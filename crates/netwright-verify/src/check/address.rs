@@ -1,9 +1,12 @@
 //! Ranges and addresses: overlaps, reserved and exhausted ones.
 
+mod connected;
+mod usage;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use netwright_model::network::{Attached, Network, SubnetId, VpcId};
+use netwright_model::network::{Network, SubnetId, VpcId};
 use netwright_model::scalar::Prefix;
 use netwright_model::source::Span;
 
@@ -13,27 +16,46 @@ pub(super) fn check(network: &Network, report: &mut Report) {
     for vpc in (0..network.vpcs.len()).map(VpcId::at) {
         subnets(network, vpc, report);
     }
-    connected(network, report);
+    connected::check(network, report);
     addresses(network, report);
-    for subnet in (0..network.subnets.len()).map(SubnetId::at) {
-        usage(network, subnet, report);
-    }
+    usage::check(network, report);
 }
 
-/// Overlapping neighbours of sorted ranges: a range overlaps another exactly when it overlaps one that starts before it and has not
-/// ended.
-fn overlaps<T: Copy>(mut ranges: Vec<(Prefix, T)>) -> Vec<((Prefix, T), (Prefix, T))> {
-    ranges.sort_by_key(|(prefix, _)| (prefix.is_v4(), prefix.first(), prefix.length()));
+/// Each range that lies in another, with the smallest one that holds it and with how many more hold it. Of equal ranges the one that comes later
+/// is told.
+///
+/// Two prefixes are apart or one holds the other, so those that hold the current one are a stack.
+fn nested<T: Copy>(mut ranges: Vec<(Prefix, T)>) -> Vec<Nested<T>> {
+    ranges.sort_by_key(|(prefix, _)| (!prefix.is_v4(), prefix.first(), prefix.length()));
     let mut open: Vec<(Prefix, T)> = Vec::new();
     let mut found = Vec::new();
-    for range in ranges {
-        open.retain(|(prefix, _)| {
-            prefix.is_v4() == range.0.is_v4() && prefix.last() >= range.0.first()
-        });
-        found.extend(open.iter().map(|earlier| (*earlier, range)));
-        open.push(range);
+    for inner in ranges {
+        while open.last().is_some_and(|(outer, _)| !outer.overlaps(&inner.0)) {
+            open.pop();
+        }
+        if let Some(outer) = open.last() {
+            found.push(Nested { outer: *outer, inner, more: open.len() - 1 });
+        }
+        open.push(inner);
     }
     found
+}
+
+/// A range inside another one.
+struct Nested<T> {
+    /// The smallest range that holds it.
+    outer: (Prefix, T),
+    /// The range.
+    inner: (Prefix, T),
+    /// How many more hold it.
+    more: usize,
+}
+
+impl<T> Nested<T> {
+    /// "contains" or "is the same range as", from the outer to the inner one.
+    fn relation(&self) -> &'static str {
+        if self.outer.0 == self.inner.0 { "is the same range as" } else { "contains" }
+    }
 }
 
 fn subnets(network: &Network, vpc: VpcId, report: &mut Report) {
@@ -43,12 +65,22 @@ fn subnets(network: &Network, vpc: VpcId, report: &mut Report) {
         .iter()
         .flat_map(|id| network[*id].cidrs.iter().map(move |cidr| (*cidr, *id)))
         .collect();
-    for ((one, a), (other, b)) in overlaps(ranges) {
+    for found in nested(ranges) {
+        let ((one, a), (other, b)) = (found.outer, found.inner);
         if a == b {
             continue;
         }
         let (a, b) = (&network[a], &network[b]);
-        let message = format!("subnets {} ({one}) and {} ({other}) overlap", a.name, b.name);
+        let more = match found.more {
+            0 => String::new(),
+            more => format!("; {more} more hold it too"),
+        };
+        let message = format!(
+            "subnets {} and {} overlap: {one} {} {other}{more}",
+            a.name,
+            b.name,
+            found.relation()
+        );
         let free = next_free(network, vpc, one.length().min(other.length()));
         let remedy = free.map_or_else(
             || "give one of them another range".to_owned(),
@@ -83,86 +115,33 @@ fn subnets(network: &Network, vpc: VpcId, report: &mut Report) {
 /// The lowest free IPv4 range of a length in a VPC.
 #[must_use]
 pub(super) fn next_free(network: &Network, vpc: VpcId, length: u8) -> Option<Prefix> {
-    let taken: Vec<Prefix> =
-        network[vpc].subnets.iter().flat_map(|id| network[*id].cidrs.iter().copied()).collect();
-    for cidr in network[vpc].cidrs.iter().filter(|cidr| cidr.is_v4() && cidr.length() <= length) {
-        let (mut candidate, last) = (cidr.first(), cidr.last());
-        // Each step passes at least one taken range.
-        for _ in 0..=taken.len() {
-            let prefix = Prefix::of(candidate, length);
-            let Some(clash) = taken.iter().filter(|t| t.overlaps(&prefix)).map(|t| t.last()).max()
-            else {
-                return Some(prefix);
-            };
-            let end = clash.max(prefix.last());
-            let IpAddr::V4(end) = end else { break };
-            let Some(next) = u32::from(end).checked_add(1) else { break };
-            let size = 1_u32.checked_shl(32 - u32::from(length)).unwrap_or(0).max(1);
-            let Some(aligned) = next.div_ceil(size).checked_mul(size) else { break };
-            candidate = IpAddr::V4(aligned.into());
-            if candidate > last {
+    let bounds = |prefix: &Prefix| prefix.v4_bounds().map(|(a, b)| (u32::from(a), u32::from(b)));
+    let mut taken: Vec<(u32, u32)> = network[vpc]
+        .subnets
+        .iter()
+        .flat_map(|id| network[*id].cidrs.iter().filter_map(bounds))
+        .collect();
+    taken.sort_unstable();
+    let size = 1_u64 << (32 - u32::from(length.min(32)));
+    for cidr in network[vpc].cidrs.iter().filter(|cidr| cidr.length() <= length) {
+        let Some((first, last)) = bounds(cidr) else { continue };
+        let mut candidate = u64::from(first);
+        for (from, to) in &taken {
+            // Sorted by their starts: a gap that is large enough before this one is free.
+            if u64::from(*from) >= candidate + size {
                 break;
             }
+            if u64::from(*to) >= candidate {
+                candidate = (u64::from(*to) + 1).div_ceil(size) * size;
+            }
+        }
+        if candidate + size - 1 <= u64::from(last)
+            && let Ok(start) = u32::try_from(candidate)
+        {
+            return Some(Prefix::of(IpAddr::V4(start.into()), length));
         }
     }
     None
-}
-
-/// VPCs that a peering or a hub joins.
-fn connected(network: &Network, report: &mut Report) {
-    for peering in &network.peerings {
-        if let [Some(a), Some(b)] = peering.vpcs {
-            pair(network, a, b, &format!("peering {}", peering.name), peering.span, report);
-        }
-    }
-    for hub in &network.transits {
-        let vpcs = hub.attachments.iter().filter_map(|id| match network[*id].to {
-            Attached::Vpc(vpc) => Some(vpc),
-            Attached::Vpn(_) | Attached::Transit(_) | Attached::Elsewhere => None,
-        });
-        let ranges: Vec<(Prefix, VpcId)> =
-            vpcs.flat_map(|vpc| network[vpc].cidrs.iter().map(move |cidr| (*cidr, vpc))).collect();
-        for ((one, a), (other, b)) in overlaps(ranges) {
-            if a != b {
-                let (a, b) = (&network[a], &network[b]);
-                let message = format!(
-                    "transit hub {} joins {} ({one}) and {} ({other}), which overlap",
-                    hub.name, a.name, b.name
-                );
-                report.add("NW-ADDR-003", hub.span, message, "give one of them another range");
-            }
-        }
-    }
-    for vpn in &network.vpns {
-        let Some(vpc) = vpn.vpc else { continue };
-        for remote in vpn.remote.iter().filter(|remote| remote.length() > 0) {
-            if let Some(own) = network[vpc].cidrs.iter().find(|own| own.overlaps(remote)) {
-                let message = format!(
-                    "{} leads to {remote}, which overlaps {} ({own})",
-                    vpn.name, network[vpc].name
-                );
-                report.add(
-                    "NW-ADDR-003",
-                    vpn.span,
-                    message,
-                    "give one side another range, or translate between them",
-                );
-            }
-        }
-    }
-}
-
-fn pair(network: &Network, a: VpcId, b: VpcId, what: &str, span: Span, report: &mut Report) {
-    let (a, b) = (&network[a], &network[b]);
-    for one in &a.cidrs {
-        if let Some(other) = b.cidrs.iter().find(|other| other.overlaps(one)) {
-            let message =
-                format!("{what} joins {} ({one}) and {} ({other}), which overlap", a.name, b.name);
-            report
-                .add("NW-ADDR-003", span, message, "give one of them another range")
-                .and(b.span, "the other VPC");
-        }
-    }
 }
 
 fn addresses(network: &Network, report: &mut Report) {
@@ -220,49 +199,5 @@ fn reserved(
                 facts.reserved_first, facts.reserved_last
             ),
         );
-    }
-}
-
-fn usage(network: &Network, id: SubnetId, report: &mut Report) {
-    let subnet = &network[id];
-    let facts = &network[subnet.vpc].facts;
-    let written = subnet
-        .name
-        .split_once('/')
-        .and_then(|(vpc, own)| network.description.vpcs.get(vpc)?.subnets.get(own));
-    let Some(written) = written else { return };
-    let Some(cidr) = subnet.cidrs.iter().find(|cidr| cidr.is_v4()) else { return };
-    let usable = cidr.size().saturating_sub(u64::from(facts.reserved_first + facts.reserved_last));
-    let described = network
-        .interfaces
-        .iter()
-        .filter(|row| row.subnet == id)
-        .map(|row| row.addresses.iter().filter(|a| a.is_ipv4()).count() as u64)
-        .sum::<u64>();
-    let taken =
-        written.allocated.as_ref().map_or(described, |allocated| u64::from(allocated.value));
-    if taken >= usable {
-        let message = format!(
-            "subnet {} is exhausted: {taken} addresses are taken and a {cidr} offers {usable}",
-            subnet.name
-        );
-        let free = next_free(network, subnet.vpc, cidr.length());
-        let remedy = free.map_or_else(
-            || "add a range to the VPC".to_owned(),
-            |free| format!("add a subnet: the next free /{} is {free}", free.length()),
-        );
-        report.add("NW-ADDR-006", subnet.span, message, remedy);
-        return;
-    }
-    let warn_at = written.warn_at.as_ref().map_or(0.8, |share| share.fraction());
-    #[expect(clippy::cast_precision_loss, reason = "numbers of addresses, compared with a share")]
-    let share = taken as f64 / usable as f64;
-    if share >= warn_at {
-        let message = format!(
-            "subnet {} is {:.0} % full: {taken} of {usable} addresses are taken",
-            subnet.name,
-            share * 100.0
-        );
-        report.add("NW-ADDR-007", subnet.span, message, "plan a further subnet");
     }
 }

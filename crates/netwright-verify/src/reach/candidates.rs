@@ -33,7 +33,8 @@ struct Reached {
 }
 
 impl Candidates {
-    pub(super) fn of(prover: &Prover<'_>, groups: &Groups) -> Self {
+    /// For the sources that are asked for.
+    pub(super) fn of(prover: &Prover<'_>, groups: &Groups, sends: &[bool]) -> Self {
         let network = prover.network;
         let mut by_vpc = vec![Vec::new(); network.vpcs.len()];
         let (mut outside, mut public, mut v6) = (Vec::new(), Vec::new(), Vec::new());
@@ -57,7 +58,8 @@ impl Candidates {
             .map(|node| node.interface.map(|id| network[network[id].subnet].table))
             .collect();
         let mut tables = FxHashMap::default();
-        for table in table_of.iter().flatten() {
+        let asked = table_of.iter().zip(sends).filter(|(_, sends)| **sends);
+        for table in asked.filter_map(|(table, _)| table.as_ref()) {
             if !tables.contains_key(table) {
                 let mut reached = Reached::default();
                 from_table(network, *table, &mut BTreeSet::new(), &mut reached);

@@ -216,6 +216,15 @@ fn document(input: &Input, checked: &Checked) -> Value {
     })
 }
 
+/// The level of a severity in SARIF.
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Info => "note",
+    }
+}
+
 /// SARIF 2.1.0 (OASIS).
 fn sarif(input: &Input, checked: &Checked) -> Value {
     let Checked { answers, services, findings } = checked;
@@ -248,24 +257,20 @@ fn sarif(input: &Input, checked: &Checked) -> Value {
         results.push(result("NW-SVC-001", "error", text, dependency.span));
     }
     for finding in findings {
-        let level = match finding.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Info => "note",
-        };
+        let level = level(finding.severity);
         let text = format!("{}. {}", finding.message, finding.remedy);
         results.push(result(finding.id, level, text, finding.span));
     }
-    let own = [
-        ("NW-INTENT-001", "An intent does not hold"),
-        ("NW-INTENT-002", "Whether an intent holds cannot be determined"),
-        ("NW-SVC-001", "A service does not reach what it needs"),
-    ];
-    let known = catalogue::ALL.iter().map(|entry| (entry.id, entry.title));
-    let rules: Vec<Value> = own
-        .into_iter()
-        .chain(known)
-        .map(|(id, title)| json!({ "id": id, "shortDescription": { "text": title } }))
+    let rules: Vec<Value> = catalogue::all()
+        .map(|entry| {
+            json!({
+                "id": entry.id,
+                "shortDescription": { "text": entry.title },
+                "fullDescription": { "text": entry.why },
+                "help": { "text": format!("{} Source: {}.", entry.remedy, entry.source) },
+                "defaultConfiguration": { "level": level(entry.severity) },
+            })
+        })
         .collect();
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
