@@ -167,7 +167,7 @@ impl Walk<'_, '_> {
                 }
                 self.leave(interface)
             }
-            Origin::Internet => self.arrive_from_internet(),
+            Origin::Internet => self.arrive_start_on_internet(),
             Origin::Site(site) => self.leave_site(site),
             Origin::External(external) => self.leave_external(external),
             Origin::Serverless(service) => self.leave_serverless(service),

@@ -156,7 +156,7 @@ impl Walk<'_, '_> {
     }
 
     /// From the Internet: only with a source address that exists there. An answer's source was asked for, so it is there.
-    pub(super) fn arrive_from_internet(&mut self) -> End {
+    pub(super) fn arrive_start_on_internet(&mut self) -> End {
         let index = &self.prover.index;
         if self.request.is_none() && !self.src.is_unspecified() && !index.is_internet(self.src) {
             return End::Blocked(Obstacle::NoSender(index.only_subnet(self.src)));
