@@ -40,6 +40,14 @@ pub struct Facts {
     pub subnet_filters_inside: bool,
     /// References to groups hold over a same-region peering.
     pub groups_across_peering: bool,
+    /// Most rules of a security group in one direction; 0 for no such quota.
+    pub rules_per_group: u32,
+    /// Most security groups of an interface; 0 for no such quota.
+    pub groups_per_interface: u32,
+    /// Most rules of a network ACL in one direction; 0 for no such quota.
+    pub rules_per_acl: u32,
+    /// Most static routes of a route table; 0 for no such quota.
+    pub static_routes_per_table: u32,
 }
 
 /// The profiles that ship, as text.
@@ -102,6 +110,14 @@ fn apply(facts: &mut Facts, profile: &Profile) {
     );
     set(&mut facts.subnet_filters_inside, profile.subnet_filters_inside.as_ref());
     set(&mut facts.groups_across_peering, profile.groups_across_peering.as_ref());
+    for (to, from) in [
+        (&mut facts.rules_per_group, &profile.rules_per_group),
+        (&mut facts.groups_per_interface, &profile.groups_per_interface),
+        (&mut facts.rules_per_acl, &profile.rules_per_acl),
+        (&mut facts.static_routes_per_table, &profile.static_routes_per_table),
+    ] {
+        set(to, from.as_ref());
+    }
     let durations = [
         (&mut facts.nat_time_wait, &profile.nat_time_wait),
         (&mut facts.idle_timeout, &profile.idle_timeout),

@@ -174,7 +174,8 @@ pub fn ordinary(network: &Network) -> IpAddr {
     first_ordinary(network, ORDINARY.map(IpAddr::from))
 }
 
-fn ordinary_v6(network: &Network) -> IpAddr {
+/// The same for IPv6.
+pub(crate) fn ordinary_v6(network: &Network) -> IpAddr {
     first_ordinary(network, ORDINARY_V6.map(|groups| Ipv6Addr::from(groups).into()))
 }
 

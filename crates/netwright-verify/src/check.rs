@@ -15,6 +15,8 @@ use netwright_model::diagnostic::Severity;
 use netwright_model::network::Network;
 use netwright_model::source::Span;
 
+use crate::prover::Prover;
+
 /// Something found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -70,9 +72,15 @@ impl Finding {
 /// All findings of a network: errors first, then in the order of the files.
 #[must_use]
 pub fn check(network: &Network) -> Vec<Finding> {
+    check_with(&mut Prover::new(network))
+}
+
+/// The same, where the network is loaded for proving already.
+pub fn check_with(prover: &mut Prover<'_>) -> Vec<Finding> {
+    let network = prover.network;
     let mut report = Report::default();
     address::check(network, &mut report);
-    filter::check(network, &mut report);
+    filter::check(prover, &mut report);
     route::check(network, &mut report);
     tunnel::check(network, &mut report);
     service::check(network, &mut report);

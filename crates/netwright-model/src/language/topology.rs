@@ -402,5 +402,13 @@ crate::object! {
         pub subnet_filters_inside: Option<Spanned<bool>>,
         /// References to groups hold over a same-region peering.
         pub groups_across_peering: Option<Spanned<bool>>,
+        /// Most rules of a security group in one direction; 0 for no such quota.
+        pub rules_per_group: Option<Spanned<u32>>,
+        /// Most security groups of an interface; 0 for no such quota.
+        pub groups_per_interface: Option<Spanned<u32>>,
+        /// Most rules of a network ACL in one direction; 0 for no such quota.
+        pub rules_per_acl: Option<Spanned<u32>>,
+        /// Most static routes of a route table; 0 for no such quota.
+        pub static_routes_per_table: Option<Spanned<u32>>,
     }
 }

@@ -1,166 +1,439 @@
-//! Rules that are never reached, allowed already, given twice, refer to nobody, or open too much.
+//! Rules that are never reached, superfluous, contradictory, given twice, for nobody, or open too much; filters that nothing uses.
+
+mod cover;
+mod open;
+mod place;
+mod quota;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use netwright_model::language::{Action, Attachment, Direction};
-use netwright_model::network::{AddressSet, Filter, FilterMember, Network, Rule};
-use netwright_model::scalar::{PortRange, ProtocolMatch};
+use netwright_model::network::{Filter, FilterId, FilterMember, Network, Rule, SubnetId};
 
-use crate::prover::policy::rule_set;
+use crate::prover::Prover;
 use crate::space::{Set, Space};
 
 use super::Report;
+use cover::Line;
 
-/// Ports of remote administration: SSH, Telnet, RDP, VNC, `WinRM`.
-const ADMINISTRATION: [u16; 6] = [22, 23, 3389, 5900, 5985, 5986];
-/// Ports of databases and caches.
-const DATABASES: [u16; 9] = [1433, 1521, 3306, 5432, 6379, 9042, 9200, 11211, 27017];
-
-pub(super) fn check(network: &Network, report: &mut Report) {
+pub(super) fn check(prover: &mut Prover<'_>, report: &mut Report) {
+    let network = prover.network;
     let mut space = Space::new();
-    for filter in &network.filters {
+    let used = Used::of(network);
+    let mut outside = open::Outside::of(network);
+    for (index, filter) in network.filters.iter().enumerate() {
+        let id = FilterId::at(index);
+        // What nothing is attached to decides nothing; how its rules stand to each other still matters to whoever attaches it.
+        let idle = !used.is_used(id, filter);
+        if idle {
+            unused(filter, report);
+        }
         for direction in [Direction::Ingress, Direction::Egress] {
-            line(filter, direction, &mut space, report);
+            line(network, filter, (direction, used.is_shared(id)), &mut space, report);
         }
-        // What nothing is attached to says nothing, whoever its rules refer to.
-        let idle = filter.attach == Attachment::Interface && filter.members.is_empty();
-        for rule in &filter.rules {
-            if !idle {
-                nobody(rule, report);
+        if !idle {
+            for rule in &filter.rules {
+                nobody(filter, rule, report);
             }
-            if rule.direction == Direction::Ingress && filter.attach != Attachment::Subnet {
-                open(filter, rule, report);
+            place::check(network, filter, used.subnets(id), report);
+            open::check(prover, id, &mut outside, report);
+        }
+    }
+    quota::check(network, report);
+}
+
+/// Where filters are used.
+struct Used {
+    /// Subnets that have the filter.
+    subnets: Vec<Vec<SubnetId>>,
+    vpcs: Vec<bool>,
+    /// Another ordered filter of the same tier is asked together with it.
+    shared: Vec<bool>,
+}
+
+impl Used {
+    fn of(network: &Network) -> Self {
+        let count = network.filters.len();
+        let mut used = Self {
+            subnets: vec![Vec::new(); count],
+            vpcs: vec![false; count],
+            shared: vec![false; count],
+        };
+        for (index, subnet) in network.subnets.iter().enumerate() {
+            for id in &subnet.filters {
+                used.subnets[id.index()].push(SubnetId::at(index));
             }
         }
+        for vpc in &network.vpcs {
+            for id in &vpc.filters {
+                used.vpcs[id.index()] = true;
+            }
+        }
+        let subnets = network.subnets.iter().map(|row| &row.filters);
+        let vpcs = network.vpcs.iter().map(|row| &row.filters);
+        let interfaces = network.interfaces.iter().map(|row| &row.filters);
+        for together in subnets.chain(vpcs).chain(interfaces).filter(|list| list.len() > 1) {
+            let mut tiers: BTreeMap<u32, Vec<FilterId>> = BTreeMap::new();
+            for id in together {
+                tiers.entry(network[*id].tier).or_default().push(*id);
+            }
+            for id in tiers.into_values().filter(|ids| ids.len() > 1).flatten() {
+                used.shared[id.index()] = true;
+            }
+        }
+        used
+    }
+
+    fn is_used(&self, id: FilterId, filter: &Filter) -> bool {
+        match filter.attach {
+            Attachment::Interface => !filter.members.is_empty(),
+            Attachment::Subnet => !self.subnets[id.index()].is_empty(),
+            Attachment::Vpc => self.vpcs[id.index()],
+        }
+    }
+
+    fn is_shared(&self, id: FilterId) -> bool {
+        self.shared[id.index()]
+    }
+
+    fn subnets(&self, id: FilterId) -> &[SubnetId] {
+        &self.subnets[id.index()]
     }
 }
 
-/// The packets that a rule matches, where that can be said without knowing who is in a group.
-fn matched(rule: &Rule, space: &mut Space) -> Option<Set> {
-    if rule.targets.is_some() || rule.uncertain.is_some() {
-        return None;
-    }
-    let mut set = rule_set(rule, space);
-    for (side, source) in [(&rule.from, true), (&rule.to, false)] {
-        if side.any {
-            continue;
-        }
-        let mut ranges = Vec::new();
-        for member in &side.members {
-            match member {
-                FilterMember::Prefix(prefix) => ranges.push((prefix.first(), prefix.last())),
-                FilterMember::Range(first, last) => ranges.push((*first, *last)),
-                FilterMember::Interfaces { .. }
-                | FilterMember::Internet
-                | FilterMember::Unknown(_) => {
-                    return None;
-                }
-            }
-        }
-        let addresses = if source { space.src_ranges(ranges) } else { space.dst_ranges(ranges) };
-        set = space.and(set, addresses);
-    }
-    Some(set)
+fn unused(filter: &Filter, report: &mut Report) {
+    let what = match filter.attach {
+        Attachment::Interface => "interface",
+        Attachment::Subnet => "subnet",
+        Attachment::Vpc => "VPC",
+    };
+    let message = format!("filter {} is attached to no {what}", filter.name);
+    let remedy = "attach it, or remove it; a provider's default one may stay";
+    report.add("NW-FLT-007", filter.span, message, remedy);
 }
 
-fn line(filter: &Filter, direction: Direction, space: &mut Space, report: &mut Report) {
-    let rules: Vec<&Rule> = filter.rules_for(direction).map(|(_, rule)| rule).collect();
-    let sets: Vec<Option<Set>> = rules.iter().map(|rule| matched(rule, space)).collect();
-    let mut decided = Set::EMPTY;
-    for (index, (rule, set)) in rules.iter().zip(&sets).enumerate() {
-        // Nobody can remove it, so there is nothing to say about it.
-        if rule.implied {
-            continue;
-        }
-        if let Some(twin) = rules[..index].iter().find(|other| same(other, rule)) {
-            let message =
-                format!("{} of {} says the same as {}", called(rule), filter.name, called(twin));
-            report
-                .add("NW-FLT-003", rule.span, message, "remove one of the two")
-                .and(twin.span, "the other rule");
-            continue;
-        }
-        let Some(set) = *set else { continue };
-        if filter.ordered {
-            if !set.is_empty() && space.is_subset(set, decided) {
-                shadowed(filter, rule, &rules[..index], &sets[..index], space, report);
-            }
-            decided = space.or(decided, set);
-        } else if rule.action == Action::Allow {
-            let cover = rules.iter().zip(&sets).enumerate().find(|(place, (other, own))| {
-                let smaller = own.is_some_and(|own| own != set && space.is_subset(set, own));
-                *place != index && other.action == Action::Allow && smaller
-            });
-            if let Some((_, (other, _))) = cover {
-                let message = format!(
-                    "{} of {} allows nothing that {} does not",
-                    called(rule),
-                    filter.name,
-                    other.name
-                );
-                report
-                    .add("NW-FLT-002", rule.span, message, "remove it, or narrow the other one")
-                    .and(other.span, "the other rule");
-            }
-        }
-    }
+/// What two rules must agree in to say the same: everything but the action.
+fn tuple(rule: &Rule) -> String {
+    let side = |side: &netwright_model::network::AddressSet| {
+        let mut members: Vec<String> =
+            side.members.iter().map(|member| format!("{member:?}")).collect();
+        members.sort_unstable();
+        (side.any, members)
+    };
+    format!(
+        "{:?}",
+        (
+            (rule.protocol, rule.icmp, &rule.source_ports, &rule.ports),
+            (side(&rule.from), side(&rule.to), &rule.targets, &rule.uncertain),
+        )
+    )
 }
 
-fn shadowed(
+fn line(
+    network: &Network,
     filter: &Filter,
-    rule: &Rule,
-    earlier: &[&Rule],
-    sets: &[Option<Set>],
+    (direction, shared): (Direction, bool),
     space: &mut Space,
     report: &mut Report,
 ) {
-    let own = matched(rule, space).unwrap_or(Set::EMPTY);
-    let by: Vec<&Rule> = earlier
-        .iter()
-        .zip(sets)
-        .filter(|(_, set)| set.is_some_and(|set| space.intersects(set, own)))
-        .map(|(rule, _)| *rule)
-        .collect();
-    let names: Vec<String> = by.iter().map(|rule| called(rule)).collect();
-    let message = format!(
-        "{} of {} is never reached: {} decides every packet before it",
-        called(rule),
-        filter.name,
-        names.join(", ")
-    );
-    let opposite = by.iter().any(|other| other.action != rule.action);
-    let remedy = if opposite {
-        format!(
-            "if {} is meant as an exception, give it a lower number than {}",
-            called(rule),
-            names.join(", ")
-        )
+    let mut rules: Vec<&Rule> = filter.rules_for(direction).map(|(_, rule)| rule).collect();
+    if rules.is_empty() {
+        return;
+    }
+    if !filter.ordered {
+        // Without order any deny wins, then any allow.
+        rules.sort_by_key(|rule| rule.action != Action::Deny);
+    }
+    // The same again is told as such, and takes no further part.
+    let mut known: BTreeMap<String, &Rule> = BTreeMap::new();
+    rules.retain(|rule| match known.get(&tuple(rule)) {
+        Some(first) if rule.uncertain.is_none() && !rule.implied => {
+            again(filter, rule, first, report);
+            false
+        }
+        Some(_) => true,
+        None => {
+            known.insert(tuple(rule), rule);
+            true
+        }
+    });
+    let line = Line::of(network, rules, space);
+    let told = never_reached(filter, &line, space, report);
+    if filter.ordered {
+        if !shared {
+            changes_nothing(filter, &line, &told, space, report);
+        }
     } else {
+        allowed_already(filter, &line, &told, space, report);
+    }
+}
+
+fn again(filter: &Filter, rule: &Rule, first: &Rule, report: &mut Report) {
+    let (own, other) = (called(rule), called(first));
+    if rule.action == first.action {
+        let message = format!("{own} of {} says the same as {other}", filter.name);
+        report
+            .add("NW-FLT-003", rule.span, message, "remove one of the two")
+            .and(first.span, "the other rule");
+    } else {
+        let message = format!(
+            "{own} of {} would {} what {other} has decided to {}",
+            filter.name,
+            word(rule.action),
+            word(first.action)
+        );
+        report
+            .add(
+                "NW-FLT-008",
+                rule.span,
+                message,
+                "decide which of the two is meant, and remove the other",
+            )
+            .and(first.span, "the rule that decides");
+    }
+}
+
+fn word(action: Action) -> &'static str {
+    match action {
+        Action::Allow => "allow",
+        Action::Deny => "deny",
+        Action::Next => "pass on",
+    }
+}
+
+/// Rules before which others decide every packet; and rules that match nothing. The positions of those that are told.
+fn never_reached(
+    filter: &Filter,
+    line: &Line<'_>,
+    space: &mut Space,
+    report: &mut Report,
+) -> BTreeSet<usize> {
+    let mut decided = Set::EMPTY;
+    let mut told = BTreeSet::new();
+    for (index, rule) in line.rules.iter().enumerate() {
+        // Denies come first where there is no order; among allows no one is before another.
+        let before = if filter.ordered {
+            index
+        } else if rule.action == Action::Deny {
+            0
+        } else {
+            line.rules.iter().take_while(|other| other.action == Action::Deny).count()
+        };
+        let plain = line.plain[index];
+        // Nobody can remove an implied rule, so there is nothing to say about it.
+        if !rule.implied && line.is_certain(index) && line.has_somebody(index) {
+            if line.is_empty(index, space) {
+                if somebody(rule) {
+                    empty(filter, rule, report);
+                    told.insert(index);
+                }
+            } else if before > 0 && space.is_subset(plain, decided) {
+                let earlier: Vec<usize> = (0..before).collect();
+                if line.is_plain(index) || line.is_covered(index, &earlier, space) {
+                    let by = earlier.into_iter().filter(|other| line.meets(index, *other, space));
+                    let by: Vec<&Rule> = by.map(|other| line.rules[other]).collect();
+                    shadowed(filter, rule, &by, report);
+                    told.insert(index);
+                }
+            }
+        }
+        if filter.ordered || rule.action == Action::Deny {
+            decided = space.or(decided, plain);
+        }
+    }
+    told
+}
+
+/// Whether the groups that a rule names have members: a reference to nobody is told as such.
+fn somebody(rule: &Rule) -> bool {
+    [&rule.from, &rule.to].into_iter().all(|side| {
+        side.members.iter().all(|member| match member {
+            FilterMember::Interfaces { interfaces, .. } => !interfaces.is_empty(),
+            _ => true,
+        })
+    })
+}
+
+fn empty(filter: &Filter, rule: &Rule, report: &mut Report) {
+    let message = format!("{} of {} matches no packet", called(rule), filter.name);
+    let remedy = "its protocol, ports and addresses exclude each other: correct or remove it";
+    report.add("NW-FLT-013", rule.span, message, remedy);
+}
+
+/// Names of rules in a sentence: the first few, and how many more.
+fn list(rules: &[&Rule]) -> String {
+    const SHOWN: usize = 4;
+    let names: Vec<String> = rules.iter().take(SHOWN).map(|rule| called(rule)).collect();
+    match rules.len().saturating_sub(SHOWN) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
+}
+
+fn shadowed(filter: &Filter, rule: &Rule, by: &[&Rule], report: &mut Report) {
+    let names = list(by);
+    let decide = if by.len() == 1 { "decides" } else { "decide" };
+    let message = format!(
+        "{} of {} is never reached: {names} {decide} every packet before it",
+        called(rule),
+        filter.name
+    );
+    let opposite: Vec<&Rule> =
+        by.iter().copied().filter(|other| other.action != rule.action).collect();
+    let remedy = if opposite.is_empty() {
         "remove it".to_owned()
+    } else if filter.ordered {
+        let first = list(&opposite);
+        format!("if {} is meant as an exception, give it a lower number than {first}", called(rule))
+    } else {
+        "remove it, or narrow the rules that deny".to_owned()
     };
     let finding = report.add("NW-FLT-001", rule.span, message, remedy);
-    for other in by {
+    for other in by.iter().take(8) {
         finding.and(other.span, called(other));
     }
 }
 
-/// Whether two rules agree in the whole tuple.
-fn same(a: &Rule, b: &Rule) -> bool {
-    (a.direction, a.action, a.protocol, a.icmp) == (b.direction, b.action, b.protocol, b.icmp)
-        && (&a.source_ports, &a.ports, &a.from, &a.to)
-            == (&b.source_ports, &b.ports, &b.from, &b.to)
-        && a.targets == b.targets
-        && a.uncertain == b.uncertain
+/// Rules of a filter without order that others make superfluous together.
+fn allowed_already(
+    filter: &Filter,
+    line: &Line<'_>,
+    told: &BTreeSet<usize>,
+    space: &mut Space,
+    report: &mut Report,
+) {
+    let allows: Vec<usize> = (0..line.rules.len())
+        .filter(|rule| line.rules[*rule].action == Action::Allow && !told.contains(rule))
+        .collect();
+    // What a deny takes away, no other rule need allow.
+    let denies: Vec<usize> =
+        (0..line.rules.len()).filter(|rule| line.rules[*rule].action == Action::Deny).collect();
+    let denied = space.union_all(denies.iter().map(|rule| line.plain[*rule]));
+    // What the rules after each one match of nobody in particular.
+    let mut after = vec![Set::EMPTY; allows.len() + 1];
+    for (place, rule) in allows.iter().enumerate().rev() {
+        after[place] = space.or(after[place + 1], line.plain[*rule]);
+    }
+    let mut before = Set::EMPTY;
+    for (place, index) in allows.iter().enumerate() {
+        let (rule, plain) = (line.rules[*index], line.plain[*index]);
+        let others = space.or(before, after[place + 1]);
+        let others = space.or(others, denied);
+        before = space.or(before, plain);
+        if rule.implied
+            || !line.is_certain(*index)
+            || !somebody(rule)
+            || !space.is_subset(plain, others)
+        {
+            continue;
+        }
+        let beside = allows.iter().chain(&denies).copied();
+        let rest: Vec<usize> = beside.filter(|other| other != index).collect();
+        if rest.is_empty() || !(line.is_plain(*index) || line.is_covered(*index, &rest, space)) {
+            continue;
+        }
+        let whole: Option<usize> = allows
+            .iter()
+            .copied()
+            .filter(|other| other != index)
+            .find(|other| line.is_covered(*index, &[*other], space));
+        let by: Vec<&Rule> = match whole {
+            Some(other) => vec![line.rules[other]],
+            None => {
+                let others = allows.iter().filter(|other| *other != index);
+                let met = others.filter(|other| line.meets(*index, **other, space));
+                met.map(|other| line.rules[*other]).collect()
+            }
+        };
+        superfluous(filter, rule, &by, report);
+    }
 }
 
-fn nobody(rule: &Rule, report: &mut Report) {
+fn superfluous(filter: &Filter, rule: &Rule, by: &[&Rule], report: &mut Report) {
+    let what = match rule.action {
+        Action::Allow => "allows nothing",
+        Action::Deny => "denies nothing",
+        Action::Next => "passes nothing on",
+    };
+    let do_not = if by.len() == 1 { "does not" } else { "do not" };
+    let message = format!("{} of {} {what} that {} {do_not}", called(rule), filter.name, list(by));
+    let finding = report.add("NW-FLT-002", rule.span, message, "remove it, or narrow the others");
+    for other in by.iter().take(8) {
+        finding.and(other.span, called(other));
+    }
+}
+
+/// Rules of an ordered filter after which the next ones would decide the same. Only where all that is asked is known: no groups, no other
+/// filter between the rules.
+fn changes_nothing(
+    filter: &Filter,
+    line: &Line<'_>,
+    told: &BTreeSet<usize>,
+    space: &mut Space,
+    report: &mut Report,
+) {
+    let count = line.rules.len();
+    if filter.incomplete.is_some()
+        || !(0..count).all(|rule| line.is_plain(rule) && line.is_certain(rule))
+    {
+        return;
+    }
+    // What the rules from each one on decide, by action. What the provider put there and the default are left out: to write them
+    // down is good practice.
+    let actions = [Action::Allow, Action::Deny, Action::Next];
+    let mut later = vec![[Set::EMPTY; 3]; count + 1];
+    for index in (0..count).rev() {
+        let (rule, own) = (line.rules[index], line.plain[index]);
+        for (place, action) in actions.iter().enumerate() {
+            let rest = later[index + 1][place];
+            later[index][place] = match (rule.implied, rule.action == *action) {
+                (true, _) => rest,
+                (false, true) => space.or(rest, own),
+                (false, false) => space.minus(rest, own),
+            };
+        }
+    }
+    let mut before = Set::EMPTY;
+    for (index, rule) in line.rules.iter().enumerate() {
+        let own = space.minus(line.plain[index], before);
+        before = space.or(before, line.plain[index]);
+        let place = actions.iter().position(|action| *action == rule.action).unwrap_or(0);
+        let same = later[index + 1][place];
+        if !rule.implied && !told.contains(&index) && !own.is_empty() && space.is_subset(own, same)
+        {
+            let by: Vec<&Rule> = (index + 1..count)
+                .filter(|other| line.rules[*other].action == rule.action)
+                .filter(|other| space.intersects(own, line.plain[*other]))
+                .map(|other| line.rules[other])
+                .collect();
+            superfluous(filter, rule, &by, report);
+        }
+    }
+}
+
+fn nobody(filter: &Filter, rule: &Rule, report: &mut Report) {
     for side in [&rule.from, &rule.to] {
         for member in &side.members {
             if let FilterMember::Interfaces { label, interfaces, .. } = member
                 && interfaces.is_empty()
             {
-                let message = format!("{} refers to {label}, which nothing is in", called(rule));
+                let message = format!(
+                    "{} of {} refers to {label}, which nothing is in",
+                    called(rule),
+                    filter.name
+                );
                 report.add("NW-FLT-004", rule.span, message, "attach it, or remove the rule");
             }
         }
+    }
+    if rule.targets.as_ref().is_some_and(Vec::is_empty) && !rule.implied {
+        let message = format!("{} of {} is for nobody", called(rule), filter.name);
+        report.add(
+            "NW-FLT-004",
+            rule.span,
+            message,
+            "give an interface the tag, or remove the rule",
+        );
     }
 }
 
@@ -169,51 +442,5 @@ fn called(rule: &Rule) -> String {
     if rule.name.starts_with("rule ") { rule.name.clone() } else { format!("rule {}", rule.name) }
 }
 
-fn everyone(side: &AddressSet) -> bool {
-    let all = |member: &FilterMember| match member {
-        FilterMember::Prefix(prefix) => prefix.length() == 0,
-        FilterMember::Internet => true,
-        FilterMember::Range(..) | FilterMember::Interfaces { .. } | FilterMember::Unknown(_) => {
-            false
-        }
-    };
-    side.any || side.members.iter().any(all)
-}
-
-fn open(filter: &Filter, rule: &Rule, report: &mut Report) {
-    let tcp = rule.protocol.matches(6) && rule.icmp.kind.is_none();
-    if rule.action != Action::Allow || rule.implied || !tcp || !everyone(&rule.from) {
-        return;
-    }
-    let all = [PortRange::ALL];
-    let ranges: &[PortRange] = if rule.ports.is_empty() { &all } else { &rule.ports };
-    let whole = ranges.contains(&PortRange::ALL);
-    let holds = |ports: &[u16]| -> Vec<String> {
-        ports
-            .iter()
-            .filter(|port| ranges.iter().any(|r| r.contains(**port)))
-            .map(ToString::to_string)
-            .collect()
-    };
-    let what = match (rule.protocol, whole) {
-        (ProtocolMatch::Any, true) => Some("everything".to_owned()),
-        (ProtocolMatch::Number(_), true) => Some("every TCP port".to_owned()),
-        _ => None,
-    };
-    for (id, kind, ports) in [
-        ("NW-FLT-005", "administration", &ADMINISTRATION[..]),
-        ("NW-FLT-006", "databases", &DATABASES[..]),
-    ] {
-        let named = holds(ports);
-        if named.is_empty() || (what.is_some() && id == "NW-FLT-006") {
-            continue;
-        }
-        let ports = what.clone().unwrap_or_else(|| format!("tcp {}", named.join(", ")));
-        let message = format!(
-            "{} of {} opens {ports} to every address, {kind} included",
-            called(rule),
-            filter.name
-        );
-        report.add(id, rule.span, message, "name the sources that need it");
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use netwright_model::diagnostic::Severity;
 use netwright_model::language::Gap;
 use netwright_model::source::{Sources, Span};
 use netwright_verify::cascade::{self, Cascade};
-use netwright_verify::check::{Finding, catalogue, check as findings};
+use netwright_verify::check::{Finding, catalogue, check_with as findings};
 use netwright_verify::dependencies::{self, Answer as Dependency};
 use netwright_verify::intents::{Answer, Standing, ask};
 use netwright_verify::prover::Prover;
@@ -21,7 +21,7 @@ pub(super) fn run(arguments: &Check, console: &mut Console) -> Result<Code, Fail
     let checked = Checked {
         answers: ask(&mut prover),
         services: Services::of(&mut prover),
-        findings: findings(&input.network),
+        findings: findings(&mut prover),
     };
     match arguments.format {
         ReportFormat::Text => text(console, &input, &checked),
