@@ -5,7 +5,10 @@
 
 mod address;
 pub mod catalogue;
+mod certificate;
 mod filter;
+mod health;
+mod nat;
 mod operation;
 mod route;
 mod service;
@@ -72,18 +75,22 @@ impl Finding {
 /// All findings of a network: errors first, then in the order of the files.
 #[must_use]
 pub fn check(network: &Network) -> Vec<Finding> {
-    check_with(&mut Prover::new(network))
+    check_with(&mut Prover::new(network), None)
 }
 
-/// The same, where the network is loaded for proving already.
-pub fn check_with(prover: &mut Prover<'_>) -> Vec<Finding> {
+/// The same, where the network is loaded for proving already. `today` is in days since 1970-01-01; without it nothing is said about
+/// certificates that expire.
+pub fn check_with(prover: &mut Prover<'_>, today: Option<i64>) -> Vec<Finding> {
     let network = prover.network;
     let mut report = Report::default();
     address::check(network, &mut report);
     filter::check(prover, &mut report);
     route::check(network, &mut report);
     tunnel::check(network, &mut report);
+    nat::check(prover, &mut report);
+    health::check(prover, &mut report);
     service::check(network, &mut report);
+    certificate::check(network, today, &mut report);
     operation::check(network, &mut report);
     let mut findings = report.findings;
     findings.sort_by(|a, b| {

@@ -1,8 +1,6 @@
-//! Health checks, time-outs, alerts and criteria: what can be judged on paper.
+//! Time-outs, alerts and criteria: what can be judged on paper.
 
-use netwright_model::language::{
-    BackendGroup, EndpointKind, EndpointRef, HealthCheck, Timeout, TimeoutKind,
-};
+use netwright_model::language::{EndpointKind, EndpointRef, Timeout, TimeoutKind};
 use netwright_model::network::Network;
 use netwright_model::scalar::Duration;
 use netwright_model::source::Spanned;
@@ -10,83 +8,40 @@ use netwright_model::source::Spanned;
 use super::Report;
 
 pub(super) fn check(network: &Network, report: &mut Report) {
-    for (name, balancer) in network.description.load_balancers.iter() {
-        for (group, backends) in balancer.backends.iter() {
-            if let Some(check) = &backends.health_check {
-                health(
-                    network,
-                    &format!("{}/{}", name.value, group.value),
-                    backends,
-                    check,
-                    report,
-                );
-            }
-        }
-    }
     for (name, timeout) in network.description.timeouts.iter() {
         nested(network, name, timeout, report);
     }
     thresholds(network, report);
+    golden_paths(network, report);
 }
 
-fn health(
-    network: &Network,
-    name: &str,
-    backends: &BackendGroup,
-    check: &HealthCheck,
-    report: &mut Report,
-) {
-    let serverless = backends.targets.iter().any(|target| match &target.target.value {
-        EndpointRef::Kind(EndpointKind::Service, _) => true,
-        EndpointRef::Name(name) => network.description.services.get(name).is_some(),
-        EndpointRef::Kind(..) | EndpointRef::Internet | EndpointRef::Prefix(_) => false,
-    });
-    if serverless {
-        let message = format!("{name} has a health check and serverless backends");
-        report.add(
-            "NW-LB-001",
-            *check.span,
-            message,
-            "remove the health check: the platform watches its instances itself",
-        );
-    }
-    if let (Some(timeout), Some(interval)) = (&check.timeout, &check.interval)
-        && timeout.value > interval.value
-    {
-        let message = format!(
-            "the health check of {name} waits {} and runs every {}",
-            timeout.value, interval.value
-        );
-        report.add("NW-LB-002", timeout.span, message, "make the time-out at most the interval");
-    }
-    for (threshold, what) in
-        [(&check.unhealthy_threshold, "failure"), (&check.healthy_threshold, "success")]
-    {
-        if let Some(threshold) = threshold.as_ref().filter(|threshold| threshold.value <= 1) {
-            let message = format!("one {what} decides the health of {name}");
-            report.add(
-                "NW-LB-003",
-                threshold.span,
-                message,
-                "take 3 failures to go down and 2 successes to come up",
-            );
-        }
-    }
-    if let (Some(goal), Some(interval), Some(timeout), Some(failures)) =
-        (&check.detect_within, &check.interval, &check.timeout, &check.unhealthy_threshold)
-    {
-        let worst = interval.value.times(u64::from(failures.value.max(1))).plus(timeout.value);
-        if worst > goal.value {
-            let message = format!(
-                "a failure of {name} is noticed after {worst} at worst, and the goal is {}",
-                goal.value
-            );
-            report.add(
-                "NW-LB-004",
-                goal.span,
-                message,
-                "probe more often while a backend's state is in doubt",
-            );
+/// A golden path against the connections that services on it may legally wait for.
+fn golden_paths(network: &Network, report: &mut Report) {
+    for (name, path) in network.description.golden_paths.iter() {
+        let Some(within) = &path.within else { continue };
+        let services = path.through.iter().filter_map(|step| match &step.value {
+            EndpointRef::Kind(EndpointKind::Service, name) | EndpointRef::Name(name) => {
+                Some((name, network.description.services.get(name)?))
+            }
+            _ => None,
+        });
+        for (service, written) in services {
+            let longest = written
+                .dependencies
+                .iter()
+                .filter(|(_, need)| need.optional.as_ref().is_none_or(|optional| !optional.value))
+                .filter_map(|(_, need)| need.connect_timeout.as_ref())
+                .max_by_key(|wait| wait.value);
+            if let Some(wait) = longest.filter(|wait| wait.value > within.value) {
+                let message = format!(
+                    "golden path {} allows {}, and one connection of {service} may take {}",
+                    name.value, within.value, wait.value
+                );
+                let remedy = "shorten the connect time-out, or allow more";
+                report
+                    .add("NW-CRIT-002", within.span, message, remedy)
+                    .and(wait.span, "the connect time-out");
+            }
         }
     }
 }
@@ -131,7 +86,7 @@ fn nested(network: &Network, name: &Spanned<String>, timeout: &Timeout, report: 
                 );
                 report.add(
                     "NW-TIME-001",
-                    outer.span,
+                    around.value.as_ref().map_or(outer.span, |value| value.span),
                     message,
                     format!("make {} at least {inside}, or what is inside shorter", outer.value),
                 );
@@ -180,6 +135,19 @@ fn thresholds(network: &Network, report: &mut Report) {
         if alert.evaluated.as_ref().is_some_and(|evaluated| !evaluated.value) {
             let message = format!("the threshold of alert {} is never evaluated", name.value);
             report.add("NW-ALERT-002", name.span, message, "evaluate it, or remove it");
+        }
+    }
+    for (name, alert) in network.description.alerts.iter() {
+        let good = ["0", "zero", "ok", "healthy", "good", "pass", "fine"];
+        if let Some(missing) = &alert.missing
+            && good.contains(&missing.value.trim().to_ascii_lowercase().as_str())
+        {
+            let message = format!(
+                "alert {} takes a missing measurement for {}, so it is silent when nothing is measured",
+                name.value, missing.value
+            );
+            let remedy = "treat missing data as unknown, and alert on that too";
+            report.add("NW-ALERT-003", missing.span, message, remedy);
         }
     }
     for (name, criterion) in network.description.criteria.iter() {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use netwright_model::diagnostic::Severity;
 use netwright_model::language::{
-    Connector, Dependency, DependencyPath, EgressMode, EndpointKind, EndpointRef, NatAllocation,
-    Subnet,
+    Connector, Dependency, DependencyPath, EndpointKind, EndpointRef, Subnet,
 };
 use netwright_model::network::Network;
 use netwright_model::scalar::Duration;
@@ -14,19 +14,52 @@ use super::Report;
 
 pub(super) fn check(network: &Network, report: &mut Report) {
     connectors(network, report);
-    nat_gateways(network, report);
     probes(network, report);
     connections(network, report);
-    certificates(network, report);
+    databases(network, report);
+    settings(network, report);
+}
+
+/// Databases whose list of networks holds everybody. It counts for the public address only.
+fn databases(network: &Network, report: &mut Report) {
     for (name, database) in network.description.databases.iter() {
-        if let Some(all) = database.authorized_networks.iter().find(|prefix| prefix.length() == 0) {
-            let message = format!("database {} accepts connections from {}", name.value, all.value);
-            report.add(
-                "NW-DB-001",
-                all.span,
-                message,
-                "list the addresses that need it, or use the private address",
-            );
+        let Some(all) = database.authorized_networks.iter().find(|prefix| prefix.length() == 0)
+        else {
+            continue;
+        };
+        let public = database.public.as_ref().is_some_and(|public| public.value)
+            || !database.public_addresses.is_empty();
+        let known = public || database.public.is_some() || !database.private_addresses.is_empty();
+        let message = if public || !known {
+            format!("database {} accepts connections from {}", name.value, all.value)
+        } else {
+            format!(
+                "database {} would accept connections from {}; it has no public address now",
+                name.value, all.value
+            )
+        };
+        let remedy = "list the addresses that need it, or use the private address";
+        let finding = report.add("NW-DB-001", all.span, message, remedy);
+        if !public {
+            finding.severity = Severity::Warning;
+        }
+    }
+}
+
+/// Variables that look like settings of the database proxy and are none.
+fn settings(network: &Network, report: &mut Report) {
+    for (service, written) in network.description.services.iter() {
+        for (variable, _) in written.environment.iter() {
+            let name = &variable.value;
+            if name.starts_with("CLOUD_SQL_") && name.ends_with("_TIMEOUT") {
+                let message = format!(
+                    "service {} sets {name}, which the database proxy does not read",
+                    service.value
+                );
+                let remedy =
+                    "set the time-out in the client, or a flag of the proxy as CSQL_PROXY_...";
+                report.add("NW-SVC-005", variable.span, message, remedy);
+            }
         }
     }
 }
@@ -114,95 +147,6 @@ fn capacity(name: &Spanned<String>, connector: &Connector, most: u32, report: &m
         );
         let remedy = "take a larger machine type, then a second connector, then direct VPC egress";
         report.add("NW-CON-004", peak.span, message, remedy);
-    }
-}
-
-fn nat_gateways(network: &Network, report: &mut Report) {
-    let listed: Vec<&str> = network
-        .description
-        .externals
-        .iter()
-        .filter(|(_, e)| !e.allow_from.is_empty())
-        .map(|(name, _)| name.value.as_str())
-        .collect();
-    for (index, nat) in network.nats.iter().enumerate() {
-        let id = netwright_model::network::NatId::at(index);
-        let Some(written) = network.description.nat_gateways.get(&nat.name) else { continue };
-        if nat.interface.is_none() {
-            let served =
-                network.interfaces.iter().enumerate().filter(|(_, row)| {
-                    network[row.subnet].nat == Some(id) && row.public.is_empty()
-                });
-            // A connector's packets pass the gateway only when a service sends everything through it.
-            let used = served.into_iter().any(|(place, row)| {
-                let interface = netwright_model::network::InterfaceId::at(place);
-                if network[row.owner].kind != EndpointKind::Connector {
-                    return row.addresses.iter().any(std::net::IpAddr::is_ipv4)
-                        && !row.provider_side;
-                }
-                network
-                    .serverless
-                    .iter()
-                    .any(|s| s.interface == Some(interface) && s.mode == EgressMode::AllTraffic)
-            });
-            if !used {
-                let message = format!("nothing uses NAT gateway {}", nat.name);
-                let remedy = "services with private-ranges-only egress reach public destinations directly: use all-traffic, or remove the gateway";
-                report.add("NW-NAT-001", nat.span, message, remedy);
-            }
-        } else {
-            let routed = network
-                .route_tables
-                .iter()
-                .flat_map(|t| &t.routes)
-                .any(|route| route.via == netwright_model::network::Target::Nat(id));
-            if !routed {
-                report.add(
-                    "NW-NAT-001",
-                    nat.span,
-                    format!("no route leads to NAT gateway {}", nat.name),
-                    "add a route, or remove the gateway",
-                );
-            }
-        }
-        unused_by_services(network, id, nat, report);
-        let automatic = written
-            .address_allocation
-            .as_ref()
-            .is_some_and(|a| a.value == NatAllocation::Automatic);
-        if automatic && !listed.is_empty() {
-            let message = format!(
-                "the addresses of NAT gateway {} are chosen by the provider, and {} accepts listed sources only",
-                nat.name,
-                listed.join(", ")
-            );
-            report.add("NW-NAT-002", nat.span, message, "reserve addresses and list those");
-        }
-    }
-}
-
-/// Services beside a gateway whose public traffic does not pass it.
-fn unused_by_services(
-    network: &Network,
-    id: netwright_model::network::NatId,
-    nat: &netwright_model::network::Nat,
-    report: &mut Report,
-) {
-    let beside: Vec<&str> = network
-        .serverless
-        .iter()
-        .filter(|row| row.mode == EgressMode::PrivateRangesOnly)
-        .filter(|row| row.interface.is_some_and(|i| network[network[i].subnet].nat == Some(id)))
-        .map(|row| network[row.endpoint].name.as_str())
-        .collect();
-    if !beside.is_empty() {
-        let message = format!(
-            "public traffic of {} does not pass NAT gateway {}: private-ranges-only egress sends it out directly",
-            beside.join(", "),
-            nat.name
-        );
-        let remedy = "use all-traffic egress for the services that need a known source address";
-        report.add("NW-NAT-001", nat.span, message, remedy);
     }
 }
 
@@ -346,48 +290,6 @@ fn connections(network: &Network, report: &mut Report) {
                 message,
                 "make pools smaller, put a pooler between, or take a larger database",
             );
-        }
-    }
-}
-
-/// Whether a certificate's name covers a host: a wildcard stands for exactly one label (RFC 6125).
-#[must_use]
-pub(super) fn covers(pattern: &str, host: &str) -> bool {
-    let (pattern, host) = (pattern.to_ascii_lowercase(), host.to_ascii_lowercase());
-    match pattern.strip_prefix("*.") {
-        Some(rest) => {
-            host.split_once('.').is_some_and(|(label, own)| !label.is_empty() && own == rest)
-        }
-        None => pattern == host,
-    }
-}
-
-fn certificates(network: &Network, report: &mut Report) {
-    for (name, balancer) in network.description.load_balancers.iter() {
-        let named = balancer
-            .certificates
-            .iter()
-            .filter_map(|c| network.description.certificates.get(&c.value));
-        let names: Vec<&str> =
-            named.flat_map(|c| c.names.iter().map(|n| n.value.as_str())).collect();
-        if names.is_empty() {
-            continue;
-        }
-        for host in &balancer.hosts {
-            if !names.iter().any(|pattern| covers(pattern, &host.value)) {
-                let message = format!(
-                    "load balancer {} is called {}, and its certificates cover {}",
-                    name.value,
-                    host.value,
-                    names.join(", ")
-                );
-                report.add(
-                    "NW-CERT-001",
-                    host.span,
-                    message,
-                    format!("have a certificate issued for {}", host.value),
-                );
-            }
         }
     }
 }

@@ -157,7 +157,7 @@ fn a_chain_that_is_right_as_idle_limits_is_inverted_as_deadlines() {
 
 #[test]
 fn a_wildcard_covers_one_label() {
-    use super::service::covers;
+    use super::certificate::covers;
     assert!(covers("*.example.com", "staging.example.com"));
     assert!(!covers("*.example.com", "api.staging.example.com"));
     assert!(!covers("*.example.com", "example.com"));

@@ -21,7 +21,7 @@ pub(super) fn run(arguments: &Check, console: &mut Console) -> Result<Code, Fail
     let checked = Checked {
         answers: ask(&mut prover),
         services: Services::of(&mut prover),
-        findings: findings(&mut prover),
+        findings: findings(&mut prover, today()),
     };
     match arguments.format {
         ReportFormat::Text => text(console, &input, &checked),
@@ -43,6 +43,16 @@ pub(super) fn run(arguments: &Check, console: &mut Console) -> Result<Code, Fail
     } else {
         Code::Pass
     })
+}
+
+/// Days since 1970-01-01, in UTC. None before that.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whether a certificate has expired depends on the day"
+)]
+fn today() -> Option<i64> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(now.as_secs() / 86_400).ok()
 }
 
 /// All that a check finds out.

@@ -86,6 +86,14 @@ pub(super) const ALL: &[Entry] = &[
         "a declared threshold is a promise",
     ),
     rule(
+        "NW-ALERT-003",
+        Warning,
+        "missing data counts as healthy",
+        "When the measurement itself fails, the alert stays silent.",
+        "Treat missing data as unknown, and alert on that too.",
+        "no measurement is no success",
+    ),
+    rule(
         "NW-CRIT-001",
         Warning,
         "criterion cannot fail",

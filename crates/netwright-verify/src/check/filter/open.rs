@@ -228,13 +228,9 @@ fn exposed(
 fn answers(prover: &mut Prover<'_>, interface: InterfaceId, ports: Set) -> bool {
     let network = prover.network;
     let owner = network[interface].owner;
-    if network[owner].kind == EndpointKind::LoadBalancer {
-        let own = network.load_balancers.iter().find(|row| row.endpoint == owner);
-        let listeners = own.into_iter().flat_map(|row| &row.listeners);
-        return listeners.map(|listener| listener.on).any(|on| {
-            let on = set_of(&mut prover.space, on);
-            prover.space.intersects(on, ports)
-        });
+    // A balancer answers on its listeners only.
+    if network[owner].kind == EndpointKind::LoadBalancer && network[owner].listens.is_none() {
+        return false;
     }
     let Some(listens) = &network[owner].listens else { return true };
     listens.iter().any(|on| {
