@@ -106,4 +106,6 @@ pub fn check_with(prover: &mut Prover<'_>, today: Option<i64>) -> Vec<Finding> {
 }
 
 #[cfg(test)]
+mod kinds;
+#[cfg(test)]
 mod tests;

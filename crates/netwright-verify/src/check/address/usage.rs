@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use netwright_model::language::Subnet;
+use netwright_model::language::{EndpointKind, Subnet};
 use netwright_model::network::{Network, SubnetId};
 
 use super::next_free;
@@ -17,6 +17,10 @@ struct Usage {
 pub(super) fn check(network: &Network, report: &mut Report) {
     let mut described = vec![0_u64; network.subnets.len()];
     for row in &network.interfaces {
+        // What a service takes for direct egress follows its instances.
+        if network[row.owner].kind == EndpointKind::Service {
+            continue;
+        }
         let own = row.addresses.iter().filter(|address| address.is_ipv4()).count() as u64;
         described[row.subnet.index()] += own;
     }
