@@ -9,6 +9,8 @@ pub enum Format {
     Netwright,
     /// Amazon Web Services: what the `describe-…` calls answer.
     Aws,
+    /// Google Cloud: what `gcloud … list --format=json` and the APIs' lists answer.
+    Gcp,
     /// IBM Cloud VPC: objects of its API, one account in a file.
     Ibm,
 }
@@ -20,6 +22,7 @@ impl Format {
         match self {
             Self::Netwright => "Netwright description",
             Self::Aws => "AWS export",
+            Self::Gcp => "Google Cloud export",
             Self::Ibm => "IBM Cloud VPC export",
         }
     }
@@ -29,6 +32,9 @@ impl Format {
 pub(crate) fn format(root: &Node) -> Option<Format> {
     if crate::aws::recognises(root) {
         return Some(Format::Aws);
+    }
+    if crate::gcp::recognises(root) {
+        return Some(Format::Gcp);
     }
     if crate::ibm::recognises(root) {
         return Some(Format::Ibm);

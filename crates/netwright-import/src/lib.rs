@@ -1,4 +1,5 @@
-//! Descriptions from what people have: Netwright's own YAML, and exports of AWS and IBM Cloud.
+//! Descriptions from what people have: Netwright's own YAML, and exports of AWS, Google Cloud and
+//! IBM Cloud.
 //!
 //! [`load`] reads a file or a folder, tells by content what each file is, and makes one [`Description`]. What an export says
 //! that could not be represented is listed in the description's gaps; where it decides packets, it also stands as an unknown
@@ -9,6 +10,7 @@
 mod access;
 mod aws;
 mod detect;
+mod gcp;
 mod ibm;
 mod naming;
 mod union;
@@ -26,6 +28,12 @@ pub use detect::Format;
 
 /// Most files that are read from one folder.
 const MOST_FILES: usize = 20_000;
+
+/// Code of the error about a key that is given twice.
+const REPEATED_KEY: &str = "NW-IN-003";
+
+/// Longest text that is taken for a stored link, in octets.
+const LONGEST_LINK: usize = 255;
 
 /// A parsed file of an export.
 #[derive(Debug)]
@@ -89,7 +97,7 @@ pub fn load(
             Err(error) => errors.push(error),
         }
     }
-    for format in [Format::Aws, Format::Ibm] {
+    for format in [Format::Aws, Format::Gcp, Format::Ibm] {
         let (own, rest): (Vec<_>, Vec<_>) = exports.into_iter().partition(|(f, _)| *f == format);
         exports = rest;
         let documents: Vec<Document> = own.into_iter().map(|(_, document)| document).collect();
@@ -99,6 +107,7 @@ pub fn load(
         formats.insert(format);
         let imported = match format {
             Format::Aws => aws::import(&documents),
+            Format::Gcp => gcp::import(&documents),
             Format::Ibm => ibm::import(&documents),
             Format::Netwright => Imported::default(),
         };
@@ -110,7 +119,7 @@ pub fn load(
             format!("{} holds no description and no export that Netwright knows", path.display());
         errors.push(
             Diagnostic::error("NW-IN-020", Span::NONE, message)
-                .with_help("a description is YAML; exports are JSON as `aws ec2 describe-…` or the IBM VPC API write it"),
+                .with_help("a description is YAML; exports are JSON as `aws ec2 describe-…`, `gcloud … list --format=json` or the IBM VPC API write it"),
         );
     }
     if errors.is_empty() { Ok(Loaded { description, formats, notes }) } else { Err(errors) }
@@ -182,9 +191,13 @@ fn read(
     }
     let file = read_file(path, sources, limits)?;
     let Some(text) = sources.text(file).map(std::sync::Arc::clone) else { return Ok(None) };
+    if !alone && let Some(why) = stands_for_another(path, &text) {
+        notes.push(format!("{} {why} and was left out", path.display()));
+        return Ok(None);
+    }
     let starts_as_json = text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']);
     let root = if is_json || (starts_as_json && !is_yaml) {
-        json::parse(&text, file, limits)?
+        parse_json(path, &text, file, limits, notes)?
     } else {
         yaml::parse(&text, file, limits)?
     };
@@ -202,4 +215,40 @@ fn read(
             Ok(None)
         }
     }
+}
+
+/// Parses JSON. Tools of providers write maps that give a key twice; there the last one counts, as it does for those tools.
+fn parse_json(
+    path: &Path,
+    text: &str,
+    file: FileId,
+    limits: &Limits,
+    notes: &mut Vec<String>,
+) -> Result<Node, Diagnostic> {
+    let refused = match json::parse(text, file, limits) {
+        Err(error) if error.code == REPEATED_KEY => error,
+        other => return other,
+    };
+    let (root, repeated) = json::parse_last_wins(text, file, limits)?;
+    if detect::format(&root).is_none() {
+        return Err(refused);
+    }
+    for told in repeated {
+        let start = usize::try_from(told.span.start).unwrap_or(usize::MAX);
+        let line = text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1;
+        notes.push(format!("{}:{line}: {}; the last one counts", path.display(), told.message));
+    }
+    Ok(root)
+}
+
+/// Why a file of a folder is nothing to read: it is empty, or it is a link that was stored as a text.
+fn stands_for_another(path: &Path, text: &str) -> Option<String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Some("is empty".to_owned());
+    }
+    let one_name = text.len() <= LONGEST_LINK
+        && !text.contains(['{', '[', '"', '\n', ':'])
+        && path.parent().is_some_and(|folder| folder.join(text).is_file());
+    one_name.then(|| format!("is a link to {text}, stored as a text,"))
 }

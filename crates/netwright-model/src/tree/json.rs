@@ -14,8 +14,33 @@ use super::{Key, Kind, Limits, Node};
 ///
 /// The first thing that is not JSON, with its place.
 pub fn parse(text: &str, file: FileId, limits: &Limits) -> Result<Node, Diagnostic> {
+    parse_with(text, file, limits, None)
+}
+
+/// As [`parse`], but of a key that a map gives several times the last one counts, as most readers of JSON do; each is told. For what
+/// programs wrote, where nobody can be asked to mend it.
+///
+/// # Errors
+///
+/// The first thing that is not JSON, with its place.
+pub fn parse_last_wins(
+    text: &str,
+    file: FileId,
+    limits: &Limits,
+) -> Result<(Node, Vec<Diagnostic>), Diagnostic> {
+    let mut repeated = Vec::new();
+    let node = parse_with(text, file, limits, Some(&mut repeated))?;
+    Ok((node, repeated))
+}
+
+fn parse_with(
+    text: &str,
+    file: FileId,
+    limits: &Limits,
+    repeated: Option<&mut Vec<Diagnostic>>,
+) -> Result<Node, Diagnostic> {
     let mut parser =
-        Parser { text, bytes: text.as_bytes(), at: 0, file, limits, nodes: 0, depth: 0 };
+        Parser { text, bytes: text.as_bytes(), at: 0, file, limits, nodes: 0, depth: 0, repeated };
     if text.starts_with('\u{feff}') {
         parser.at = '\u{feff}'.len_utf8();
     }
@@ -38,6 +63,8 @@ struct Parser<'a> {
     limits: &'a Limits,
     nodes: usize,
     depth: usize,
+    /// Where to tell of repeated keys; nowhere where they are an error.
+    repeated: Option<&'a mut Vec<Diagnostic>>,
 }
 
 impl Parser<'_> {
@@ -144,12 +171,22 @@ impl Parser<'_> {
                 }
                 Some(b'}') => {
                     self.at += 1;
-                    let repeated = super::remove_duplicates(&mut entries).into_iter().next();
-                    return repeated.map_or(Ok(Kind::Mapping(entries)), Err);
+                    return self.distinct(entries).map(Kind::Mapping);
                 }
                 _ => return Err(self.expected("`,` or `}`")),
             }
         }
+    }
+
+    /// Entries with distinct keys: a repeated one is an error, or the last of it counts.
+    fn distinct(&mut self, mut entries: Vec<(Key, Node)>) -> Result<Vec<(Key, Node)>, Diagnostic> {
+        if let Some(told) = &mut self.repeated {
+            entries.reverse();
+            told.extend(super::remove_duplicates(&mut entries));
+            entries.reverse();
+            return Ok(entries);
+        }
+        super::remove_duplicates(&mut entries).into_iter().next().map_or(Ok(entries), Err)
     }
 
     fn sequence(&mut self) -> Result<Kind, Diagnostic> {

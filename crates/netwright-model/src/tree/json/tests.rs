@@ -81,3 +81,14 @@ fn nesting_has_a_limit() {
     assert!(error.contains("nested more than 128 levels deep"), "{error}");
     assert!(read(&format!("{}{}", "[".repeat(128), "]".repeat(128))).is_ok());
 }
+
+#[test]
+fn of_a_repeated_key_the_last_counts_where_that_is_asked_for_and_it_is_told() {
+    let text = r#"{"a": 1, "b": 2, "a": 3}"#;
+    assert!(super::parse(text, FileId(0), &Limits::default()).is_err());
+    let (node, told) = super::parse_last_wins(text, FileId(0), &Limits::default()).expect("is JSON");
+    assert_eq!(node.entries().len(), 2);
+    assert_eq!(node.get("a").and_then(Node::as_text), Some("3"));
+    assert_eq!(told.len(), 1);
+    assert!(told[0].message.contains("`a` is given twice"), "{}", told[0].message);
+}

@@ -1,0 +1,337 @@
+//! The objects of an export by kind, whatever lists and files they stand in.
+//!
+//! An object says what it is by its `kind` (`compute#subnetwork`), by its own link (`…/regions/r/subnetworks/s`), or by the list
+//! that holds it. Lists come as the APIs answer (`{"kind": "compute#instanceList", "items": […]}`, aggregated ones by zone and region),
+//! and as `gcloud` prints them, bare.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use netwright_model::source::Span;
+use netwright_model::tree::{Kind, Node};
+
+use crate::Document;
+use crate::access::Access;
+
+/// Kinds that the importer reads.
+const READ: [&str; 15] = [
+    "network",
+    "subnetwork",
+    "firewall",
+    "firewallPolicy",
+    "route",
+    "router",
+    "routerStatus",
+    "address",
+    "instance",
+    "vpnTunnel",
+    "targetVpnGateway",
+    "vpnGateway",
+    "interconnectAttachment",
+    "effectiveFirewalls",
+    "natIpInfo",
+];
+
+/// Kinds that lead packets somewhere and are not represented, with words for them.
+const LEAD_ELSEWHERE: [(&str, &str); 6] = [
+    ("packetMirroring", "packet mirrors"),
+    ("networkConnectivityHub", "hubs of Network Connectivity Center"),
+    ("spoke", "spokes of Network Connectivity Center"),
+    ("policyBasedRoute", "policy-based routes"),
+    ("serviceAttachment", "published services of Private Service Connect"),
+    ("externalVpnGateway", "gateways of the other side"),
+];
+
+/// Where the collections of links lead: the name of the collection, and the kind of its objects.
+const COLLECTIONS: [(&str, &str); 40] = [
+    ("networks", "network"),
+    ("subnetworks", "subnetwork"),
+    ("firewalls", "firewall"),
+    ("firewallPolicies", "firewallPolicy"),
+    ("routes", "route"),
+    ("routers", "router"),
+    ("addresses", "address"),
+    ("instances", "instance"),
+    ("vpnTunnels", "vpnTunnel"),
+    ("targetVpnGateways", "targetVpnGateway"),
+    ("vpnGateways", "vpnGateway"),
+    ("externalVpnGateways", "externalVpnGateway"),
+    ("interconnects", "interconnect"),
+    ("interconnectAttachments", "interconnectAttachment"),
+    ("forwardingRules", "forwardingRule"),
+    ("backendServices", "backendService"),
+    ("backendBuckets", "backendBucket"),
+    ("healthChecks", "healthCheck"),
+    ("httpHealthChecks", "httpHealthCheck"),
+    ("httpsHealthChecks", "httpsHealthCheck"),
+    ("instanceGroups", "instanceGroup"),
+    ("instanceGroupManagers", "instanceGroupManager"),
+    ("networkEndpointGroups", "networkEndpointGroup"),
+    ("urlMaps", "urlMap"),
+    ("targetHttpProxies", "targetHttpProxy"),
+    ("targetHttpsProxies", "targetHttpsProxy"),
+    ("targetSslProxies", "targetSslProxy"),
+    ("targetTcpProxies", "targetTcpProxy"),
+    ("targetPools", "targetPool"),
+    ("targetInstances", "targetInstance"),
+    ("sslCertificates", "sslCertificate"),
+    ("packetMirrorings", "packetMirroring"),
+    ("serviceAttachments", "serviceAttachment"),
+    ("licenses", "license"),
+    ("disks", "disk"),
+    ("zones", "zone"),
+    ("regions", "region"),
+    ("connectors", "connector"),
+    ("hubs", "networkConnectivityHub"),
+    ("policyBasedRoutes", "policyBasedRoute"),
+];
+
+/// What is said of kinds that lead packets elsewhere.
+pub(super) fn leads_elsewhere(kind: &str) -> Option<&'static str> {
+    LEAD_ELSEWHERE.iter().find(|(name, _)| *name == kind).map(|(_, what)| *what)
+}
+
+/// An object of the export, with its place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Object<'a> {
+    pub(super) node: &'a Node,
+    /// The file that it stands in: answers that name no object belong to what else its folder holds.
+    file: &'a Path,
+}
+
+impl<'a> Object<'a> {
+    pub(super) fn span(self) -> Span {
+        self.node.span
+    }
+
+    /// Its name, or else what identifies it.
+    pub(super) fn name(self) -> &'a str {
+        let word = self.node.word("name").or_else(|| self.node.word("id"));
+        let word = word.unwrap_or("unnamed");
+        word.rsplit('/').next().unwrap_or(word)
+    }
+
+    /// Its link without the service's address: `projects/p/global/networks/n`.
+    pub(super) fn link(self) -> Option<String> {
+        self.node.word("selfLink").and_then(path_of)
+    }
+
+    /// The folder of its file.
+    pub(super) fn folder(self) -> PathBuf {
+        self.file.parent().map(Path::to_owned).unwrap_or_default()
+    }
+}
+
+/// A link without the service's address and version, so that all spellings of one object are equal.
+pub(super) fn path_of(link: &str) -> Option<String> {
+    if let Some(at) = link.find("projects/") {
+        return Some(link[at..].trim_end_matches('/').to_owned());
+    }
+    let organisation = ["folders/", "organizations/", "locations/global/firewallPolicies/"];
+    let at = organisation.iter().find_map(|start| link.find(start))?;
+    Some(link[at..].trim_end_matches('/').to_owned())
+}
+
+/// The part of a link after a word: `segment("projects/p/regions/r", "regions")` is `r`.
+pub(super) fn segment<'a>(link: &'a str, word: &str) -> Option<&'a str> {
+    let mut parts = link.split('/');
+    parts.find(|part| *part == word)?;
+    parts.next().filter(|part| !part.is_empty())
+}
+
+/// The last part of a link.
+pub(super) fn last(link: &str) -> &str {
+    link.trim_end_matches('/').rsplit('/').next().unwrap_or(link)
+}
+
+/// All objects of all documents.
+#[derive(Debug)]
+pub(super) struct Export<'a> {
+    objects: BTreeMap<String, Vec<Object<'a>>>,
+    /// Positions by link.
+    links: BTreeMap<String, Object<'a>>,
+}
+
+impl<'a> Export<'a> {
+    pub(super) fn of(documents: &'a [Document]) -> Self {
+        let mut export = Self { objects: BTreeMap::new(), links: BTreeMap::new() };
+        for document in documents {
+            export.add(&document.root, &document.path, None);
+        }
+        for objects in export.objects.values_mut() {
+            let mut seen = BTreeSet::new();
+            objects.retain(|object| {
+                let named = object.node.word("name").map(|_| object.link()).unwrap_or_default();
+                named.is_none_or(|link| seen.insert(link))
+            });
+        }
+        for (kind, objects) in &export.objects {
+            if kind == "routerStatus" {
+                continue;
+            }
+            for object in objects {
+                if let Some(link) = object.link() {
+                    export.links.entry(link).or_insert(*object);
+                }
+            }
+        }
+        export
+    }
+
+    /// Takes in a node: an object, a list of objects, or a wrapper around one.
+    fn add(&mut self, node: &'a Node, file: &'a Path, listed: Option<&str>) {
+        match &node.kind {
+            Kind::Sequence(items) => {
+                for item in items {
+                    self.add(item, file, listed);
+                }
+            }
+            Kind::Mapping(_) => self.add_mapping(node, file, listed),
+            _ => {}
+        }
+    }
+
+    fn add_mapping(&mut self, node: &'a Node, file: &'a Path, listed: Option<&str>) {
+        let kind = node.word("kind").unwrap_or("");
+        if is_effective(node) {
+            self.push("effectiveFirewalls", node, file);
+            return;
+        }
+        if kind.ends_with("#routerStatusResponse") {
+            self.push("routerStatus", node, file);
+            return;
+        }
+        if node.list("result").iter().any(|item| item.get("natIpInfoMappings").is_some()) {
+            self.push("natIpInfo", node, file);
+            return;
+        }
+        // The Cloud Asset inventory wraps each resource.
+        if let Some(data) = node.get("resource").and_then(|resource| resource.get("data")) {
+            self.add(data, file, listed);
+            return;
+        }
+        if let Some(items) = node.get("items") {
+            let list = kind.rsplit('#').next().unwrap_or("");
+            let list = list.strip_suffix("List").unwrap_or(list);
+            let list = list.strip_suffix("Aggregated").unwrap_or(list);
+            let listed = Some(list).filter(|list| !list.is_empty()).or(listed);
+            match &items.kind {
+                Kind::Mapping(scopes) => {
+                    for (_, scope) in scopes {
+                        self.add_scope(scope, file, listed);
+                    }
+                }
+                _ => self.add(items, file, listed),
+            }
+            return;
+        }
+        if kind.ends_with("List") && node.get("name").is_none() {
+            return;
+        }
+        if let Some(kind) = kind_of(node, listed) {
+            self.push(&kind, node, file);
+        }
+    }
+
+    /// One zone or region of an aggregated list: a list under the collection's name, or a warning that there is none.
+    fn add_scope(&mut self, scope: &'a Node, file: &'a Path, listed: Option<&str>) {
+        for (key, list) in scope.entries() {
+            if matches!(list.kind, Kind::Sequence(_)) {
+                let collection = COLLECTIONS.iter().find(|(name, _)| **name == *key.text);
+                self.add(list, file, collection.map(|(_, kind)| *kind).or(listed));
+            }
+        }
+    }
+
+    fn push(&mut self, kind: &str, node: &'a Node, file: &'a Path) {
+        self.objects.entry(kind.to_owned()).or_default().push(Object { node, file });
+    }
+
+    /// The objects of a kind.
+    pub(super) fn all(&self, kind: &str) -> &[Object<'a>] {
+        self.objects.get(kind).map_or(&[], Vec::as_slice)
+    }
+
+    /// The object that a link leads to.
+    pub(super) fn find(&self, link: &str) -> Option<Object<'a>> {
+        self.links.get(&path_of(link)?).copied()
+    }
+
+    /// Kinds that were not read, with their number and a place.
+    pub(super) fn unread(&self) -> Vec<(String, usize, Span)> {
+        self.objects
+            .iter()
+            .filter(|(kind, _)| !READ.contains(&kind.as_str()))
+            .map(|(kind, objects)| {
+                (kind.clone(), objects.len(), objects.first().map_or(Span::NONE, |o| o.span()))
+            })
+            .collect()
+    }
+}
+
+/// What `getEffectiveFirewalls` answers.
+fn is_effective(node: &Node) -> bool {
+    let list = |key: &str| node.get(key).is_some_and(|n| matches!(n.kind, Kind::Sequence(_)));
+    (list("firewalls") || list("firewallPolicys")) && node.get("name").is_none()
+}
+
+/// What an object is: by its own word, by its link, or by the list that holds it.
+fn kind_of(node: &Node, listed: Option<&str>) -> Option<String> {
+    let kind = node.word("kind").unwrap_or("");
+    if let Some((service, kind)) = kind.split_once('#')
+        && matches!(service, "compute" | "sql" | "dns")
+    {
+        return Some(kind.to_owned());
+    }
+    if let Some(link) = node.word("selfLink")
+        && link.contains("googleapis.com")
+        && let Some(collection) = link.rsplit('/').nth(1)
+        && let Some((_, kind)) = COLLECTIONS.iter().find(|(name, _)| *name == collection)
+    {
+        return Some((*kind).to_owned());
+    }
+    if node.get("peerIp").is_some() && node.get("localTrafficSelector").is_some() {
+        return Some("vpnTunnel".to_owned());
+    }
+    listed.map(str::to_owned)
+}
+
+/// Whether a document holds anything of this provider.
+pub(super) fn recognises(root: &Node) -> bool {
+    match &root.kind {
+        Kind::Sequence(items) => items.iter().take(8).any(recognises_object),
+        Kind::Mapping(_) => {
+            let inside = match root.get("items").map(|items| &items.kind) {
+                Some(Kind::Sequence(items)) => items.iter().take(8).any(recognises_object),
+                Some(Kind::Mapping(scopes)) => scopes.iter().take(64).any(|(_, scope)| {
+                    let lists = scope.entries().iter().map(|(_, list)| list);
+                    lists.flat_map(Node::items).take(8).any(recognises_object)
+                }),
+                _ => false,
+            };
+            inside || recognises_object(root) || effective_of_google(root)
+        }
+        _ => false,
+    }
+}
+
+/// Effective firewalls are told by a rule of theirs: other providers have lists of that name too.
+fn effective_of_google(root: &Node) -> bool {
+    let firewall = root.list("firewalls").iter().any(recognises_object);
+    let policy = root.list("firewallPolicys").iter();
+    let policy = policy.flat_map(|one| one.list("rules")).any(recognises_object);
+    is_effective(root)
+        && (firewall || policy || (root.list("firewalls").is_empty() && root.entries().len() <= 2))
+}
+
+fn recognises_object(node: &Node) -> bool {
+    let kind = node.word("kind").unwrap_or("");
+    let service = kind.split_once('#').map_or("", |(service, _)| service);
+    let linked = |key: &str| node.word(key).is_some_and(|link| link.contains("googleapis.com/"));
+    matches!(service, "compute" | "sql" | "dns")
+        || linked("selfLink")
+        || linked("network")
+        || linked("router")
+        || node.list("result").iter().any(|item| item.get("natIpInfoMappings").is_some())
+        || node.get("resource").and_then(|r| r.get("data")).is_some_and(recognises_object)
+}
