@@ -76,10 +76,13 @@ impl Import<'_> {
     fn not_represented(&mut self) {
         for (kind, count, at) in self.export.unread() {
             match export::leads_elsewhere(&kind) {
-                Some(what) => self.gap(&kind, format!("{what} are not represented ({count})"), at, true),
-                None => self.notes.push(format!("{count} {kind} say nothing about packets here and were left out")),
+                Some(what) => {
+                    self.gap(&kind, format!("{what} are not represented ({count})"), at, true);
+                }
+                None => self.notes.push(format!(
+                    "{count} {kind} say nothing about packets here and were left out"
+                )),
             }
         }
     }
 }
-

@@ -127,6 +127,8 @@ pub struct Subnet {
     pub filters: Vec<FilterId>,
     /// NAT gateway that serves it at the internet gateway.
     pub nat: Option<NatId>,
+    /// Its ranges are not all known.
+    pub incomplete: bool,
 }
 
 /// A route table of a VPC. Whatever the routes say, the VPC's own ranges are delivered locally unless a longer prefix matches.

@@ -28,11 +28,8 @@ const DEFAULT_PRIORITY: u32 = 1000;
 
 impl<'e> Import<'e> {
     pub(super) fn firewalls(&mut self) {
-        let networks: Vec<(String, String)> = self
-            .names
-            .networks()
-            .map(|(link, key)| (link.to_owned(), key.to_owned()))
-            .collect();
+        let networks: Vec<(String, String)> =
+            self.names.networks().map(|(link, key)| (link.to_owned(), key.to_owned())).collect();
         for (link, key) in networks {
             let effective = self.effective_of(&key);
             let rules = self.rules_of(&key, &effective);
@@ -180,13 +177,19 @@ impl<'e> Import<'e> {
         let mut rule = base.clone();
         rule.action = Some(Spanned::new(action, matched.span));
         let word = matched.text(protocol);
-        match word.as_ref().map(|word| ProtocolMatch::parse_scalar(&word.value.to_ascii_lowercase())) {
+        match word
+            .as_ref()
+            .map(|word| ProtocolMatch::parse_scalar(&word.value.to_ascii_lowercase()))
+        {
             None | Some(Ok(ProtocolMatch::Any)) => {}
             Some(Ok(number)) => {
                 rule.protocol = word.map(|word| Spanned::new(number, word.span));
             }
             Some(Err(_)) => {
-                let what = format!("protocol `{}` is not known", word.map_or_else(String::new, |w| w.value));
+                let what = format!(
+                    "protocol `{}` is not known",
+                    word.map_or_else(String::new, |w| w.value)
+                );
                 self.gap(object, what.clone(), matched.span, true);
                 rule.uncertain = Some(Spanned::new(what, matched.span));
             }
@@ -255,9 +258,7 @@ pub(super) fn tagged(node: &Node, field: &str) -> Vec<Spanned<Peer>> {
 
 /// Service accounts of a list field.
 pub(super) fn accounts(node: &Node, field: &str) -> Vec<Spanned<Peer>> {
-    words(node, field, |account| {
-        Peer::Account(super::export::last(&account).to_owned())
-    })
+    words(node, field, |account| Peer::Account(super::export::last(&account).to_owned()))
 }
 
 fn words(node: &Node, field: &str, peer: impl Fn(String) -> Peer) -> Vec<Spanned<Peer>> {

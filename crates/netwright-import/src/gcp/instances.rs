@@ -23,10 +23,7 @@ impl<'e> Import<'e> {
         let mut made = Instance {
             id: node.text("selfLink").or_else(|| node.text("id")),
             tags: tags(node),
-            account: node
-                .list("serviceAccounts")
-                .first()
-                .and_then(|account| account.text("email")),
+            account: node.list("serviceAccounts").first().and_then(|account| account.text("email")),
             forwards: node.flag("canIpForward").map(|flag| Spanned::new(flag, object.span())),
             running: node
                 .word("status")
@@ -47,7 +44,12 @@ impl<'e> Import<'e> {
             }
         }
         if made.subnet.is_none() {
-            self.gap(&named, "it has no interface whose network is known: it is left out", object.span(), true);
+            self.gap(
+                &named,
+                "it has no interface whose network is known: it is left out",
+                object.span(),
+                true,
+            );
             return;
         }
         let at = node.get("name").map_or(object.span(), |name| name.span);
@@ -70,7 +72,7 @@ impl<'e> Import<'e> {
             ..Interface::default()
         };
         match &address {
-            Some(address) => row.addresses.push(address.clone()),
+            Some(address) => row.addresses.push(*address),
             None => self.gap(named, "it has no IPv4 address in the export", at, false),
         }
         row.addresses.extend(node.address("ipv6Address"));
@@ -82,7 +84,8 @@ impl<'e> Import<'e> {
         }
         for access in node.list("ipv6AccessConfigs") {
             let address = access.address("externalIpv6");
-            row.addresses.extend(address.filter(|a| row.addresses.iter().all(|o| o.value != a.value)));
+            row.addresses
+                .extend(address.filter(|a| row.addresses.iter().all(|o| o.value != a.value)));
         }
         self.hold(&vpc, &subnet, &row);
         Some(row)
@@ -99,12 +102,16 @@ impl<'e> Import<'e> {
         };
         let vpc = vpc.to_owned();
         let key = self.names.add_subnet(link, &vpc)?;
-        let what = format!("subnet {} is not in the export: of its range only the addresses of instances are known", last(link));
-        self.gap(&format!("subnet:{vpc}/{key}"), what, node.span, false);
+        let what = format!(
+            "subnet {} is not in the export: of its range only the addresses of instances are known",
+            last(link)
+        );
+        self.gap(&format!("subnet:{vpc}/{key}"), what.clone(), node.span, false);
         let subnet = Subnet {
             id: super::export::path_of(link).map(|link| Spanned::new(link, node.span)),
             region: super::export::segment(link, "regions")
                 .map(|region| Spanned::new(region.to_owned(), node.span)),
+            incomplete: Some(Spanned::new(what, node.span)),
             span: node.span.into(),
             ..Subnet::default()
         };
@@ -122,7 +129,7 @@ impl<'e> Import<'e> {
             cidrs.iter().any(|cidr| cidr.value.contains_prefix(&prefix))
         };
         let own = row.addresses.iter().map(|a| Spanned::new(Prefix::host(a.value), a.span));
-        for prefix in own.chain(row.prefixes.iter().cloned()) {
+        for prefix in own.chain(row.prefixes.iter().copied()) {
             if !held(prefix.value, &made.cidrs) {
                 made.cidrs.push(prefix);
             }

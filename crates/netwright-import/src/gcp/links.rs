@@ -24,7 +24,12 @@ impl<'e> Import<'e> {
         let key = self.names.key(object);
         let named = format!("vpn:{key}");
         let Some(network) = self.network_of(node) else {
-            self.gap(&named, "neither its gateway nor its router is in the export: its network is not known", at, true);
+            self.gap(
+                &named,
+                "neither its gateway nor its router is in the export: its network is not known",
+                at,
+                true,
+            );
             return;
         };
         let mut remote = selectors(node, "remoteTrafficSelector");
@@ -103,7 +108,7 @@ impl<'e> Import<'e> {
         if let Some(site) = self.description.sites.get_mut(name) {
             for cidr in cidrs {
                 if site.cidrs.iter().all(|known| known.value != cidr.value) {
-                    site.cidrs.push(cidr.clone());
+                    site.cidrs.push(*cidr);
                 }
             }
         }

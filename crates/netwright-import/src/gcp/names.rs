@@ -37,7 +37,7 @@ impl Names {
         for link in mentioned_networks(export) {
             add(&link);
         }
-        let networks = choose(networks);
+        let networks = choose(&networks);
         let mut names = Self { networks, ..Self::default() };
         names.add_subnets(export);
         for kinds in [
@@ -49,9 +49,10 @@ impl Names {
             &["backendService"],
         ] {
             let objects = kinds.iter().flat_map(|kind| export.all(kind));
-            let spellings: Spellings =
-                objects.filter_map(|object| Some((identity(*object)?, spellings(*object)))).collect();
-            names.others.extend(choose(spellings));
+            let spellings: Spellings = objects
+                .filter_map(|object| Some((identity(*object)?, spellings(*object))))
+                .collect();
+            names.others.extend(choose(&spellings));
         }
         names
     }
@@ -65,7 +66,7 @@ impl Names {
             }
         }
         for (network, subnets) in by_network {
-            for (link, key) in choose(subnets) {
+            for (link, key) in choose(&subnets) {
                 self.subnets.insert(link, (network.clone(), key));
             }
         }
@@ -140,7 +141,7 @@ fn mentioned_networks(export: &Export<'_>) -> Vec<String> {
 }
 
 /// For each object the shortest spelling that no other has in the same length; numbered where even the longest is not enough.
-fn choose(objects: Spellings) -> BTreeMap<String, String> {
+fn choose(objects: &Spellings) -> BTreeMap<String, String> {
     let mut chosen: BTreeMap<String, String> = BTreeMap::new();
     let longest = objects.iter().map(|(_, spellings)| spellings.len()).max().unwrap_or(0);
     let mut taken: std::collections::BTreeSet<String> = std::collections::BTreeSet::new();
@@ -165,13 +166,15 @@ fn choose(objects: Spellings) -> BTreeMap<String, String> {
             chosen.insert(link, spelling);
         }
     }
-    for (link, spellings) in &objects {
+    for (link, spellings) in objects {
         if chosen.contains_key(link) {
             continue;
         }
         let base = spellings.last().cloned().unwrap_or_default();
         let numbered = (1..).map(|number| format!("{base}.{number}"));
-        if let Some(free) = std::iter::once(base.clone()).chain(numbered).find(|n| !taken.contains(n)) {
+        if let Some(free) =
+            std::iter::once(base.clone()).chain(numbered).find(|n| !taken.contains(n))
+        {
             taken.insert(free.clone());
             chosen.insert(link.clone(), free);
         }

@@ -97,10 +97,13 @@ impl<'e> Import<'e> {
             Some("ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES") => {
                 let vpc = self.description.vpcs.get(network);
                 let secondary = vpc.is_some_and(|vpc| {
-                    vpc.subnets.iter().any(|(_, s)| s.cidrs.iter().filter(|c| c.value.is_v4()).count() > 1)
+                    vpc.subnets
+                        .iter()
+                        .any(|(_, s)| s.cidrs.iter().filter(|c| c.value.is_v4()).count() > 1)
                 });
                 if secondary {
-                    let what = "it serves primary ranges only, and is taken to serve secondary ones too";
+                    let what =
+                        "it serves primary ranges only, and is taken to serve secondary ones too";
                     self.gap(object, what, node.span, true);
                 }
                 true

@@ -14,11 +14,8 @@ const SERVICE_PEERINGS: &str = "servicenetworking";
 
 impl Import<'_> {
     pub(super) fn networks(&mut self) {
-        let networks: Vec<(String, String)> = self
-            .names
-            .networks()
-            .map(|(link, key)| (link.to_owned(), key.to_owned()))
-            .collect();
+        let networks: Vec<(String, String)> =
+            self.names.networks().map(|(link, key)| (link.to_owned(), key.to_owned())).collect();
         for (link, key) in networks {
             let object = self.export.find(&link);
             let at = object.map_or(Span::NONE, Object::span);
@@ -76,7 +73,11 @@ impl Import<'_> {
                 span: at.into(),
                 ..Subnet::default()
             };
-            row.cidrs.extend(self.range(subnet.node, "ipCidrRange", &format!("subnet:{vpc}/{key}")));
+            row.cidrs.extend(self.range(
+                subnet.node,
+                "ipCidrRange",
+                &format!("subnet:{vpc}/{key}"),
+            ));
             for field in ["ipv6CidrRange", "externalIpv6Prefix", "internalIpv6Prefix"] {
                 let range = subnet.node.prefix(field);
                 row.cidrs.extend(range.filter(|r| row.cidrs.iter().all(|c| c.value != r.value)));
@@ -147,7 +148,8 @@ impl Import<'_> {
         let name = self.peering_name(&side.name, &side.own);
         let object = format!("peering:{name}");
         if side.other.is_none() {
-            let of_provider = side.far.contains(SERVICE_PEERINGS) || side.name.contains(SERVICE_PEERINGS);
+            let of_provider =
+                side.far.contains(SERVICE_PEERINGS) || side.name.contains(SERVICE_PEERINGS);
             let what = if of_provider {
                 format!("network {} of the provider's services is not described", last(&side.far))
             } else {
@@ -159,9 +161,8 @@ impl Import<'_> {
             self.gap(&object, what, at, false);
         }
         let active = side.active && back.is_none_or(|back| back.active);
-        let custom = back.is_some_and(|back| {
-            (side.exports && back.imports) || (back.exports && side.imports)
-        });
+        let custom = back
+            .is_some_and(|back| (side.exports && back.imports) || (back.exports && side.imports));
         let far = side.other.clone().unwrap_or_else(|| "unknown".to_owned());
         let made = Peering {
             vpcs: vec![Spanned::new(side.own.clone(), at), Spanned::new(far, at)],
@@ -171,7 +172,7 @@ impl Import<'_> {
             )),
             automatic_routes: Some(Spanned::new(side.exchange, at)),
             custom_routes: Some(Spanned::new(custom, at)),
-            mtu: side.mtu.clone(),
+            mtu: side.mtu,
             span: at.into(),
             ..Peering::default()
         };

@@ -75,11 +75,12 @@ impl<'e> Import<'e> {
     /// Policies of lists of their own that are associated with a network.
     fn associated(&self, link: &str) -> Vec<&'e Node> {
         let wanted = path_of(link);
-        let own = |policy: &&Object<'e>| {
-            policy.node.list("associations").iter().any(|association| {
-                association.word("attachmentTarget").and_then(path_of) == wanted
-            })
-        };
+        let own =
+            |policy: &&Object<'e>| {
+                policy.node.list("associations").iter().any(|association| {
+                    association.word("attachmentTarget").and_then(path_of) == wanted
+                })
+            };
         self.export.all("firewallPolicy").iter().filter(own).map(|policy| policy.node).collect()
     }
 
@@ -194,9 +195,9 @@ impl<'e> Import<'e> {
         }
         let instances = self.export.all("instance").iter().filter(|instance| {
             let link = instance.link().unwrap_or_default();
-            segment(&link, "zones").and_then(|zone| zone.rsplit_once('-')).is_some_and(
-                |(own, _)| own == region,
-            )
+            segment(&link, "zones")
+                .and_then(|zone| zone.rsplit_once('-'))
+                .is_some_and(|(own, _)| own == region)
         });
         let keys: Vec<String> = instances.map(|instance| self.names.key(*instance)).collect();
         if keys.is_empty() {

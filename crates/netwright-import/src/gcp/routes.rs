@@ -32,7 +32,9 @@ impl<'e> Import<'e> {
                 routes.extend(self.route(node, &key));
             }
             for learned in self.learned_of(&key) {
-                if !routes.iter().any(|known: &Route| known.to.value == learned.to.value && known.via.value == learned.via.value) {
+                if !routes.iter().any(|known: &Route| {
+                    known.to.value == learned.to.value && known.via.value == learned.via.value
+                }) {
                     routes.push(learned);
                 }
             }
@@ -78,7 +80,13 @@ impl<'e> Import<'e> {
     }
 
     /// Where a route leads; nothing for routes that the model implies itself.
-    fn next_hop(&mut self, node: &Node, key: &str, to: Prefix, object: &str) -> Option<RouteTarget> {
+    fn next_hop(
+        &mut self,
+        node: &Node,
+        key: &str,
+        to: Prefix,
+        object: &str,
+    ) -> Option<RouteTarget> {
         if node.word("nextHopNetwork").is_some() {
             return None;
         }
@@ -86,7 +94,11 @@ impl<'e> Import<'e> {
             if last(gateway) == "default-internet-gateway" {
                 return Some(RouteTarget::InternetGateway(key.to_owned()));
             }
-            return Some(self.unknown_hop(object, &format!("gateway {}", last(gateway)), node.span));
+            return Some(self.unknown_hop(
+                object,
+                &format!("gateway {}", last(gateway)),
+                node.span,
+            ));
         }
         if let Some(name) = node.word("nextHopPeering") {
             return Some(self.peering_hop(name, key, object, node.span));
@@ -106,7 +118,9 @@ impl<'e> Import<'e> {
             if let Some(link) = node.word(field) {
                 return Some(match field {
                     "nextHopInterconnectAttachment" => self.link_hop(link, to, object, node.span),
-                    "nextHopHub" => self.unknown_hop(object, &format!("hub {}", last(link)), node.span),
+                    "nextHopHub" => {
+                        self.unknown_hop(object, &format!("hub {}", last(link)), node.span)
+                    }
                     _ => self.balancer_hop(link, object, node.span),
                 });
             }
@@ -182,7 +196,9 @@ impl<'e> Import<'e> {
             subnet.is_some_and(|subnet| subnet.value.starts_with(&prefix))
         };
         self.description.instances.iter().find_map(|(name, instance)| {
-            if inside(instance.subnet.as_ref()) && instance.addresses.iter().any(|a| a.value == address) {
+            if inside(instance.subnet.as_ref())
+                && instance.addresses.iter().any(|a| a.value == address)
+            {
                 return Some(name.value.clone());
             }
             let mut others = instance.interfaces.iter();
@@ -198,7 +214,8 @@ impl<'e> Import<'e> {
         let mut found = Vec::new();
         for status in self.export.all("routerStatus") {
             let Some(result) = status.node.get("result") else { continue };
-            let of = result.word("network").is_some_and(|link| self.names.network(link) == Some(key));
+            let of =
+                result.word("network").is_some_and(|link| self.names.network(link) == Some(key));
             if !of {
                 continue;
             }

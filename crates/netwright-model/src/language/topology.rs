@@ -79,6 +79,8 @@ crate::object! {
         pub allocated: Option<Spanned<u32>>,
         /// Warn when more than this share of the usable addresses is taken. 80 % unless given.
         pub warn_at: Option<Spanned<Percent>>,
+        /// Why the ranges given here are not all there are: an export may only mention a subnet. How full it is is not judged then.
+        pub incomplete: Option<Spanned<String>>,
         /// What the subnet is kept for, where the provider distinguishes (for example `proxy-only`, `private-service-connect`, `connector`).
         pub purpose: Option<Spanned<String>>,
         /// Instances without an address of their own may reach the provider's services privately.

@@ -67,10 +67,10 @@ fn subnets(network: &Network, vpc: VpcId, report: &mut Report) {
         .collect();
     for found in nested(ranges) {
         let ((one, a), (other, b)) = (found.outer, found.inner);
-        if a == b {
+        let (a, b) = (&network[a], &network[b]);
+        if a.name == b.name || a.incomplete || b.incomplete {
             continue;
         }
-        let (a, b) = (&network[a], &network[b]);
         let more = match found.more {
             0 => String::new(),
             more => format!("; {more} more hold it too"),

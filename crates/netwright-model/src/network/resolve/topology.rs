@@ -108,6 +108,7 @@ impl Resolver<'_> {
                     table: table.unwrap_or_default(),
                     filters: Vec::new(),
                     nat: None,
+                    incomplete: subnet.incomplete.is_some(),
                 });
             }
         }

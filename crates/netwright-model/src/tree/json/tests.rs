@@ -1,5 +1,5 @@
-use super::parse;
-use crate::source::Sources;
+use super::{parse, parse_last_wins};
+use crate::source::{FileId, Sources};
 use crate::tree::{Kind, Limits, Node};
 
 fn read(text: &str) -> Result<Node, String> {
@@ -85,8 +85,9 @@ fn nesting_has_a_limit() {
 #[test]
 fn of_a_repeated_key_the_last_counts_where_that_is_asked_for_and_it_is_told() {
     let text = r#"{"a": 1, "b": 2, "a": 3}"#;
-    assert!(super::parse(text, FileId(0), &Limits::default()).is_err());
-    let (node, told) = super::parse_last_wins(text, FileId(0), &Limits::default()).expect("is JSON");
+    assert!(parse(text, FileId::default(), &Limits::default()).is_err());
+    let (node, told) =
+        parse_last_wins(text, FileId::default(), &Limits::default()).expect("is JSON");
     assert_eq!(node.entries().len(), 2);
     assert_eq!(node.get("a").and_then(Node::as_text), Some("3"));
     assert_eq!(told.len(), 1);

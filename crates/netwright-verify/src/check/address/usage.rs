@@ -32,7 +32,7 @@ pub(super) fn check(network: &Network, report: &mut Report) {
             .split_once('/')
             .and_then(|(vpc, own)| network.description.vpcs.get(vpc)?.subnets.get(own));
         // The range of a connector is the provider's to fill.
-        let Some(written) = written else { continue };
+        let Some(written) = written.filter(|subnet| subnet.incomplete.is_none()) else { continue };
         let Some(usage) = usage(network, id, written, described[id.index()]) else { continue };
         full(network, id, written, &usage, report);
         if let Some((services, needed)) = direct.get(&id) {
