@@ -125,6 +125,9 @@ pub(crate) struct Check {
     /// Which findings end with exit code 1.
     #[arg(long, value_enum, default_value = "error")]
     pub(crate) fail_on: FailOn,
+    /// Show every finding in text, also where there are many of a kind. The other formats hold all.
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 /// Arguments of `trace`.

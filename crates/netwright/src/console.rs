@@ -73,6 +73,11 @@ impl Console {
         }
     }
 
+    /// Whether standard output is coloured.
+    pub(crate) fn colored(&self) -> bool {
+        self.color
+    }
+
     pub(crate) fn color_on_stderr(&self) -> bool {
         self.color_stderr
     }

@@ -6,6 +6,7 @@ mod bad_input;
 mod check;
 mod compare;
 mod examples;
+mod findings;
 mod folder;
 mod layers;
 mod output;
