@@ -86,3 +86,6 @@ impl Import<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

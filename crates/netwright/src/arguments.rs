@@ -10,7 +10,8 @@ use crate::console::Color;
 
 /// Proves what a network does before it is deployed.
 ///
-/// A network is a description in YAML, a folder of them, or an export of AWS or IBM Cloud VPC as their tools write it.
+/// A network is a description in YAML, a folder of them, or an export of AWS, Google Cloud or IBM Cloud VPC as their tools write
+/// it.
 #[derive(Debug, Parser)]
 #[command(name = "netwright", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {

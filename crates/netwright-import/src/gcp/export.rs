@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use netwright_model::source::Span;
+use netwright_model::source::{Span, Spanned};
 use netwright_model::tree::{Kind, Node};
 
 use crate::Document;
@@ -114,6 +114,12 @@ impl<'a> Object<'a> {
     /// Its link without the service's address: `projects/p/global/networks/n`.
     pub(super) fn link(self) -> Option<String> {
         self.node.word("selfLink").and_then(path_of)
+    }
+
+    /// Its identifier in the description: its link without the service's address.
+    pub(super) fn identifier(self) -> Option<Spanned<String>> {
+        let link = self.link().map(|link| Spanned::new(link, self.node.span));
+        link.or_else(|| self.node.text("id"))
     }
 
     /// The folder of its file.

@@ -140,7 +140,6 @@ impl<'e> Import<'e> {
         targets.extend(accounts(node, "targetServiceAccounts"));
         let base = Rule {
             name: Some(node.text("name").unwrap_or_else(|| Spanned::new(name, node.span))),
-            id: node.text("selfLink"),
             direction: Spanned::new(direction, node.span),
             priority: Some(
                 super::networks::number(node, "priority")

@@ -21,7 +21,7 @@ impl<'e> Import<'e> {
         let key = self.names.key(object);
         let named = format!("instance:{key}");
         let mut made = Instance {
-            id: node.text("selfLink").or_else(|| node.text("id")),
+            id: object.identifier(),
             tags: tags(node),
             account: node.list("serviceAccounts").first().and_then(|account| account.text("email")),
             forwards: node.flag("canIpForward").map(|flag| Spanned::new(flag, object.span())),

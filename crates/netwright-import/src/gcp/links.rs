@@ -50,7 +50,7 @@ impl<'e> Import<'e> {
             Some(_) => Some(false),
         };
         let made = Vpn {
-            id: node.text("selfLink").or_else(|| node.text("id")),
+            id: object.identifier(),
             kind: Some(Spanned::new(kind, at)),
             vpc: Some(Spanned::new(network, at)),
             site: Some(Spanned::new(site, at)),
