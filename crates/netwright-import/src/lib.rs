@@ -217,7 +217,8 @@ fn read(
     }
 }
 
-/// Parses JSON. Tools of providers write maps that give a key twice; there the last one counts, as it does for those tools.
+/// Parses JSON. Google Cloud's lists by zone may be pasted together so that a zone comes twice; there the last one counts, as it does for
+/// most readers.
 fn parse_json(
     path: &Path,
     text: &str,
@@ -230,7 +231,7 @@ fn parse_json(
         other => return other,
     };
     let (root, repeated) = json::parse_last_wins(text, file, limits)?;
-    if detect::format(&root).is_none() {
+    if detect::format(&root) != Some(Format::Gcp) {
         return Err(refused);
     }
     for told in repeated {

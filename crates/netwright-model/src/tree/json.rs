@@ -17,12 +17,12 @@ pub fn parse(text: &str, file: FileId, limits: &Limits) -> Result<Node, Diagnost
     parse_with(text, file, limits, None)
 }
 
-/// As [`parse`], but of a key that a map gives several times the last one counts, as most readers of JSON do; each is told. For what
-/// programs wrote, where nobody can be asked to mend it.
+/// As [`parse`], but a key may come several times in a map where that contradicts nothing: with the same value, or with maps, of
+/// which the last counts, as it does for most readers of JSON. Each is told. For what programs wrote, where nobody can be asked to mend it.
 ///
 /// # Errors
 ///
-/// The first thing that is not JSON, with its place.
+/// The first thing that is not JSON, or that contradicts itself, with its place.
 pub fn parse_last_wins(
     text: &str,
     file: FileId,
@@ -180,7 +180,11 @@ impl Parser<'_> {
 
     /// Entries with distinct keys: a repeated one is an error, or the last of it counts.
     fn distinct(&mut self, mut entries: Vec<(Key, Node)>) -> Result<Vec<(Key, Node)>, Diagnostic> {
-        if let Some(told) = &mut self.repeated {
+        if let Some(told) = &mut self.repeated
+            && super::duplicates(&entries)
+                .iter()
+                .all(|(a, b)| alike(&entries[*a].1, &entries[*b].1))
+        {
             entries.reverse();
             told.extend(super::remove_duplicates(&mut entries));
             entries.reverse();
@@ -332,6 +336,17 @@ impl Parser<'_> {
             .and_then(|digits| u32::from_str_radix(digits, 16).ok());
         self.at += 4;
         code.ok_or_else(|| self.error(start, "`\\u` takes four hexadecimal digits"))
+    }
+}
+
+/// Whether two values of one key contradict each other in nothing: they are the same, or both are maps.
+fn alike(one: &Node, other: &Node) -> bool {
+    match (&one.kind, &other.kind) {
+        (Kind::Mapping(_), Kind::Mapping(_)) => true,
+        (Kind::Sequence(_) | Kind::Mapping(_), _) | (_, Kind::Sequence(_) | Kind::Mapping(_)) => {
+            false
+        }
+        (one, other) => one == other,
     }
 }
 
