@@ -1,5 +1,6 @@
 //! Rules that are never reached, superfluous, contradictory, given twice, for nobody, or open too much; filters that nothing uses.
 
+mod answers;
 mod cover;
 mod open;
 mod place;
@@ -39,6 +40,7 @@ pub(super) fn check(prover: &mut Prover<'_>, report: &mut Report) {
             open::check(prover, id, &mut outside, report);
         }
     }
+    answers::check(prover, &used, report);
     quota::check(network, report);
 }
 

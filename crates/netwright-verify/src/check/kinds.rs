@@ -59,6 +59,23 @@ filters:
     )
 }
 
+/// A subnet whose filter lets requests in and answers out to one half of the clients' ports.
+fn answers(first: u16) -> String {
+    let last = if first == 8080 { 8080 } else { 65_535 };
+    let first = if first == 8080 { first } else { 1024 };
+    let rules = [
+        "{ direction: ingress, priority: 1, protocol: tcp, port: 443, from: 10.0.2.0/24 }"
+            .to_owned(),
+        format!(
+            "{{ direction: egress, priority: 1, protocol: tcp, port: {first}-{last}, to: 10.0.2.0/24 }}"
+        ),
+    ];
+    let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+    acl(&rules)
+        .replace("filters: f } } } }", "filters: f }, t: { cidr: 10.0.2.0/24 } } } }")
+        .replace("instances: {", "instances: { client: { subnet: t, address: 10.0.2.9 },")
+}
+
 fn subnet(rest: &str) -> String {
     format!(
         "provider: aws\nvpcs: {{ p: {{ cidr: 10.0.0.0/16, subnets: {{ s: {{ cidr: 10.0.1.0/24, {rest} }} }} }} }}\n"
@@ -289,6 +306,7 @@ fn rules() -> Vec<Case> {
             acl(&["{ direction: ingress, to: 10.0.1.0/25 }"]),
             acl(&["{ direction: ingress, to: 10.0.1.0/24 }"]),
         ),
+        ("NW-FLT-012", answers(8080), answers(50_000)),
         (
             "NW-FLT-013",
             union(&[

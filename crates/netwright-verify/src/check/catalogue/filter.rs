@@ -86,6 +86,14 @@ pub(super) const ALL: &[Entry] = &[
         "AWS VPC user guide, \"Network ACLs\"; IBM Cloud, \"About network ACLs\"",
     ),
     rule(
+        "NW-FLT-012",
+        Warning,
+        "answers dropped",
+        "A filter without state lets a connection's request pass and drops its answer, so the connection never opens and the client waits.",
+        "Allow the answers, to the ports that clients use, or drop the requests too.",
+        "AWS VPC user guide, \"Network ACLs\": stateless, answers need a rule for ephemeral ports; IBM Cloud, \"About network ACLs\"",
+    ),
+    rule(
         "NW-FLT-013",
         Warning,
         "rule matches nothing",

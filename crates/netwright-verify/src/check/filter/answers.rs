@@ -1,0 +1,159 @@
+//! Connections that open and whose answers a filter without state drops.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use netwright_model::language::{Action, Attachment, Direction, EndpointKind};
+use netwright_model::network::{Filter, FilterId, Network, Rule, SubnetId};
+
+use super::Used;
+use super::cover::Line;
+use crate::check::Report;
+use crate::prover::Prover;
+use crate::prover::path::Origin;
+use crate::prover::policy::Layer4;
+use crate::reach::{Group, Member};
+use crate::space::show::layer4;
+use crate::space::{ANY_PORT, IcmpAnswer, Set, Space, protocol};
+use crate::trace::Flow;
+
+/// Ports that systems open connections from: what Linux, Windows and the BSDs have in common (RFC 6335 names them dynamic).
+const CLIENT_PORTS: std::ops::RangeInclusive<u16> = 49_152..=60_999;
+
+pub(super) fn check(prover: &mut Prover<'_>, used: &Used, report: &mut Report) {
+    let network = prover.network;
+    let mut space = Space::new();
+    let subnets: BTreeSet<SubnetId> = network
+        .filters
+        .iter()
+        .enumerate()
+        .filter(|(_, filter)| filter.attach == Attachment::Subnet && !filter.stateful)
+        .filter(|(_, filter)| may_drop_answers(network, filter, &mut space))
+        .flat_map(|(index, _)| used.subnets(FilterId::at(index)))
+        .copied()
+        .collect();
+    if subnets.is_empty() {
+        return;
+    }
+    let inside = |member: &Member| match member {
+        Member::Interface(id, _) => subnets.contains(&network[*id].subnet),
+        Member::Serverless(_) | Member::Outside(..) => false,
+    };
+    let mut told: BTreeSet<(Member, Member)> = BTreeSet::new();
+    for outgoing in [true, false] {
+        // Where the sets outgrow their memory, nothing is known and nothing is said.
+        let found = if outgoing {
+            prover.reach_between(inside, |_| true)
+        } else {
+            prover.reach_between(|_| true, inside)
+        };
+        let Ok(reach) = found else { return };
+        let client = prover.space.layer4(protocol::TCP, &[CLIENT_PORTS], ANY_PORT);
+        let mut lost: BTreeMap<(usize, usize), Set> = BTreeMap::new();
+        for entry in &reach.entries {
+            let own = entry.flows.no_return(&mut prover.space);
+            let own = prover.space.and(own, client);
+            if !own.is_empty() && !lets_answers_out(&mut prover.space, own) {
+                lost.insert((entry.src, entry.dst), own);
+            }
+        }
+        for ((src, dst), set) in lost {
+            let (from, to) = (&reach.groups[src], &reach.groups[dst]);
+            let (Some(a), Some(b)) = (from.members.first(), to.members.first()) else { continue };
+            if told.insert((*a, *b)) {
+                tell(prover, (from, to), set, report);
+            }
+        }
+    }
+}
+
+/// Whether requests are let through only because answers are: a rule for answers opens the ports that clients use, and with them
+/// requests that nobody means.
+fn lets_answers_out(space: &mut Space, requests: Set) -> bool {
+    let known = space.layer4(protocol::TCP, ANY_PORT, &[0..=1023]);
+    let clients = space.layer4(protocol::TCP, ANY_PORT, &[CLIENT_PORTS]);
+    !space.intersects(requests, known) && space.intersects(requests, clients)
+}
+
+/// Whether a filter lets some client's request pass whose answer it does not, as far as its own rules say.
+fn may_drop_answers(network: &Network, filter: &Filter, space: &mut Space) -> bool {
+    let mut allowed = |direction: Direction| {
+        let rules: Vec<&Rule> = filter.rules_for(direction).map(|(_, rule)| rule).collect();
+        let line = Line::of(network, rules, space);
+        let plain = (0..line.rules.len()).all(|rule| line.is_plain(rule) && line.is_certain(rule));
+        let pairs: Vec<(Set, bool)> = (0..line.rules.len())
+            .map(|rule| (line.plain[rule], line.rules[rule].action == Action::Allow))
+            .collect();
+        let default = filter.default_action(direction) == Action::Allow;
+        (plain && filter.ordered).then(|| space.first_match(&pairs, default))
+    };
+    let (Some(ingress), Some(egress)) = (allowed(Direction::Ingress), allowed(Direction::Egress))
+    else {
+        return true;
+    };
+    let client = space.layer4(protocol::TCP, &[CLIENT_PORTS], ANY_PORT);
+    [(ingress, egress), (egress, ingress)].into_iter().any(|(request, answer)| {
+        let asked = space.and(request, client);
+        let answered = space.reverse(answer, IcmpAnswer::Same);
+        !space.is_subset(asked, answered)
+    })
+}
+
+/// Whether a member opens connections of its own: a balancer does to its backends only, a private endpoint to nobody.
+fn opens(network: &Network, member: &Member) -> bool {
+    let Member::Interface(id, _) = member else { return false };
+    !matches!(
+        network[network[*id].owner].kind,
+        EndpointKind::LoadBalancer | EndpointKind::PrivateEndpoint
+    )
+}
+
+/// Members of a group, by name.
+fn named<'a>(network: &Network, members: impl Iterator<Item = &'a Member>) -> String {
+    let mut names: Vec<String> = members
+        .map(|member| match member {
+            Member::Interface(id, address) => format!("{} ({address})", network[*id].name),
+            Member::Serverless(id) => network[network[*id].endpoint].name.clone(),
+            Member::Outside(_, first, last) => format!("{first}-{last}"),
+        })
+        .collect();
+    let more = names.len().saturating_sub(2);
+    names.truncate(2);
+    let names = names.join(", ");
+    if more > 0 { format!("{names} and {more} more") } else { names }
+}
+
+fn tell(prover: &mut Prover<'_>, (from, to): (&Group, &Group), lost: Set, report: &mut Report) {
+    let network = prover.network;
+    let sender = from.members.iter().find(|member| opens(network, member));
+    let (Some(first), Some(last)) = (sender, to.members.first()) else { return };
+    let Some((origin, src, dst)) = ends(first, last) else { return };
+    let Some(packet) = prover.space.pick(lost) else { return };
+    let packet = Some(Layer4::from(&packet));
+    let trace = prover.trace(Flow { origin, src, dst, packet });
+    // What is lost elsewhere is no filter's doing.
+    let Some(hop) = trace.blockers(network).into_iter().find(|hop| hop.rule.is_some()) else {
+        return;
+    };
+    let what = layer4(&mut prover.space, lost);
+    let message = format!(
+        "{} may connect to {} ({what}), and the answers are dropped: {}",
+        named(network, from.members.iter().filter(|member| opens(network, member))),
+        named(network, to.members.iter()),
+        hop.text
+    );
+    let rule = hop.rule.as_ref().map(|rule| rule.span);
+    let span = rule.filter(|span| span.is_some()).unwrap_or(hop.span);
+    let remedy = "allow the answers, to the ports that clients use, or drop the requests too";
+    report.add("NW-FLT-012", span, message, remedy);
+}
+
+/// Where a connection between two members starts, and its addresses. What comes from outside is asked about by `reach`.
+fn ends(from: &Member, to: &Member) -> Option<(Origin, IpAddr, IpAddr)> {
+    match (from, to) {
+        (Member::Interface(id, src), Member::Interface(_, dst) | Member::Outside(_, dst, _)) => {
+            Some((Origin::Interface(*id), *src, *dst))
+        }
+        _ => None,
+    }
+}
