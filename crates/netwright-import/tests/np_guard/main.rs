@@ -12,6 +12,7 @@
 mod compare;
 mod explain;
 mod golden;
+mod lint;
 mod subject;
 
 use std::collections::BTreeMap;
@@ -172,4 +173,18 @@ fn what_advertised_routes_carry_is_unknown() {
     let (spoke, enterprise) = (find("10.1.0.4"), find("192.168.0.4"));
     let path = subject.prover.path(Origin::Interface(spoke.0), spoke.1, enterprise.1);
     assert!(matches!(path.end, End::Unknown(_)), "{:?}", path.end);
+}
+
+#[test]
+fn what_the_other_analyser_finds_wrong_is_found_or_excepted() {
+    let Some(data) = data() else { return };
+    let (mut compared, mut missing, mut excepted) = (0, Vec::new(), BTreeMap::new());
+    for case in golden::items(&expected(&data), "lint") {
+        let (lines, own) = lint::compare(&data, case, &mut excepted);
+        compared += lines;
+        missing.extend(own);
+    }
+    assert!(missing.is_empty(), "{} are missing:\n{}", missing.len(), missing.join("\n"));
+    assert!(compared >= 50, "only {compared} lines were compared");
+    assert_eq!(excepted.len(), 3, "an exception that nothing uses: {excepted:?}");
 }

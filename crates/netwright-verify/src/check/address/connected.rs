@@ -165,7 +165,7 @@ fn apart(network: &Network, told: &BTreeSet<(VpcId, VpcId)>, report: &mut Report
             more => format!(" and {more} more"),
         };
         let message = format!(
-            "{} ({inner}) overlaps {} ({outer}){more}: nothing joins them, and nothing could",
+            "{} ({inner}) overlaps {} ({outer}){more}: no peering or hub can ever join them",
             b.name, a.name
         );
         let remedy = "give one of them another range before they need to talk to each other";

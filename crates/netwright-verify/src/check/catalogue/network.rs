@@ -65,7 +65,7 @@ pub(super) const ALL: &[Entry] = &[
         "NW-ADDR-008",
         Info,
         "VPCs overlap",
-        "Nothing joins them today. No peering and no hub ever can.",
+        "No peering and no hub can ever join them.",
         "Give one of them another range while that is cheap.",
         "AWS VPC peering guide: overlapping CIDR blocks are not supported",
     ),
