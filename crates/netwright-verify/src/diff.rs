@@ -3,18 +3,24 @@
 //! Endpoints are matched by name, outside addresses by value. Both networks are computed in one space of sets, so that equal sets
 //! are equal ids, and only pairs of groups that something passes between are looked at.
 
+mod cause;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use netwright_model::network::Network;
 
 use crate::cascade::{self, Cascade};
+use crate::check::{Finding, check_with};
 use crate::dependencies::{self, Answer as Dependency};
 use crate::flow::Flows;
 use crate::intents::{self, Answer, Standing};
 use crate::prover::Prover;
 use crate::reach::{Member, Outside, Reach, Relation};
-use crate::space::{Overflow, Set, Space, show};
+use crate::space::{Overflow, Packet, Set, Space, show};
+use crate::steps::{Step, steps};
+
+pub use cause::Cause;
 
 /// Who sends or receives, the same in both networks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +51,10 @@ pub struct Change {
     pub gained: Option<String>,
     /// What is unknown now and was not, in words.
     pub unsure: Option<String>,
+    /// Why what is lost is lost, by one of the flows.
+    pub cause: Option<Cause>,
+    /// One packet of what is lost.
+    sample: Option<Packet>,
 }
 
 /// What a change does.
@@ -58,6 +68,14 @@ pub struct Diff {
     pub fixed: Vec<Answer>,
     /// Intents of the new network that cannot be determined.
     pub unsure: Vec<Answer>,
+    /// Intents that the old network has and the new one does not: nothing asks them any more.
+    pub dropped: Vec<String>,
+    /// Findings that the new network has and the old one has not.
+    pub found: Vec<Finding>,
+    /// Findings that the old network has and the new one has not, with places in the old one.
+    pub gone: Vec<Finding>,
+    /// What has to be done to get from the old network to the new one.
+    pub steps: Vec<Step>,
     /// Dependencies of services whose verdict, way or source address changed: before and after.
     pub dependencies: Vec<(Option<Dependency>, Dependency)>,
     /// What did not start or was lost before.
@@ -74,29 +92,58 @@ impl Diff {
     }
 }
 
-/// Compares two networks.
+/// Compares two networks. `today` is in days since 1970-01-01: without it nothing is said about certificates that expire.
 ///
 /// # Errors
 ///
 /// When the sets outgrow their memory limit; then nothing is known.
-pub fn diff(old: &Network, new: &Network) -> Result<Diff, Overflow> {
+pub fn diff(old: &Network, new: &Network, today: Option<i64>) -> Result<Diff, Overflow> {
     let mut prover = Prover::new(old);
     let before = prover.reach()?;
     let held = intents::ask(&mut prover);
     let had = dependencies::ask(&mut prover);
+    let found_before = check_with(&mut prover, today);
     let mut prover = Prover::in_space(new, prover.into_space());
     let after = prover.reach()?;
     let holds = intents::ask(&mut prover);
     let has = dependencies::ask(&mut prover);
+    let found_after = check_with(&mut prover, today);
     let mut result = Diff {
         changes: Comparison::new((old, &before), (new, &after)).changes(&mut prover.space),
         cascade_before: cascade::follow(old, &had),
         cascade: cascade::follow(new, &has),
         dependencies: compare_dependencies(&had, has),
+        found: without(&found_after, &found_before),
+        gone: without(&found_before, &found_after),
+        steps: steps(&old.description, &new.description),
         ..Diff::default()
     };
+    let places = cause::Places::of(new);
+    for change in &mut result.changes {
+        if let Some(packet) = change.sample.take() {
+            change.cause = cause::of(&mut prover, &places, change, &packet);
+        }
+    }
+    let names: BTreeSet<&str> = holds.iter().map(|answer| answer.name.as_str()).collect();
+    let dropped = held.iter().filter(|answer| !names.contains(answer.name.as_str()));
+    result.dropped = dropped.map(|answer| answer.name.clone()).collect();
     compare_intents(&held, holds, &mut result);
     prover.space.checked(result)
+}
+
+/// Findings of one network that the other has not. A finding is the same when it says the same: that its line has moved does not matter.
+fn without(all: &[Finding], known: &[Finding]) -> Vec<Finding> {
+    let mut left: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for finding in known {
+        *left.entry((finding.id, finding.message.as_str())).or_default() += 1;
+    }
+    let new = all.iter().filter(|finding| {
+        let count = left.entry((finding.id, finding.message.as_str())).or_default();
+        let known = *count > 0;
+        *count = count.saturating_sub(1);
+        !known
+    });
+    new.cloned().collect()
 }
 
 fn compare_dependencies(
@@ -219,36 +266,45 @@ impl Comparison {
         let unsure = space.minus(new.answered.may, new.answered.must);
         let was_unsure = space.minus(old.answered.may, old.answered.must);
         let unsure = space.minus(unsure, was_unsure);
+        let sample = space.pick(lost);
         let mut words = |set: Set| (!set.is_empty()).then(|| show::layer4(space, set));
         let (lost, gained, unsure) = (words(lost), words(gained), words(unsure));
         if lost.is_none() && gained.is_none() && unsure.is_none() {
             return None;
         }
         let of = |class: Class| self.classes.get(&class).cloned().unwrap_or_default();
-        Some(Change { from: of(from), to: of(to), relation, lost, gained, unsure })
+        let (from, to) = (of(from), of(to));
+        Some(Change { from, to, relation, lost, gained, unsure, cause: None, sample })
     }
 }
 
-/// Changes that say the same, told once: first over sources, then over destinations.
+/// What a change says, without whom it is about.
+type Said = (Relation, Option<String>, Option<String>, Option<String>);
+
+/// Parties that the same is said of together with one other side: who, the place of the first, and its packet.
+type Together = BTreeMap<(Vec<Party>, Said), (Vec<Party>, usize, Option<Packet>)>;
+
+/// Changes that say the same, told once: first over sources, then over destinations. Their first packet stands for all.
 fn together(changes: Vec<Change>) -> Vec<Change> {
-    let mut by_source: BTreeMap<_, (Vec<Party>, usize)> = BTreeMap::new();
+    let mut by_source: Together = BTreeMap::new();
     for (place, change) in changes.into_iter().enumerate() {
-        let what = (change.to, change.relation, change.lost, change.gained, change.unsure);
-        by_source.entry(what).or_insert_with(|| (Vec::new(), place)).0.extend(change.from);
+        let said = (change.relation, change.lost, change.gained, change.unsure);
+        let known = by_source.entry((change.to, said));
+        known.or_insert_with(|| (Vec::new(), place, change.sample)).0.extend(change.from);
     }
-    let mut by_destination: BTreeMap<_, (Vec<Party>, usize)> = BTreeMap::new();
-    for ((to, relation, lost, gained, unsure), (mut from, place)) in by_source {
+    let mut by_destination: Together = BTreeMap::new();
+    for ((to, said), (mut from, place, sample)) in by_source {
         from.sort();
-        let what = (from, relation, lost, gained, unsure);
-        let known = by_destination.entry(what).or_insert_with(|| (Vec::new(), place));
+        let known = by_destination.entry((from, said));
+        let known = known.or_insert_with(|| (Vec::new(), place, sample));
         known.0.extend(to);
         known.1 = known.1.min(place);
     }
     let mut merged: Vec<(usize, Change)> = by_destination
         .into_iter()
-        .map(|((from, relation, lost, gained, unsure), (mut to, place))| {
+        .map(|((from, (relation, lost, gained, unsure)), (mut to, place, sample))| {
             to.sort();
-            (place, Change { from, to, relation, lost, gained, unsure })
+            (place, Change { from, to, relation, lost, gained, unsure, cause: None, sample })
         })
         .collect();
     merged.sort_by_key(|(place, _)| *place);

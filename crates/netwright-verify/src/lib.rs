@@ -15,5 +15,6 @@ pub mod mtu;
 pub mod prover;
 pub mod reach;
 pub mod space;
+pub mod steps;
 pub mod trace;
 pub mod what_if;

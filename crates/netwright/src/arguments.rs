@@ -77,8 +77,13 @@ pub(crate) enum Command {
         after_help = "Examples:\n  netwright reach network.yaml\n  netwright reach network.yaml --from internet --port tcp/22"
     )]
     Reach(Reach),
-    /// Compare two networks: flows gained and lost, intents broken and fixed.
-    #[command(after_help = "Example:\n  netwright diff before.yaml after.yaml")]
+    /// Compare two networks: what breaks and why, what is gained, what has to be done and whether it can be undone.
+    ///
+    /// Ends with 1 where an intent breaks, a service does not start any more or a finding of severity error is new; without intents in
+    /// the new network also where any flow is lost.
+    #[command(
+        after_help = "Examples:\n  netwright diff before.yaml after.yaml\n  netwright diff main/ branch/ --format sarif > diff.sarif"
+    )]
     Diff(Diff),
     /// Change settings of a description, and tell what then works and what does not.
     #[command(
@@ -199,7 +204,7 @@ pub(crate) struct Diff {
     pub(crate) new: PathBuf,
     /// How the result is written.
     #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
+    pub(crate) format: ReportFormat,
 }
 
 /// Arguments of `what-if`.

@@ -273,7 +273,7 @@ fn hop(network: &Network, step: &Step, passed: &Passed) -> Hop {
         Step::NatProtocolsOnly(nat) => {
             let Named { kind, name, ids, span } = named(network, Object::Nat(*nat));
             let wrong = *passed == Passed::WrongProtocol;
-            let text = "carries only TCP, UDP and ICMP".to_owned();
+            let text = format!("{name} carries only TCP, UDP and ICMP");
             let passed = Some(!wrong);
             Hop { kind: HopKind::Filter, object: kind, name, ids, text, rule: None, passed, span }
         }

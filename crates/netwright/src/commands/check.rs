@@ -1,7 +1,7 @@
 //! `netwright check`.
 
-mod junit;
-mod sarif;
+pub(super) mod junit;
+pub(super) mod sarif;
 mod text;
 
 use netwright_model::diagnostic::Severity;
@@ -58,22 +58,22 @@ fn fails(finding: &Finding, on: FailOn) -> bool {
     clippy::disallowed_methods,
     reason = "whether a certificate has expired depends on the day"
 )]
-fn today() -> Option<i64> {
+pub(super) fn today() -> Option<i64> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
     i64::try_from(now.as_secs() / 86_400).ok()
 }
 
 /// All that a check finds out.
-struct Checked {
-    answers: Vec<Answer>,
-    services: Services,
-    findings: Vec<Finding>,
+pub(super) struct Checked {
+    pub(super) answers: Vec<Answer>,
+    pub(super) services: Services,
+    pub(super) findings: Vec<Finding>,
 }
 
 /// Serverless services: what they depend on, and which do not start.
-struct Services {
-    dependencies: Vec<Dependency>,
-    cascade: Cascade,
+pub(super) struct Services {
+    pub(super) dependencies: Vec<Dependency>,
+    pub(super) cascade: Cascade,
 }
 
 impl Services {

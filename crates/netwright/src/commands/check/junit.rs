@@ -6,7 +6,7 @@ use super::{Checked, fails, place};
 use crate::arguments::FailOn;
 use crate::network::Input;
 
-pub(super) fn document(input: &Input, checked: &Checked, on: FailOn) -> String {
+pub(in crate::commands) fn document(input: &Input, checked: &Checked, on: FailOn) -> String {
     let Checked { answers, services, findings } = checked;
     let failures = answers.iter().filter(|answer| answer.standing == Standing::Broken).count();
     let errors = answers.iter().filter(|answer| answer.standing == Standing::Unknown).count();

@@ -21,7 +21,7 @@ fn level(severity: Severity) -> &'static str {
 }
 
 /// SARIF 2.1.0 (OASIS).
-pub(super) fn document(input: &Input, checked: &Checked) -> Value {
+pub(in crate::commands) fn document(input: &Input, checked: &Checked) -> Value {
     let Checked { answers, services, findings } = checked;
     let physical = |span: Span| {
         let at = input.sources.location(span)?;
