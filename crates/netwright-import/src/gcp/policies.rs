@@ -36,6 +36,10 @@ enum Level {
     Regional,
 }
 
+/// Rules from this priority on are the provider's: each policy ends in them, and nobody can remove them ("Firewall policies": predefined
+/// rules).
+const SYSTEM_PRIORITY: u32 = 2_147_483_644;
+
 impl<'e> Import<'e> {
     /// The policies that a network's packets pass; how many there are.
     pub(super) fn policies(&mut self, link: &str, key: &str, effective: &[Object<'e>]) -> usize {
@@ -162,6 +166,10 @@ impl<'e> Import<'e> {
         let base = Rule {
             name: Some(name),
             direction: Spanned::new(direction, node.span),
+            implied: priority
+                .as_ref()
+                .filter(|priority| priority.value >= SYSTEM_PRIORITY)
+                .map(|priority| Spanned::new(true, priority.span)),
             priority,
             from: self.peers(matched, "srcIpRanges", &object),
             to: self.peers(matched, "destIpRanges", &object),

@@ -8,8 +8,11 @@ mod quota;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use netwright_model::diagnostic::Severity;
 use netwright_model::language::{Action, Attachment, Direction};
 use netwright_model::network::{Filter, FilterId, FilterMember, Network, Rule, SubnetId};
+
+use netwright_model::source::Span;
 
 use crate::prover::Prover;
 use crate::space::{Set, Space};
@@ -33,7 +36,9 @@ pub(super) fn check(prover: &mut Prover<'_>, report: &mut Report) {
             line(network, filter, (direction, used.is_shared(id)), &mut space, report);
         }
         if !idle {
-            for rule in &filter.rules {
+            // A description without machines says nothing of who is in a group.
+            let described = network.interfaces.iter().any(|row| !row.provider_side);
+            for rule in filter.rules.iter().filter(|_| described) {
                 nobody(filter, rule, report);
             }
             place::check(network, filter, used.subnets(id), report);
@@ -147,10 +152,20 @@ fn line(
         rules.sort_by_key(|rule| rule.action != Action::Deny);
     }
     // The same again is told as such, and takes no further part.
+    let mut parts: BTreeMap<Part<'_>, usize> = BTreeMap::new();
+    for rule in &rules {
+        *parts.entry(part(rule)).or_default() += 1;
+    }
+    let mut found = Report::default();
     let mut known: BTreeMap<String, &Rule> = BTreeMap::new();
     rules.retain(|rule| match known.get(&tuple(rule)) {
-        Some(first) if rule.uncertain.is_none() && !rule.implied => {
-            again(filter, rule, first, report);
+        // Two tags that nobody has are still two tags.
+        Some(first)
+            if rule.uncertain.is_none()
+                && !rule.implied
+                && rule.targets.as_ref().is_none_or(|list| !list.is_empty()) =>
+        {
+            again(filter, rule, first, &mut found);
             false
         }
         Some(_) => true,
@@ -160,13 +175,45 @@ fn line(
         }
     });
     let line = Line::of(network, rules, space);
-    let told = never_reached(filter, &line, space, report);
+    let told = never_reached(filter, &line, space, &mut found);
     if filter.ordered {
         if !shared {
-            changes_nothing(filter, &line, &told, space, report);
+            changes_nothing(filter, &line, &told, space, &mut found);
         }
     } else {
-        allowed_already(filter, &line, &told, space, report);
+        allowed_already(filter, &line, &told, space, &mut found);
+    }
+    whole(found, &parts, report);
+}
+
+/// What several rules have in common that were written as one, with several protocols for example: where, and under which name.
+type Part<'a> = (Span, &'a str, u32);
+
+fn part(rule: &Rule) -> Part<'_> {
+    (rule.span, &rule.name, rule.priority)
+}
+
+/// Takes over what is found of whole rules: of one that was written as one and became several, only where it is found of all of them.
+fn whole(found: Report, parts: &BTreeMap<Part<'_>, usize>, report: &mut Report) {
+    let mut by_place: BTreeMap<Span, usize> = BTreeMap::new();
+    for (key, count) in parts.iter().filter(|(key, count)| **count > 1 && key.0.is_some()) {
+        *by_place.entry(key.0).or_default() += count;
+    }
+    let mut counted: BTreeMap<Span, usize> = BTreeMap::new();
+    for finding in &found.findings {
+        *counted.entry(finding.span).or_default() += 1;
+    }
+    let mut seen: BTreeSet<Span> = BTreeSet::new();
+    for finding in found.findings {
+        match by_place.get(&finding.span) {
+            None => report.findings.push(finding),
+            Some(count) => {
+                let all = counted.get(&finding.span) == Some(count);
+                if all && seen.insert(finding.span) {
+                    report.findings.push(finding);
+                }
+            }
+        }
     }
 }
 
@@ -429,13 +476,14 @@ fn nobody(filter: &Filter, rule: &Rule, report: &mut Report) {
         }
     }
     if rule.targets.as_ref().is_some_and(Vec::is_empty) && !rule.implied {
-        let message = format!("{} of {} is for nobody", called(rule), filter.name);
-        report.add(
-            "NW-FLT-004",
-            rule.span,
-            message,
-            "give an interface the tag, or remove the rule",
+        let message = format!(
+            "{} of {} is for interfaces with a tag or account that none has",
+            called(rule),
+            filter.name
         );
+        let remedy = "give an interface the tag, or remove the rule";
+        // Machines that come and go have it while they are there.
+        report.add("NW-FLT-004", rule.span, message, remedy).severity = Severity::Info;
     }
 }
 

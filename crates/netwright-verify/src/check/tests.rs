@@ -162,3 +162,19 @@ fn a_wildcard_covers_one_label() {
     assert!(!covers("*.example.com", "api.staging.example.com"));
     assert!(!covers("*.example.com", "example.com"));
 }
+
+#[test]
+fn two_tags_that_nobody_has_are_two_tags() {
+    let text = "
+vpcs: { p: { cidr: 10.0.0.0/16, subnets: { s: { cidr: 10.0.1.0/24 } }, filters: f } }
+instances: { a: { subnet: s } }
+filters:
+  f:
+    attach: vpc
+    ordered: true
+    rules:
+      - { direction: ingress, protocol: tcp, port: 80, targets: ['tag:x'] }
+      - { direction: ingress, protocol: tcp, port: 80, targets: ['tag:y'] }
+";
+    assert_eq!(ids(text), ["NW-FLT-004", "NW-FLT-004"]);
+}
