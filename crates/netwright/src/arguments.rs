@@ -35,6 +35,19 @@ pub(crate) enum Format {
     Json,
 }
 
+/// How results that can be drawn are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DrawnFormat {
+    /// For people.
+    Text,
+    /// For programs; see docs/json.md.
+    Json,
+    /// A picture.
+    Svg,
+    /// A graph for Graphviz.
+    Dot,
+}
+
 /// How results of `check` are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ReportFormat {
@@ -173,7 +186,7 @@ pub(crate) struct Trace {
     pub(crate) source_port: Option<u16>,
     /// How the result is written.
     #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
+    pub(crate) format: DrawnFormat,
 }
 
 /// Arguments of `reach`.
@@ -192,7 +205,7 @@ pub(crate) struct Reach {
     pub(crate) port: Option<Service>,
     /// How the result is written.
     #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
+    pub(crate) format: DrawnFormat,
 }
 
 /// Arguments of `diff`.

@@ -9,6 +9,7 @@ mod console;
 mod endpoints;
 mod failure;
 mod network;
+mod picture;
 
 use std::process::ExitCode;
 

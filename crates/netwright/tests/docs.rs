@@ -13,9 +13,14 @@ fn root() -> PathBuf {
 
 /// What a command writes to standard output.
 fn output(words: &[&str]) -> String {
-    let run = Command::new(env!("CARGO_BIN_EXE_netwright")).args(words).output();
-    let run = run.expect("the program starts");
-    assert!(run.status.success(), "{words:?}");
+    ended(words, 0)
+}
+
+/// The same for a command that ends with a code.
+fn ended(words: &[&str], code: i32) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_netwright"));
+    let run = command.args(words).current_dir(root()).output().expect("the program starts");
+    assert_eq!(run.status.code(), Some(code), "{words:?}");
     String::from_utf8(run.stdout).expect("output is UTF-8")
 }
 
@@ -72,6 +77,16 @@ fn the_findings_are_those_of_the_catalogue() {
         }
     }
     page("findings.md", &text);
+}
+
+#[test]
+fn the_pictures_are_those_that_the_program_draws() {
+    let staging = "examples/staging-egress/after.yaml";
+    let flow = ["trace", staging, "analytics", "external:clickhouse", "--port", "tcp/9440"];
+    let flow: Vec<&str> = flow.into_iter().chain(["--format", "svg"]).collect();
+    page("pictures/flow.svg", &ended(&flow, 1));
+    let reach = ["reach", "examples/aws-three-tier/export", "--format", "svg"];
+    page("pictures/reach.svg", &output(&reach));
 }
 
 fn pages(folder: &Path, found: &mut Vec<PathBuf>) {

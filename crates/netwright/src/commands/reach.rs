@@ -9,11 +9,12 @@ use netwright_verify::prover::path::Origin;
 use netwright_verify::reach::{Entry, Group, Member, Outside, Reach as Reached, Relation};
 use serde_json::{Value, json};
 
-use crate::arguments::{Format, Reach};
+use crate::arguments::{DrawnFormat, Reach};
 use crate::console::{Code, Console, Style};
 use crate::endpoints::find;
 use crate::failure::Failure;
 use crate::network::open;
+use crate::picture::matrix::{self, Cell};
 
 use super::trace::part;
 
@@ -43,8 +44,16 @@ pub(super) fn run(arguments: &Reach, console: &mut Console) -> Result<Code, Fail
         rows.extend(row(&mut prover, entry, arguments));
     }
     match arguments.format {
-        Format::Text => text(console, network, &reached, &rows),
-        Format::Json => console.json(&document(network, &reached, &rows)),
+        DrawnFormat::Text => text(console, network, &reached, &rows),
+        DrawnFormat::Json => console.json(&document(network, &reached, &rows)),
+        DrawnFormat::Svg => {
+            let (title, names, cells) = drawn(network, &arguments.file, &reached, &rows);
+            console.write(&matrix::svg(&title, &names, &cells));
+        }
+        DrawnFormat::Dot => {
+            let (title, names, cells) = drawn(network, &arguments.file, &reached, &rows);
+            console.write(&matrix::dot(&title, &names, &cells));
+        }
     }
     Ok(if rows.is_empty() { Code::Fail } else { Code::Pass })
 }
@@ -133,6 +142,43 @@ fn label(network: &Network, group: &Group) -> String {
         names.push(format!("{} more", group.members.len() - SHOWN));
     }
     names.join(", ")
+}
+
+/// What a picture shows: a title, names of all groups, and a cell for each pair.
+fn drawn(
+    network: &Network,
+    file: &std::path::Path,
+    reached: &Reached,
+    rows: &[Row],
+) -> (String, Vec<String>, Vec<Cell>) {
+    let own = network.description.name.as_ref().map(|name| name.value.clone());
+    let title = own.unwrap_or_else(|| file.display().to_string());
+    let names = reached.groups.iter().map(|group| short(network, group)).collect();
+    let cell = |row: &Row| Cell {
+        src: row.src,
+        dst: row.dst,
+        reachable: row.reachable.clone(),
+        no_return: row.no_return.clone(),
+        unknown: row.unknown.clone(),
+    };
+    (format!("who reaches whom: {title}"), names, rows.iter().map(cell).collect())
+}
+
+/// A group's name where there is little room: its first member's, and how many more there are.
+fn short(network: &Network, group: &Group) -> String {
+    let internet = |member: &Member| matches!(member, Member::Outside(Outside::Internet, ..));
+    if group.members.len() > 1 && group.members.iter().all(internet) {
+        return format!("internet ({} ranges)", group.members.len());
+    }
+    let first = match group.members.first() {
+        Some(Member::Interface(id, _)) => network[*id].name.clone(),
+        Some(member) => name(network, member),
+        None => String::new(),
+    };
+    match group.members.len() {
+        0 | 1 => first,
+        many => format!("{first} and {} more", many - 1),
+    }
 }
 
 fn relation_words(relation: Relation) -> &'static str {

@@ -10,11 +10,12 @@ use netwright_verify::space::show;
 use netwright_verify::trace::{Flow, Hop, HopKind, Trace as Traced, Verdict, hops};
 use serde_json::{Value, json};
 
-use crate::arguments::{Format, Trace};
+use crate::arguments::{DrawnFormat, Trace};
 use crate::console::{Code, Console, Style};
 use crate::endpoints::find_one;
 use crate::failure::Failure;
 use crate::network::{Input, open};
+use crate::picture::flow;
 
 pub(super) fn run(arguments: &Trace, console: &mut Console) -> Result<Code, Failure> {
     let input = open(&arguments.file)?;
@@ -41,8 +42,17 @@ pub(super) fn run(arguments: &Trace, console: &mut Console) -> Result<Code, Fail
     };
     let passes = trace.flows.map(|flows| show::layer4(&mut prover.space, flows.reachable()));
     match arguments.format {
-        Format::Text => text(console, &input, &trace, (from_text, to_text), passes.as_deref()),
-        Format::Json => console.json(&document(&input, &trace, passes.as_deref())),
+        DrawnFormat::Text => text(console, &input, &trace, (from_text, to_text), passes.as_deref()),
+        DrawnFormat::Json => console.json(&document(&input, &trace, passes.as_deref())),
+        DrawnFormat::Svg => {
+            let service = service_words(trace.flow.packet);
+            let words = (from_text.as_str(), to_text.as_str(), service.as_str());
+            console.write(&flow::svg(network, &input.sources, &trace, words));
+        }
+        DrawnFormat::Dot => {
+            let name = format!("{from_text} → {to_text}");
+            console.write(&flow::dot(network, &input.sources, &trace, &name));
+        }
     }
     Ok(match trace.verdict {
         Verdict::Reachable => Code::Pass,

@@ -10,6 +10,7 @@ mod findings;
 mod folder;
 mod layers;
 mod output;
+mod picture;
 mod reach;
 mod run;
 mod tools;
