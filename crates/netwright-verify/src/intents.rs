@@ -15,7 +15,7 @@ use crate::flow::Flows;
 use crate::prover::Prover;
 use crate::prover::path::Origin;
 use crate::reach::{Member, Outside, Reach};
-use crate::trace::{Trace, Verdict, obstacle_reason};
+use crate::trace::{Flow, Trace, Verdict, obstacle_reason};
 
 /// Whether an intent holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,6 +139,12 @@ fn one(
     } else if answer.standing == Standing::Holds {
         answer.why =
             format!("{} flow{} asked", answer.asked, if answer.asked == 1 { "" } else { "s" });
+        let skipped = not_asked(intent);
+        if !skipped.is_empty() {
+            // What was not looked at does not pass.
+            answer.standing = Standing::Unknown;
+            answer.why += &format!("; not asked: {}", skipped.join(", "));
+        }
     }
     answer
 }
@@ -175,19 +181,25 @@ fn consider(
     let Some(trace) = prover.best_trace(&flows) else { return };
     answer.asked += 1;
     let label = format!("{} → {} {service}", source.name, destination.name);
-    let verdict = match trace.flows {
-        Some(_) => of_everything(prover, &trace, service),
-        None => trace.verdict,
-    };
+    let (verdict, trace) = of_everything(prover, trace, service);
     let wrong = match verdict {
         Verdict::Unknown | Verdict::Unresolved => {
             answer.standing = Standing::Unknown;
-            answer.why = format!("{label}: unknown");
+            answer.why = match part_that_fails(prover, &trace, service) {
+                Some(part) => format!("{label}: unknown for {part}"),
+                None => format!("{label}: unknown"),
+            };
             answer.example = Some(trace);
             return;
         }
         Verdict::Reachable => clause(prover, intent, &trace),
-        other => Some(why(prover.network, &trace, other)),
+        other => {
+            let why = why(prover.network, &trace, other);
+            Some(match part_that_fails(prover, &trace, service) {
+                Some(part) => format!("for {part}: {why}"),
+                None => why,
+            })
+        }
     };
     if let Some(wrong) = wrong {
         answer.standing = Standing::Broken;
@@ -260,20 +272,57 @@ fn from_outside(reached: &Reach, source: &Point, destination: &Point) -> Vec<(Fl
     found.collect()
 }
 
-/// The verdict for a service that stands for many packets: all must be as expected.
-fn of_everything(prover: &mut Prover<'_>, trace: &Trace, service: Service) -> Verdict {
-    let Some(flows) = trace.flows else { return trace.verdict };
+/// The verdict for all packets of a service, from every port that a client may use: all must be as expected. With it the trace of a packet
+/// that is not, where the one that was followed is.
+fn of_everything(prover: &mut Prover<'_>, trace: Trace, service: Service) -> (Verdict, Trace) {
+    let many = trace.flows.is_some() || matches!(service, Service::Ports { .. });
+    let followed_works = trace.flows.is_some() || trace.verdict == Verdict::Reachable;
+    if !many || !followed_works {
+        return (trace.verdict, trace);
+    }
+    let Flow { origin, src, dst, .. } = trace.flow;
+    let flows = prover.flows(origin, src, dst);
     let asked = set_of(&mut prover.space, service);
     let space = &mut prover.space;
     if space.is_subset(asked, flows.answered.must) {
-        Verdict::Reachable
-    } else if space.is_subset(asked, flows.answered.may) {
-        Verdict::Unknown
-    } else if space.is_subset(asked, flows.arrives.may) {
-        Verdict::NoReturn
-    } else {
-        Verdict::Blocked
+        return (Verdict::Reachable, trace);
     }
+    let (verdict, works) = if space.is_subset(asked, flows.answered.may) {
+        (Verdict::Unknown, flows.answered.must)
+    } else if space.is_subset(asked, flows.arrives.may) {
+        (Verdict::NoReturn, flows.answered.may)
+    } else {
+        (Verdict::Blocked, flows.arrives.may)
+    };
+    let fails = space.minus(asked, works);
+    // When memory ran out there may be no such packet; then nothing is said of one.
+    let Some(packet) = space.pick(fails) else { return (Verdict::Unknown, trace) };
+    let example = prover.trace(Flow { packet: Some((&packet).into()), ..trace.flow });
+    (verdict, example)
+}
+
+/// Which part of a service does not surely work between the addresses of a trace, in words; none where that is all of it.
+fn part_that_fails(prover: &mut Prover<'_>, trace: &Trace, service: Service) -> Option<String> {
+    let Flow { origin, src, dst, .. } = trace.flow;
+    let flows = prover.flows(origin, src, dst);
+    let asked = set_of(&mut prover.space, service);
+    let space = &mut prover.space;
+    let works = flows.answered.must;
+    if !space.intersects(asked, works) {
+        return None;
+    }
+    let fails = space.minus(asked, works);
+    (!fails.is_empty()).then(|| crate::space::show::layer4(space, fails))
+}
+
+/// The clauses of an intent that no description can answer, by the names they are written with.
+fn not_asked(intent: &Intent) -> Vec<&'static str> {
+    let clauses = [
+        ("mtu", intent.mtu.is_some()),
+        ("latency", intent.latency.is_some()),
+        ("availability", intent.availability.is_some()),
+    ];
+    clauses.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect()
 }
 
 fn why(network: &Network, trace: &Trace, verdict: Verdict) -> String {

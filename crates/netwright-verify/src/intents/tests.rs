@@ -1,6 +1,6 @@
 use netwright_model::source::Sources;
 
-use super::{Standing, ask};
+use super::{Answer, Standing, ask};
 use crate::prover::Prover;
 
 /// A server that answers a few outside addresses on one port, and an intent that nobody reaches it.
@@ -47,4 +47,53 @@ fn every_address_of_a_source_is_asked() {
 fn every_source_port_is_asked() {
     let open = "{ direction: ingress, protocol: tcp, port: 22, source_ports: 53, from: any }";
     assert_eq!(standing("client", open), Standing::Broken);
+}
+
+/// A client and a server with filters without state on the client's subnet, which let answers to some ports back in.
+fn reachable(answers: &str, clauses: &str) -> Answer {
+    let text = format!(
+        "
+vpcs:
+  net:
+    subnets:
+      near: {{ cidr: 10.0.0.0/24, filters: list }}
+      far: {{ cidr: 10.0.1.0/24 }}
+filters:
+  list:
+    stateful: false
+    rules:
+      - {{ direction: egress }}
+      - {{ direction: ingress, protocol: tcp, port: {answers} }}
+  open: {{ rules: [{{ direction: ingress }}, {{ direction: egress }}] }}
+instances:
+  client: {{ subnet: near, address: 10.0.0.9, filters: open }}
+  server: {{ subnet: far, address: 10.0.1.9, filters: open }}
+expect:
+  works: {{ from: client, to: server, service: tcp/443{clauses} }}
+"
+    );
+    let network = netwright_model::load("test.yaml", &text, &mut Sources::default()).unwrap();
+    ask(&mut Prover::new(&network)).remove(0)
+}
+
+#[test]
+fn reachable_is_asked_from_every_client_port() {
+    assert_eq!(reachable("1024-65535", "").standing, Standing::Holds);
+    let some = reachable("32768-65535", "");
+    assert_eq!(some.standing, Standing::Broken);
+    assert!(some.why.contains("tcp src 1024-32767 dst 443"), "{}", some.why);
+    assert!(some.example.is_some_and(|trace| trace.verdict == super::Verdict::NoReturn));
+    // Where nothing works there is no part to tell.
+    let none = reachable("80", "");
+    assert_eq!(none.standing, Standing::Broken);
+    assert!(!none.why.contains("for tcp"), "{}", none.why);
+}
+
+#[test]
+fn clauses_that_are_not_asked_do_not_hold() {
+    let answer = reachable("1024-65535", ", mtu: 1500, latency: 20ms, availability: 99%");
+    assert_eq!(answer.standing, Standing::Unknown);
+    assert!(answer.why.ends_with("not asked: mtu, latency, availability"), "{}", answer.why);
+    // What is broken anyway stays so.
+    assert_eq!(reachable("80", ", latency: 20ms").standing, Standing::Broken);
 }
