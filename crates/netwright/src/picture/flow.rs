@@ -1,5 +1,7 @@
 //! One flow as a picture: the request down the left side, its answer up the right.
 
+use std::net::IpAddr;
+
 use netwright_model::network::Network;
 use netwright_model::source::{Sources, Span};
 use netwright_verify::trace::{Hop, HopKind, Trace, Verdict, hops};
@@ -107,7 +109,7 @@ pub(crate) fn svg(
     let head = format!("{from} → {to}, {service}");
     svg.strong((MARGIN, 28.0), 15.0, verdict_tone(trace.verdict), &word);
     svg.strong((MARGIN + width(&word, 15.0) + 14.0, 28.0), 15.0, Tone::Plain, &head);
-    let (src, dst) = (trace.flow.src, trace.flow.dst);
+    let (src, dst) = (sender(trace.flow.src), trace.flow.dst);
     let left = forward.iter().map(Stop::width).fold(180.0, f64::max);
     let bottom =
         column(&mut svg, MARGIN, left, &format!("request  {src} → {dst}"), &forward, false);
@@ -119,14 +121,34 @@ pub(crate) fn svg(
         column(&mut svg, x, right, &title, &back, true);
     }
     let reasons: Vec<String> = trace.blockers(network).into_iter().map(|hop| hop.text).collect();
-    for (index, reason) in reasons.iter().enumerate() {
-        #[expect(clippy::cast_precision_loss, reason = "a flow has a few blockers")]
-        let y = bottom + 26.0 + index as f64 * STEP;
-        svg.text((MARGIN, y), SIZE, Tone::Bad, &cut(&format!("because {reason}"), 110));
+    let mut y = bottom + 26.0;
+    for line in reasons.iter().flat_map(|reason| wrapped(&format!("because {reason}"))) {
+        svg.text((MARGIN, y), SIZE, Tone::Bad, &line);
+        y += STEP;
     }
     let described =
         if reasons.is_empty() { head } else { format!("{head}: {}", reasons.join("; ")) };
     svg.finish(&format!("{word}: {from} → {to}"), &described)
+}
+
+/// A source address; a serverless service's own is not known before its packet has left.
+fn sender(address: IpAddr) -> String {
+    if address.is_unspecified() { "its platform".to_owned() } else { address.to_string() }
+}
+
+/// A text in lines that are not much longer than those of a box.
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + word.chars().count() < LINE => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(cut(word, LINE)),
+        }
+    }
+    lines
 }
 
 /// Draws stops below each other, upwards for an answer; answers where the column ends.
