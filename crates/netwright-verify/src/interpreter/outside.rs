@@ -214,7 +214,20 @@ impl Walker<'_> {
             prefix.contains(src) && (prefix.length() == 0 || !src.is_unspecified())
         };
         let open = allowed.is_none_or(|allowed| allowed.iter().any(accepts));
-        if open || self.answers.is_some() {
+        if self.answers.is_some() {
+            return Ok(());
+        }
+        // A NAT gateway with several addresses takes any of them for a connection.
+        let nat = self.network.nats.iter().find(|nat| nat.addresses.contains(&src));
+        if let (Some(nat), Some(allowed)) = (nat, allowed) {
+            let listed = |one: &&IpAddr| allowed.iter().any(|prefix| prefix.contains(**one));
+            let count = nat.addresses.iter().filter(listed).count();
+            if count > 0 && count < nat.addresses.len() {
+                let why = "only some of the NAT gateway's addresses are on the list".to_owned();
+                return Err(Stop::Unknown(why, at));
+            }
+        }
+        if open {
             return Ok(());
         }
         let reason = if src.is_unspecified() {

@@ -224,6 +224,8 @@ pub enum Gap {
     Target(Table, usize),
     /// What lies there is not described.
     Elsewhere(Object),
+    /// The destination accepts some addresses of the NAT gateway and not all: which one a connection gets, nobody can say.
+    SomeAddresses(EndpointId, NatId),
 }
 
 /// How a path ends.

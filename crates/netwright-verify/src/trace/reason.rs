@@ -226,6 +226,17 @@ pub(crate) fn gap_reason(network: &Network, gap: &Gap) -> Reason {
                 format!("the description does not say where the route {words} of {name} leads");
             Reason { id: "unknown_target", text, span: if at.is_some() { at } else { span } }
         }
+        Gap::SomeAddresses(endpoint, nat) => {
+            let (to, nat) = (&network[*endpoint], &network[*nat]);
+            let all: Vec<String> = nat.addresses.iter().map(ToString::to_string).collect();
+            let text = format!(
+                "{} accepts some of the addresses of NAT gateway {} ({}) and not all: only some connections work",
+                to.name,
+                nat.name,
+                all.join(", ")
+            );
+            Reason { id: "some_addresses", text, span: nat.span }
+        }
         Gap::Elsewhere(object) => {
             let (name, span) = match object {
                 Object::Peering(id) => (network[*id].name.clone(), network[*id].span),

@@ -415,7 +415,12 @@ impl Writer<'_> {
                 0 => {}
                 1 if row.starts_with("subnet") => row.push_str(", private: true"),
                 _ => {
-                    row += &format!(", addresses: [192.0.2.{}]", number + 1);
+                    row += &format!(", addresses: [192.0.2.{}", number + 1);
+                    // A second one that lists may leave out.
+                    if self.random.percent(30) {
+                        row += &format!(", 192.0.2.{}", number + 5);
+                    }
+                    row.push(']');
                 }
             }
             self.line(&format!("  {name}: {{ {row} }}"));

@@ -101,3 +101,25 @@ fn nothing_is_sent_from_an_address_that_nobody_holds() {
         }
     }
 }
+
+#[test]
+fn a_list_that_holds_some_of_a_nat_gateways_addresses_makes_the_verdict_unknown() {
+    let network = |listed: &str| {
+        format!(
+            "provider: gcp
+vpcs:
+  v: {{ cidr: 10.0.0.0/16, subnets: {{ s: {{ cidr: 10.0.1.0/24 }} }}, main_route_table: m,
+       route_tables: {{ m: {{ routes: [{{ to: 0.0.0.0/0, via: internet_gateway:g }}] }} }} }}
+internet_gateways: {{ g: {{ vpc: v }} }}
+nat_gateways: {{ nat: {{ vpc: v, addresses: [198.51.100.10, 198.51.100.11] }} }}
+instances: {{ a: {{ subnet: s, address: 10.0.1.9 }} }}
+externals: {{ partner: {{ cidrs: [203.0.113.0/28], allow_from: [{listed}] }} }}
+"
+        )
+    };
+    let words = ["trace", "network.yaml", "a", "partner", "--port", "tcp/443"];
+    on(&network("198.51.100.10/31"), &words).ends(0);
+    on(&network("192.0.2.1/32"), &words).ends(1);
+    let ran = on(&network("198.51.100.10/32"), &words).ends(3);
+    assert!(ran.out.contains("only some connections work"), "{}", ran.out);
+}

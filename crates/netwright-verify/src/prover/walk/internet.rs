@@ -280,6 +280,14 @@ impl Walk<'_, '_> {
         self.local(Inside { vpc, subnet: None, door: None })
     }
 
+    /// The addresses that the source may have: a NAT gateway with several takes any of them.
+    fn possible_sources(&self) -> (Option<NatId>, Vec<IpAddr>) {
+        match self.prover.index.nat(self.src) {
+            Some(nat) => (Some(nat), self.prover.network[nat].addresses.clone()),
+            None => (None, vec![self.src]),
+        }
+    }
+
     /// To an endpoint without an interface that may have an allow-list.
     pub(super) fn reach_endpoint(&mut self, endpoint: EndpointId) -> End {
         self.at(Object::Endpoint(endpoint));
@@ -289,10 +297,17 @@ impl Walk<'_, '_> {
                 if self.src.is_unspecified() && !everyone {
                     return End::Blocked(Obstacle::NotPredictable(endpoint));
                 }
-                if !everyone && !list.iter().any(|prefix| prefix.contains(self.src)) {
-                    return End::Blocked(Obstacle::NotAllowListed(endpoint));
+                let listed = |source: &IpAddr| list.iter().any(|prefix| prefix.contains(*source));
+                let (nat, sources) = self.possible_sources();
+                if everyone || sources.iter().all(listed) {
+                    return End::Delivered(Arrival::Endpoint(endpoint));
                 }
-                End::Delivered(Arrival::Endpoint(endpoint))
+                match nat {
+                    Some(nat) if sources.iter().any(listed) => {
+                        End::Unknown(Gap::SomeAddresses(endpoint, nat))
+                    }
+                    _ => End::Blocked(Obstacle::NotAllowListed(endpoint)),
+                }
             }
             _ => End::Delivered(Arrival::Endpoint(endpoint)),
         }
