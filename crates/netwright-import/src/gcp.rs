@@ -6,6 +6,10 @@
 //!
 //! Start reading at [`import`]; `export` finds the objects, whatever list they stand in.
 
+mod backends;
+mod balancers;
+mod connectors;
+mod databases;
 mod export;
 mod firewalls;
 mod instances;
@@ -14,7 +18,11 @@ mod names;
 mod nat;
 mod networks;
 mod policies;
+mod revision;
 mod routes;
+mod service_connect;
+mod services;
+mod zones;
 
 use netwright_model::language::{Description, Gap, Provider};
 use netwright_model::source::{Span, Spanned};
@@ -43,6 +51,13 @@ pub(crate) fn import(documents: &[Document]) -> Imported {
     import.instances();
     import.nat_gateways();
     import.routes();
+    import.connectors();
+    import.databases();
+    import.service_ranges();
+    import.services();
+    import.certificates();
+    import.load_balancers();
+    import.zones();
     import.not_represented();
     Imported { description: import.description, notes: import.notes }
 }

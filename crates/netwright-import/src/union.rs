@@ -2,7 +2,7 @@
 
 use netwright_model::decode::Entries;
 use netwright_model::diagnostic::Diagnostic;
-use netwright_model::language::Description;
+use netwright_model::language::{Description, Egress, Service};
 
 /// Adds the maps of one description to another. A name that both give is an error with both places.
 pub(crate) fn unite(into: &mut Description, from: Description) -> Vec<Diagnostic> {
@@ -23,7 +23,6 @@ pub(crate) fn unite(into: &mut Description, from: Description) -> Vec<Diagnostic
         transits,
         private_endpoints,
         connectors,
-        services,
         load_balancers,
         databases,
         externals,
@@ -36,6 +35,7 @@ pub(crate) fn unite(into: &mut Description, from: Description) -> Vec<Diagnostic
         expect,
         profiles,
     );
+    services(&mut into.services, from.services, &mut errors);
     into.gaps.extend(from.gaps);
     into.netwright = into.netwright.take().or(from.netwright);
     into.name = into.name.take().or(from.name);
@@ -52,6 +52,70 @@ pub(crate) fn unite(into: &mut Description, from: Description) -> Vec<Diagnostic
     }
     into.provider = into.provider.take().or(from.provider);
     errors
+}
+
+/// Services are told in parts: an export knows how one is deployed, and only people know what it depends on. What both parts give is
+/// an error.
+fn services(into: &mut Entries<Service>, from: Entries<Service>, errors: &mut Vec<Diagnostic>) {
+    for (name, service) in from.0 {
+        let Some(place) = into.iter().position(|(known, _)| known.value == name.value) else {
+            into.0.push((name, service));
+            continue;
+        };
+        let (first, known) = &mut into.0[place];
+        let twice = add_to_service(known, service, errors);
+        if !twice.is_empty() {
+            let message = format!("service `{}` has `{}` twice", name.value, twice.join("`, `"));
+            errors.push(
+                Diagnostic::error("NW-IN-022", name.span, message)
+                    .with_note(first.span, "given here first")
+                    .with_help("leave it out in one of the two"),
+            );
+        }
+    }
+}
+
+/// Adds what the second part of a service says, and tells which fields both have.
+fn add_to_service(
+    into: &mut Service,
+    from: Service,
+    errors: &mut Vec<Diagnostic>,
+) -> Vec<&'static str> {
+    let mut twice = Vec::new();
+    macro_rules! options {
+        ($($field:ident),+ $(,)?) => { $(
+            match (&into.$field, from.$field) {
+                (Some(_), Some(_)) => twice.push(stringify!($field)),
+                (None, given) => into.$field = given,
+                (Some(_), None) => {}
+            }
+        )+ };
+    }
+    options!(
+        id,
+        provider,
+        region,
+        ingress,
+        port,
+        min_instances,
+        max_instances,
+        account,
+        startup_limit,
+        startup_probe,
+        liveness_probe,
+        request_timeout,
+        peak_throughput,
+    );
+    match (into.egress == Egress::default(), from.egress == Egress::default()) {
+        (true, false) => into.egress = from.egress,
+        (false, false) => twice.push("egress"),
+        (_, true) => {}
+    }
+    into.hosts.extend(from.hosts);
+    add(&mut into.dependencies, from.dependencies, "dependencies", errors);
+    add(&mut into.startup, from.startup, "startup", errors);
+    add(&mut into.environment, from.environment, "environment", errors);
+    twice
 }
 
 fn add<T>(into: &mut Entries<T>, from: Entries<T>, kind: &str, errors: &mut Vec<Diagnostic>) {

@@ -14,7 +14,7 @@ use crate::Document;
 use crate::access::Access;
 
 /// Kinds that the importer reads.
-const READ: [&str; 15] = [
+const READ: [&str; 39] = [
     "network",
     "subnetwork",
     "firewall",
@@ -30,20 +30,48 @@ const READ: [&str; 15] = [
     "interconnectAttachment",
     "effectiveFirewalls",
     "natIpInfo",
+    "connector",
+    "runService",
+    "function",
+    "sqlInstance",
+    "forwardingRule",
+    "backendService",
+    "backendBucket",
+    "backendHealth",
+    "healthCheck",
+    "httpHealthCheck",
+    "httpsHealthCheck",
+    "instanceGroup",
+    "instanceGroupMembers",
+    "networkEndpointGroup",
+    "urlMap",
+    "targetHttpProxy",
+    "targetHttpsProxy",
+    "targetSslProxy",
+    "targetTcpProxy",
+    "targetPool",
+    "targetInstance",
+    "sslCertificate",
+    "managedZone",
+    "resourceRecordSet",
 ];
 
 /// Kinds that lead packets somewhere and are not represented, with words for them.
-const LEAD_ELSEWHERE: [(&str, &str); 6] = [
+const LEAD_ELSEWHERE: [(&str, &str); 10] = [
     ("packetMirroring", "packet mirrors"),
     ("networkConnectivityHub", "hubs of Network Connectivity Center"),
     ("spoke", "spokes of Network Connectivity Center"),
     ("policyBasedRoute", "policy-based routes"),
     ("serviceAttachment", "published services of Private Service Connect"),
     ("externalVpnGateway", "gateways of the other side"),
+    ("cluster", "ranges of clusters for pods and services, and what runs there,"),
+    ("runJob", "jobs of Cloud Run"),
+    ("runRevision", "single revisions of Cloud Run services"),
+    ("unidentified", "objects that do not say what they are"),
 ];
 
 /// Where the collections of links lead: the name of the collection, and the kind of its objects.
-const COLLECTIONS: [(&str, &str); 40] = [
+const COLLECTIONS: [(&str, &str); 41] = [
     ("networks", "network"),
     ("subnetworks", "subnetwork"),
     ("firewalls", "firewall"),
@@ -82,9 +110,14 @@ const COLLECTIONS: [(&str, &str); 40] = [
     ("zones", "zone"),
     ("regions", "region"),
     ("connectors", "connector"),
+    ("clusters", "cluster"),
     ("hubs", "networkConnectivityHub"),
     ("policyBasedRoutes", "policyBasedRoute"),
 ];
+
+/// Keys under which the newer APIs' list calls answer.
+const WRAPPERS: [&str; 6] =
+    ["connectors", "services", "functions", "jobs", "managedZones", "rrsets"];
 
 /// What is said of kinds that lead packets elsewhere.
 pub(super) fn leads_elsewhere(kind: &str) -> Option<&'static str> {
@@ -106,14 +139,27 @@ impl<'a> Object<'a> {
 
     /// Its name, or else what identifies it.
     pub(super) fn name(self) -> &'a str {
-        let word = self.node.word("name").or_else(|| self.node.word("id"));
+        let inside = self.node.get("metadata").and_then(|metadata| metadata.word("name"));
+        let word = self.node.word("name").or(inside).or_else(|| self.node.word("id"));
         let word = word.unwrap_or("unnamed");
         word.rsplit('/').next().unwrap_or(word)
     }
 
     /// Its link without the service's address: `projects/p/global/networks/n`.
     pub(super) fn link(self) -> Option<String> {
-        self.node.word("selfLink").and_then(path_of)
+        let named = || self.node.word("name").filter(|name| name.starts_with("projects/"));
+        let own = self.node.word("selfLink").and_then(path_of);
+        own.or_else(|| named().map(str::to_owned)).or_else(|| self.knative_link())
+    }
+
+    /// A link for objects of Cloud Run's first API, which name their project and region in their metadata.
+    fn knative_link(self) -> Option<String> {
+        let metadata = self.node.get("metadata")?;
+        self.node.word("apiVersion")?;
+        let (name, project) = (metadata.word("name")?, metadata.word("namespace")?);
+        let labels = metadata.get("labels");
+        let region = labels.and_then(|labels| labels.word("cloud.googleapis.com/location"));
+        Some(format!("projects/{project}/locations/{}/services/{name}", region.unwrap_or("-")))
     }
 
     /// Its identifier in the description: its link without the service's address.
@@ -167,8 +213,9 @@ impl<'a> Export<'a> {
         for objects in export.objects.values_mut() {
             let mut seen = BTreeSet::new();
             objects.retain(|object| {
-                let named = object.node.word("name").map(|_| object.link()).unwrap_or_default();
-                named.is_none_or(|link| seen.insert(link))
+                let named =
+                    object.node.word("name").is_some() || object.node.get("metadata").is_some();
+                named.then(|| object.link()).flatten().is_none_or(|link| seen.insert(link))
             });
         }
         for (kind, objects) in &export.objects {
@@ -211,6 +258,10 @@ impl<'a> Export<'a> {
             self.push("natIpInfo", node, file);
             return;
         }
+        if kind.ends_with("#instanceGroupsListInstances") {
+            self.push("instanceGroupMembers", node, file);
+            return;
+        }
         // The Cloud Asset inventory wraps each resource.
         if let Some(data) = node.get("resource").and_then(|resource| resource.get("data")) {
             self.add(data, file, listed);
@@ -231,11 +282,18 @@ impl<'a> Export<'a> {
             }
             return;
         }
+        let mut wrapped = node.entries().iter().filter(|(key, _)| WRAPPERS.contains(&&*key.text));
+        if node.get("name").is_none() && wrapped.clone().next().is_some() {
+            wrapped.by_ref().for_each(|(_, list)| self.add(list, file, None));
+            return;
+        }
         if kind.ends_with("List") && node.get("name").is_none() {
             return;
         }
-        if let Some(kind) = kind_of(node, listed) {
-            self.push(&kind, node, file);
+        match kind_of(node, listed) {
+            Some(kind) => self.push(&kind, node, file),
+            None if node.entries().is_empty() => {}
+            None => self.push("unidentified", node, file),
         }
     }
 
@@ -284,10 +342,17 @@ fn is_effective(node: &Node) -> bool {
 /// What an object is: by its own word, by its link, or by the list that holds it.
 fn kind_of(node: &Node, listed: Option<&str>) -> Option<String> {
     let kind = node.word("kind").unwrap_or("");
-    if let Some((service, kind)) = kind.split_once('#')
-        && matches!(service, "compute" | "sql" | "dns")
-    {
+    match kind.split_once('#') {
+        Some(("compute" | "dns", kind)) => return Some(kind.to_owned()),
+        Some(("sql", "instance")) => return Some("sqlInstance".to_owned()),
+        Some(("sql", kind)) => return Some(kind.to_owned()),
+        _ => {}
+    }
+    if let Some(kind) = serverless(node) {
         return Some(kind.to_owned());
+    }
+    if node.get("backend").is_some() && node.get("status").is_some() {
+        return Some("backendHealth".to_owned());
     }
     if let Some(link) = node.word("selfLink")
         && link.contains("googleapis.com")
@@ -300,6 +365,31 @@ fn kind_of(node: &Node, listed: Option<&str>) -> Option<String> {
         return Some("vpnTunnel".to_owned());
     }
     listed.map(str::to_owned)
+}
+
+/// Kinds of the serverless products, whose objects are told by their version or by the path that is their name.
+fn serverless(node: &Node) -> Option<&'static str> {
+    if let Some(version) = node.word("apiVersion") {
+        let ours = version.starts_with("serving.knative.dev/")
+            || version.starts_with("run.googleapis.com/");
+        return match node.word("kind").filter(|_| ours)? {
+            "Service" => Some("runService"),
+            "Revision" => Some("runRevision"),
+            "Job" => Some("runJob"),
+            _ => None,
+        };
+    }
+    let name = node.word("name").filter(|name| name.starts_with("projects/"))?;
+    if !name.contains("/locations/") {
+        return None;
+    }
+    match name.rsplit('/').nth(1)? {
+        "connectors" => Some("connector"),
+        "functions" => Some("function"),
+        "services" if node.get("template").is_some() => Some("runService"),
+        "jobs" if node.get("template").is_some() => Some("runJob"),
+        _ => None,
+    }
 }
 
 /// Whether a document holds anything of this provider.
@@ -315,7 +405,11 @@ pub(super) fn recognises(root: &Node) -> bool {
                 }),
                 _ => false,
             };
-            inside || recognises_object(root) || effective_of_google(root)
+            let wrapped = WRAPPERS.iter().flat_map(|key| root.list(key)).take(8);
+            inside
+                || wrapped.into_iter().any(recognises_object)
+                || recognises_object(root)
+                || effective_of_google(root)
         }
         _ => false,
     }
@@ -335,6 +429,8 @@ fn recognises_object(node: &Node) -> bool {
     let service = kind.split_once('#').map_or("", |(service, _)| service);
     let linked = |key: &str| node.word(key).is_some_and(|link| link.contains("googleapis.com/"));
     matches!(service, "compute" | "sql" | "dns")
+        || serverless(node).is_some()
+        || linked("backend")
         || linked("selfLink")
         || linked("network")
         || linked("router")

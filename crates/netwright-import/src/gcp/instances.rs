@@ -92,7 +92,12 @@ impl<'e> Import<'e> {
     }
 
     /// The keys of an interface's subnet. One that is not in the export is made: it holds the addresses that are known.
-    fn subnet_of(&mut self, link: &str, node: &Node, named: &str) -> Option<(String, String)> {
+    pub(super) fn subnet_of(
+        &mut self,
+        link: &str,
+        node: &Node,
+        named: &str,
+    ) -> Option<(String, String)> {
         if let Some((vpc, subnet)) = self.names.subnet(link) {
             return Some((vpc.to_owned(), subnet.to_owned()));
         }
@@ -122,7 +127,7 @@ impl<'e> Import<'e> {
     }
 
     /// A subnet without a range of its own holds the addresses of its interfaces.
-    fn hold(&mut self, vpc: &str, subnet: &str, row: &Interface) {
+    pub(super) fn hold(&mut self, vpc: &str, subnet: &str, row: &Interface) {
         let made = self.description.vpcs.get_mut(vpc);
         let Some(made) = made.and_then(|vpc| vpc.subnets.get_mut(subnet)) else { return };
         let held = |prefix: Prefix, cidrs: &[Spanned<Prefix>]| {

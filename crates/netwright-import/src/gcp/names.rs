@@ -47,6 +47,11 @@ impl Names {
             &["address"],
             &["forwardingRule"],
             &["backendService"],
+            &["connector"],
+            &["runService", "function"],
+            &["sqlInstance"],
+            &["managedZone"],
+            &["sslCertificate"],
         ] {
             let objects = kinds.iter().flat_map(|kind| export.all(kind));
             let spellings: Spellings = objects
@@ -75,6 +80,37 @@ impl Names {
     /// The key of a network by its link.
     pub(super) fn network(&self, link: &str) -> Option<&str> {
         self.networks.get(&super::export::path_of(link)?).map(String::as_str)
+    }
+
+    /// The key of a network given by its link, or by its name alone: then the one of that name in the same project, or the only one.
+    pub(super) fn network_called(&self, word: &str, project: Option<&str>) -> Option<&str> {
+        if word.contains('/') {
+            return self.network(word);
+        }
+        let named = self.networks.iter().filter(|(link, _)| super::export::last(link) == word);
+        let own = named.clone().find(|(link, _)| segment(link, "projects") == project);
+        let mut all = named;
+        let only = all.next().filter(|_| all.next().is_none());
+        own.or(only).map(|(_, key)| key.as_str())
+    }
+
+    /// The keys of a subnet's VPC and of the subnet, given by the subnet's link, or by its name alone with what else is known.
+    pub(super) fn subnet_called(
+        &self,
+        word: &str,
+        region: Option<&str>,
+        vpc: Option<&str>,
+    ) -> Option<(&str, &str)> {
+        if word.contains('/') {
+            return self.subnet(word);
+        }
+        let mut fitting = self.subnets.iter().filter(|(link, (network, _))| {
+            super::export::last(link) == word
+                && region.is_none_or(|region| segment(link, "regions") == Some(region))
+                && vpc.is_none_or(|vpc| vpc == network)
+        });
+        let (_, (network, key)) = fitting.next()?;
+        fitting.next().is_none().then_some((network, key))
     }
 
     /// All networks by link.
@@ -114,7 +150,8 @@ fn identity(object: Object<'_>) -> Option<String> {
 fn spellings(object: Object<'_>) -> Vec<String> {
     let name = clean(object.name());
     let link = object.link().unwrap_or_default();
-    let place = segment(&link, "zones").or_else(|| segment(&link, "regions"));
+    let places = ["zones", "regions", "locations"];
+    let place = places.into_iter().find_map(|word| segment(&link, word));
     let mut spellings = vec![name.clone()];
     spellings.extend(place.map(|place| format!("{name}.{place}")));
     if let Some(project) = segment(&link, "projects") {
@@ -127,11 +164,23 @@ fn spellings(object: Object<'_>) -> Vec<String> {
 /// Networks that other objects name.
 fn mentioned_networks(export: &Export<'_>) -> Vec<String> {
     let mut links = Vec::new();
-    for kind in ["subnetwork", "firewall", "route", "router", "targetVpnGateway", "vpnGateway"] {
+    for kind in [
+        "subnetwork",
+        "firewall",
+        "route",
+        "router",
+        "targetVpnGateway",
+        "vpnGateway",
+        "forwardingRule",
+    ] {
         links.extend(export.all(kind).iter().filter_map(|o| o.node.word("network")));
     }
     for effective in export.all("effectiveFirewalls") {
         links.extend(effective.node.list("firewalls").iter().filter_map(|f| f.word("network")));
+    }
+    for database in export.all("sqlInstance") {
+        let settings = database.node.get("settings").and_then(|s| s.get("ipConfiguration"));
+        links.extend(settings.and_then(|ip| ip.word("privateNetwork")));
     }
     for instance in export.all("instance") {
         let interfaces = instance.node.list("networkInterfaces").iter();

@@ -142,9 +142,15 @@ impl Resolver<'_> {
                 || instance.is_some_and(|i| flag(i.forwards.as_ref(), false)),
             running: instance.is_none_or(|i| flag(i.running.as_ref(), true)),
             answers_only: false,
-            provider_side: false,
+            provider_side: instance.is_none() && self.stands_beside(subnet),
         });
         Some(id)
+    }
+
+    /// Whether what is no instance has its addresses beside a network rather than in it: Google Cloud asks no firewall rule of the network
+    /// for packets to a forwarding rule's address ("VPC firewall rules": they protect instances).
+    fn stands_beside(&self, subnet: SubnetId) -> bool {
+        self.network[self.network[subnet].vpc].provider == language::Provider::Gcp
     }
 
     /// Gives an address to each interface that names none.
