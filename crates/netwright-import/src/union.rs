@@ -63,12 +63,17 @@ fn services(into: &mut Entries<Service>, from: Entries<Service>, errors: &mut Ve
             continue;
         };
         let (first, known) = &mut into.0[place];
+        let before = first.span;
+        // Its place is where it was deployed from, not where something was added.
+        if known.id.is_none() && service.id.is_some() {
+            (first.span, known.span) = (name.span, service.span);
+        }
         let twice = add_to_service(known, service, errors);
         if !twice.is_empty() {
             let message = format!("service `{}` has `{}` twice", name.value, twice.join("`, `"));
             errors.push(
                 Diagnostic::error("NW-IN-022", name.span, message)
-                    .with_note(first.span, "given here first")
+                    .with_note(before, "given here first")
                     .with_help("leave it out in one of the two"),
             );
         }

@@ -39,6 +39,24 @@ fn the_three_tier_export_holds() {
 }
 
 #[test]
+fn the_serverless_export_holds_and_one_combination_only_works() {
+    let export = "examples/gcp-serverless/export";
+    check(export, 0, &["5 hold, 0 broken, 0 unknown"], &["error["]);
+    let output = Command::new(env!("CARGO_BIN_EXE_netwright"))
+        .args(["matrix", export])
+        .args(["--vary", "services.analytics.egress.mode=private-ranges-only,all-traffic"])
+        .args(["--vary", "nat_gateways.staging-nat.address_allocation=static,automatic"])
+        .args(["--vary", "externals.clickhouse.allow_from=198.51.100.10,192.0.2.7"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    for part in ["1 of 8 combinations work", "seen as 198.51.100.10", "cannot be predicted"] {
+        assert!(text.contains(part), "the matrix does not say `{part}`\n{text}");
+    }
+}
+
+#[test]
 fn every_complaint_of_the_ticket_that_a_description_can_answer_is_answered() {
     let complaints = [
         "NW-ADDR-001",

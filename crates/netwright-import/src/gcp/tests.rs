@@ -1,3 +1,5 @@
+mod serverless;
+
 use netwright_model::language::{
     Action, Description, EndpointRef, NatAllocation, PeeringState, RouteTarget,
 };

@@ -23,13 +23,17 @@ impl<'e> Import<'e> {
             if names.is_empty() {
                 names.extend(managed.into_iter().flat_map(|managed| of(managed.list("domains"))));
             }
+            // The provider renews its own: their last day is that of the export and not the last.
+            let status = managed.and_then(|managed| managed.text("status"));
+            let renewed = status.as_ref().is_some_and(|status| status.value == "ACTIVE");
             let made = Certificate {
                 id: node.text("selfLink"),
                 names,
                 expires: node
                     .text("expireTime")
+                    .filter(|_| !renewed)
                     .map(|end| end.map(|end| end.chars().take(10).collect())),
-                status: managed.and_then(|managed| managed.text("status")),
+                status,
                 managed: node.text("type").map(|kind| kind.map(|kind| kind == "MANAGED")),
                 span: at.into(),
             };

@@ -79,6 +79,8 @@ pub(super) struct Resolver<'d> {
     pub(super) service_names: Names<super::super::ServerlessId>,
     pub(super) connector_names: Names<super::super::ConnectorId>,
     pub(super) balancer_names: Names<EndpointId>,
+    /// Subnets of the provider's own network in which it keeps what one VPC reaches (private services access).
+    pub(super) beside: Vec<SubnetId>,
 }
 
 impl<'d> Resolver<'d> {
@@ -87,6 +89,7 @@ impl<'d> Resolver<'d> {
             description,
             network: Network::default(),
             errors: Vec::new(),
+            beside: Vec::new(),
             vpc_names: Names::new("VPC"),
             subnet_names: Names::new("subnet"),
             table_names: Names::new("route table"),

@@ -33,6 +33,23 @@ impl Resolver<'_> {
                 }
             }
         }
+        self.routes_beside();
+    }
+
+    /// What the provider keeps beside a VPC answers over the VPC's routes, and has no way through its gateways: those serve what stands
+    /// in the VPC.
+    fn routes_beside(&mut self) {
+        for subnet in self.beside.clone() {
+            let (vpc, main) = (self.network[subnet].vpc, self.network[subnet].table);
+            let mut table = self.network[main].clone();
+            table.name = self.network[subnet].name.clone();
+            table.id = None;
+            table.routes.retain(|route| !matches!(route.via, Target::Gateway(_) | Target::Nat(_)));
+            let id = RouteTableId::at(self.network.route_tables.len());
+            self.network.route_tables.push(table);
+            self.network.vpcs[vpc.index()].route_tables.push(id);
+            self.network.subnets[subnet.index()].table = id;
+        }
     }
 
     fn push_to_vpc(&mut self, vpc: VpcId, route: &Route) {
@@ -49,7 +66,9 @@ impl Resolver<'_> {
             return;
         }
         for (here, there) in [(a, b), (b, a)] {
-            let subnets = self.network[there].subnets.clone();
+            // A peering is not transitive: what stands beside a VPC is not exchanged.
+            let mut subnets = self.network[there].subnets.clone();
+            subnets.retain(|subnet| !self.beside.contains(subnet));
             let cidrs: Vec<Prefix> =
                 subnets.iter().flat_map(|subnet| self.network[*subnet].cidrs.clone()).collect();
             for cidr in cidrs {

@@ -308,7 +308,11 @@ impl Resolver<'_> {
                 endpoint,
                 vpc,
                 interface,
-                addresses: values(&nat.addresses),
+                // Addresses that the provider chose are those of today.
+                addresses: match allocation {
+                    Some(NatAllocation::Automatic) if interface.is_none() => Vec::new(),
+                    _ => values(&nat.addresses),
+                },
                 static_addresses: fixed,
                 private,
             });

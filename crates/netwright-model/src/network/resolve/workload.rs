@@ -256,7 +256,9 @@ impl Resolver<'_> {
             });
             let subnet = existing.unwrap_or_else(|| {
                 let label = format!("database:{}", name.value);
-                self.implied_subnet(vpc, &label, Prefix::host(address.value), name.span)
+                let made = self.implied_subnet(vpc, &label, Prefix::host(address.value), name.span);
+                self.beside.push(made);
+                made
             });
             self.add_interface(Interface {
                 name: name.value.clone(),
