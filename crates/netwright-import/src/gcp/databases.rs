@@ -82,7 +82,7 @@ impl<'e> Import<'e> {
             match entry.prefix("value").or_else(alone) {
                 Some(prefix) => made.authorized_networks.push(prefix),
                 None => {
-                    self.gap(named, "an authorised network is no address range", entry.span, true)
+                    self.gap(named, "an authorised network is no address range", entry.span, true);
                 }
             }
             if let Some(end) = entry.text("expirationTime") {

@@ -62,7 +62,10 @@ fn a_connector_stands_in_its_range_or_in_the_subnet_that_it_names() {
     let ranged = with(&[connector(r#", "ipCidrRange": "10.8.0.0/28""#)]);
     let made = ranged.connectors.get("c").expect("the connector");
     assert_eq!(made.vpc.as_ref().map(|vpc| vpc.value.as_str()), Some("prod"));
-    assert_eq!(made.cidr.as_ref().map(|cidr| cidr.to_string()), Some("10.8.0.0/28".to_owned()));
+    assert_eq!(
+        made.cidr.as_ref().map(|cidr| cidr.value.to_string()),
+        Some("10.8.0.0/28".to_owned())
+    );
     assert_eq!(made.tags.first().map(|tag| tag.value.as_str()), Some("vpc-connector-r1-c"));
     let inside = with(&[connector(r#", "subnet": {"name": "front", "projectId": "p"}"#)]);
     let made = inside.connectors.get("c").expect("the connector");
@@ -209,7 +212,7 @@ fn a_database_has_its_addresses_its_network_and_its_authorised_networks() {
     assert_eq!(made.private_addresses.len(), 1);
     assert_eq!(made.vpc.as_ref().map(|vpc| vpc.value.as_str()), Some("prod"));
     let networks: Vec<String> =
-        made.authorized_networks.iter().map(|prefix| prefix.to_string()).collect();
+        made.authorized_networks.iter().map(|prefix| prefix.value.to_string()).collect();
     assert_eq!(networks, ["198.51.100.7/32", "203.0.113.0/24"]);
     assert_eq!(made.max_connections.as_ref().map(|n| n.value), Some(200));
     assert_eq!(made.memory_mib.as_ref().map(|n| n.value), Some(7680));
@@ -361,7 +364,7 @@ fn members_of_a_group_are_those_whose_health_is_told_or_that_its_manager_made() 
         "zones/r1-a/instanceGroups/g",
         &[group(""), super::instance("vm", "10.0.0.10", ""), health],
     );
-    let healthy = group_of(&told).targets.first().and_then(|target| target.healthy.clone());
+    let healthy = group_of(&told).targets.first().and_then(|target| target.healthy);
     assert_eq!(healthy.map(|healthy| healthy.value), Some(false));
     let unknown = web("zones/r1-a/instanceGroups/g", &[group("")]);
     assert!(has_gap(&unknown, "the members of group g are not in the export"));
