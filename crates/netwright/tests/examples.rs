@@ -46,7 +46,7 @@ fn the_serverless_export_holds_and_one_combination_only_works() {
         .args(["matrix", export])
         .args(["--vary", "services.analytics.egress.mode=private-ranges-only,all-traffic"])
         .args(["--vary", "nat_gateways.staging-nat.address_allocation=static,automatic"])
-        .args(["--vary", "externals.clickhouse.allow_from=198.51.100.10,192.0.2.7"])
+        .args(["--vary", "externals.clickhouse.allow_from=198.51.100.10/31,192.0.2.7"])
         .current_dir(root())
         .output()
         .unwrap();
