@@ -55,15 +55,16 @@ fn main() {
             let start = Instant::now();
             let reach = prover.reach().expect("within the memory limit");
             let reached = start.elapsed();
+            let members = |group: usize| reach.groups[group].members.len() as u128;
             let pairs: u128 = reach
-                .entries
-                .iter()
-                .map(|e| {
-                    (reach.groups[e.src].members.len() * reach.groups[e.dst].members.len()) as u128
+                .blocks()
+                .map(|block| {
+                    let sources: u128 = block.sources.iter().map(|s| members(*s as usize)).sum();
+                    sources * members(block.dst)
                 })
                 .sum();
             let line = format!(
-                "{shape} {instances}: yaml {:.1} MB parse {:?} resolve {:?} load {:?} check {:?} findings {} reach {:?} groups {} entries {} pairs {} peak {} MiB sets {:?}\n",
+                "{shape} {instances}: yaml {:.1} MB parse {:?} resolve {:?} load {:?} check {:?} findings {} reach {:?} groups {} entries {} blocks {} pairs {} peak {} MiB sets {:?}\n",
                 yaml.len() as f64 / 1e6,
                 parse,
                 resolved,
@@ -72,7 +73,8 @@ fn main() {
                 findings,
                 reached,
                 reach.groups.len(),
-                reach.entries.len(),
+                reach.count(),
+                reach.blocks().count(),
                 pairs,
                 peak_memory_mib(),
                 prover.space.stats()

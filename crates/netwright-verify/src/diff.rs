@@ -314,7 +314,7 @@ fn together(changes: Vec<Change>) -> Vec<Change> {
 /// Flows by pair of groups, within one subnet and between subnets.
 fn flows(reach: &Reach) -> BTreeMap<(usize, usize), [Flows; 2]> {
     let mut all: BTreeMap<(usize, usize), [Flows; 2]> = BTreeMap::new();
-    for entry in &reach.entries {
+    for entry in reach.entries() {
         let known = all.entry((entry.src, entry.dst)).or_insert([Flows::NONE; 2]);
         match entry.relation {
             Relation::Any => *known = [entry.flows; 2],

@@ -80,7 +80,7 @@ fn reached_from_outside(prover: &mut Prover<'_>) -> Option<Reach> {
         }
     }
     if !any {
-        return Some(Reach { groups: Vec::new(), entries: Vec::new() });
+        return Some(Reach::default());
     }
     let sends = |member: &Member| matches!(member, Member::Outside(..));
     let receives = |member: &Member| match member {
@@ -263,7 +263,7 @@ fn from_outside(reached: &Reach, source: &Point, destination: &Point) -> Vec<(Fl
             .any(|a| a.is_ipv4() == first.is_ipv4() && first <= a && a <= last),
         _ => false,
     };
-    let found = reached.entries.iter().filter_map(|entry| {
+    let found = reached.entries().filter_map(|entry| {
         let from = reached.groups[entry.src].members.iter().find(|member| sends(member))?;
         reached.groups[entry.dst].members.iter().find(|member| receives(member))?;
         let Member::Outside(_, first, last) = from else { return None };

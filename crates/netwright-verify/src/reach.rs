@@ -1,16 +1,21 @@
 //! Who reaches whom: all pairs, exactly.
 //!
-//! Endpoints that no filter, no route and no gateway can tell apart form a group; outside addresses are grouped the same way. What
-//! passes is computed once for each pair of groups, from a path that is found once for each pair of *routing* classes, and
-//! from what each policy permits between two *filter* classes. So the cost follows the distinct rules, not the pairs of endpoints.
+//! Endpoints that no filter, no route and no gateway can tell apart form a group; outside addresses are grouped the same way. The
+//! sources of a destination fall into [`cells`] that everything on the way and at the destination treats alike. What passes is
+//! computed once for each cell, along a path that is found once for each pair of *routing* classes. So the cost follows the distinct
+//! rules and the lists of groups that they name, neither the pairs of endpoints nor those of groups.
 //!
 //! Private addresses are destinations here. A flow to a public address of this network from inside is the flow to the Internet
 //! followed by the flow from it.
 
+mod admission;
+mod answer;
 mod candidates;
+mod cells;
 mod nodes;
-mod prefilter;
 mod template;
+
+use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
@@ -22,42 +27,12 @@ use crate::prover::path::Seen;
 use crate::prover::policy::{Permit, PolicyId};
 use crate::space::{Overflow, Set};
 
+pub use answer::{Block, Entry, Reach, Relation};
+use candidates::Door;
+use cells::Guards;
 use nodes::Groups;
 pub use nodes::{Group, Member, Outside};
 use template::{Stage, Template};
-
-/// How the subnets of a pair's endpoints relate, where that matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Relation {
-    /// It does not matter.
-    Any,
-    /// Both are in one subnet.
-    SameSubnet,
-    /// They are in different subnets.
-    OtherSubnet,
-}
-
-/// What passes from one group to another. Pairs of groups that nothing passes between have no entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry {
-    /// Source group, a position in [`Reach::groups`].
-    pub src: usize,
-    /// Destination group.
-    pub dst: usize,
-    /// For which of their endpoints.
-    pub relation: Relation,
-    /// What passes.
-    pub flows: Flows,
-}
-
-/// The answer to "who reaches whom".
-#[derive(Debug, Clone)]
-pub struct Reach {
-    /// Groups of endpoints and of outside addresses.
-    pub groups: Vec<Group>,
-    /// What passes between them, sorted by source and destination.
-    pub entries: Vec<Entry>,
-}
 
 /// Filter classes of one stage: the memo's key.
 type StageKey = (u32, u8, u32, u32);
@@ -65,11 +40,16 @@ type StageKey = (u32, u8, u32, u32);
 struct Search<'a, 'n> {
     prover: &'a mut Prover<'n>,
     groups: Groups,
-    templates: FxHashMap<(u32, u32, Relation), Option<Box<Template>>>,
+    templates: FxHashMap<(u32, u32, Relation), Option<usize>>,
+    /// Taken out while one is used: the filters that it asks are borrowed from the same search.
+    found: Vec<Option<Box<Template>>>,
     memo: FxHashMap<StageKey, Permit>,
     answers: FxHashMap<Set, Set>,
-    entries: Vec<Entry>,
+    draft: answer::Draft,
 }
+
+/// Destinations that differ in nothing that decides which sources are told apart.
+type Family = (Door, Guards);
 
 impl Prover<'_> {
     /// All pairs.
@@ -101,14 +81,14 @@ impl Prover<'_> {
             prover: self,
             groups,
             templates: FxHashMap::default(),
+            found: Vec::new(),
             memo: FxHashMap::default(),
             answers: FxHashMap::default(),
-            entries: Vec::new(),
+            draft: answer::Draft::default(),
         };
         search.run(&sends, &receives);
-        let Search { groups, mut entries, .. } = search;
-        entries.sort_unstable_by_key(|entry| (entry.src, entry.dst, entry.relation));
-        let reach = Reach { groups: groups.into_groups(), entries };
+        let Search { groups, draft, .. } = search;
+        let reach = draft.finish(groups.into_groups());
         self.space.checked(reach)
     }
 }
@@ -116,72 +96,137 @@ impl Prover<'_> {
 impl Search<'_, '_> {
     fn run(&mut self, sends: &[bool], receives: &[bool]) {
         let candidates = candidates::Candidates::of(self.prover, &self.groups, sends);
-        let prefilter = prefilter::Prefilter::of(self.prover, &self.groups);
-        let asked = sends.iter().enumerate().filter(|(_, asked)| **asked);
-        for (src, _) in asked {
-            if !self.groups.nodes[src].sends {
-                continue;
+        let mut admission = admission::Admission::of(self.prover, &self.groups);
+        let mut cutter = cells::Cutter::of(self.prover, &self.groups);
+        let mut families: BTreeMap<Family, Vec<usize>> = BTreeMap::new();
+        for (dst, node) in self.groups.nodes.iter().enumerate() {
+            if node.receives && receives[dst] {
+                let door = Door::of(self.prover.network, node);
+                families.entry((door, cells::guards(node))).or_default().push(dst);
             }
-            for dst in candidates.for_source(&self.groups, src) {
-                if receives[dst] && prefilter.may_enter(&self.groups, src, dst) {
-                    self.pair(src, dst);
+        }
+        let mut senders: (Option<Door>, Vec<u32>) = (None, Vec::new());
+        for ((door, guards), members) in families {
+            if senders.0 != Some(door) {
+                senders = (Some(door), candidates.senders(door));
+            }
+            let about = |dst: &usize| candidates.uncertain_about(&self.groups.nodes[*dst]);
+            let mut anyway: Vec<u32> = members.iter().flat_map(about).collect();
+            anyway.sort_unstable();
+            anyway.dedup();
+            let known = (&*self.prover, &self.groups);
+            let cells = cutter.cells(known, &mut admission, guards, &senders.1, &anyway);
+            for cell in &cells {
+                let sources = self.draft.sources(cell);
+                for dst in &members {
+                    self.cell(cell, sources, *dst);
                 }
             }
         }
     }
 
-    fn pair(&mut self, src: usize, dst: usize) {
-        let (a, b) = (&self.groups.nodes[src], &self.groups.nodes[dst]);
-        let shared = a.subnets.iter().copied().find(|subnet| b.subnets.contains(subnet));
-        let Some(shared) = shared else {
-            self.related(src, dst, Relation::OtherSubnet, Relation::Any);
-            return;
-        };
-        // One endpoint alone does not talk to itself.
-        let alone = src == dst && a.members_in(shared) < 2 && a.subnets.len() < 2;
-        if alone {
+    /// What passes from sources that are all treated alike.
+    fn cell(&mut self, cell: &[u32], sources: u32, dst: usize) {
+        let Some(&first) = cell.first() else { return };
+        let (a, b) = (&self.groups.nodes[first as usize], &self.groups.nodes[dst]);
+        if !a.address.is_unspecified() && a.address.is_ipv4() != b.address.is_ipv4() {
             return;
         }
-        let different = a.subnets.len() > 1 || b.subnets.len() > 1;
-        let crowded = src != dst || a.subnets.iter().any(|subnet| a.members_in(*subnet) > 1);
-        match (crowded, different) {
-            (true, false) => self.related(src, dst, Relation::SameSubnet, Relation::Any),
-            (false, true) => self.related(src, dst, Relation::OtherSubnet, Relation::Any),
-            (true, true) => {
-                let same = self.flows(src, dst, Relation::SameSubnet);
-                let other = self.flows(src, dst, Relation::OtherSubnet);
-                if same == other {
-                    self.push(src, dst, Relation::Any, same);
-                } else {
-                    self.push(src, dst, Relation::SameSubnet, same);
-                    self.push(src, dst, Relation::OtherSubnet, other);
-                }
+        let same = self.template(first as usize, dst, Relation::SameSubnet);
+        let other = self.template(first as usize, dst, Relation::OtherSubnet);
+        let exact = |search: &mut Self, template: Option<Option<usize>>| {
+            template.flatten().is_some_and(|t| search.tells_sources_apart(t))
+        };
+        if cell.len() > 1 && (exact(self, same) || exact(self, other)) {
+            for src in cell {
+                let sources = self.draft.sources(&[*src]);
+                self.alike(&[*src], sources, dst, (same, other));
             }
-            (false, false) => {}
+        } else {
+            self.alike(cell, sources, dst, (same, other));
         }
     }
 
-    fn related(&mut self, src: usize, dst: usize, how: Relation, shown: Relation) {
-        let flows = self.flows(src, dst, how);
-        self.push(src, dst, shown, flows);
-    }
-
-    fn push(&mut self, src: usize, dst: usize, relation: Relation, flows: Flows) {
-        if !flows.is_nothing() {
-            self.entries.push(Entry { src, dst, relation, flows });
-        }
-    }
-
-    fn flows(&mut self, src: usize, dst: usize, relation: Relation) -> Flows {
-        let (a, b) = (&self.groups.nodes[src], &self.groups.nodes[dst]);
-        let key = (a.route_class, b.route_class, relation);
-        // Taken out while it is used: the filters that it asks are borrowed from the same search.
-        let mut template = match self.templates.remove(&key) {
-            Some(known) => known,
-            None => Template::find(self.prover, &self.groups, src, dst, relation).map(Box::new),
+    fn alike(
+        &mut self,
+        cell: &[u32],
+        sources: u32,
+        dst: usize,
+        (same, other): (Option<Option<usize>>, Option<Option<usize>>),
+    ) {
+        let Some(&first) = cell.first() else { return };
+        let mut flows = |template: Option<Option<usize>>| {
+            template.map(|t| t.map_or(Flows::NONE, |t| self.flows(t, first as usize, dst)))
         };
-        let flows = template.as_mut().map_or(Flows::NONE, |t| self.by_template(t, src, dst));
-        self.templates.insert(key, template);
+        match (flows(same), flows(other)) {
+            (None, None) => {}
+            (Some(flows), None) | (None, Some(flows)) => {
+                self.draft.push(sources, dst, Relation::Any, flows);
+            }
+            (Some(same), Some(other)) if same == other => {
+                self.draft.push(sources, dst, Relation::Any, same);
+            }
+            (Some(same), Some(other)) => self.by_subnet(cell, dst, same, other),
+        }
+    }
+
+    /// Sources for which it matters whether they are in the destination's subnet.
+    fn by_subnet(&mut self, cell: &[u32], dst: usize, same: Flows, other: Flows) {
+        let mut parts: [Vec<u32>; 3] = Default::default();
+        for src in cell {
+            match self.groups.relations(*src as usize, dst) {
+                (true, false) => parts[0].push(*src),
+                (false, true) => parts[1].push(*src),
+                (true, true) => parts[2].push(*src),
+                (false, false) => {}
+            }
+        }
+        let [only_same, only_other, both] = parts.map(|part| {
+            let id = self.draft.sources(&part);
+            (!part.is_empty()).then_some(id)
+        });
+        for (sources, relation, flows) in [
+            (only_same, Relation::Any, same),
+            (only_other, Relation::Any, other),
+            (both, Relation::SameSubnet, same),
+            (both, Relation::OtherSubnet, other),
+        ] {
+            if let Some(sources) = sources {
+                self.draft.push(sources, dst, relation, flows);
+            }
+        }
+    }
+
+    /// The template of the routing classes of two groups: the outer option says whether such pairs exist, the inner one whether
+    /// anything can arrive.
+    fn template(&mut self, src: usize, dst: usize, relation: Relation) -> Option<Option<usize>> {
+        let (a, b) = self.groups.representatives(src, dst, relation)?;
+        let (from, to) = (&self.groups.nodes[a], &self.groups.nodes[b]);
+        let key = (from.route_class, to.route_class, relation);
+        if let Some(known) = self.templates.get(&key) {
+            return Some(*known);
+        }
+        let template = Template::find(self.prover, &self.groups, a, b, relation);
+        let place = template.map(|template| {
+            self.found.push(Some(Box::new(template)));
+            self.found.len() - 1
+        });
+        self.templates.insert(key, place);
+        Some(place)
+    }
+
+    /// Whether a template asks more of its source than cells hold alike.
+    fn tells_sources_apart(&mut self, place: usize) -> bool {
+        let Some(mut template) = self.found[place].take() else { return true };
+        let apart = template.tells_sources_apart(self.prover);
+        self.found[place] = Some(template);
+        apart
+    }
+
+    fn flows(&mut self, place: usize, src: usize, dst: usize) -> Flows {
+        let Some(mut template) = self.found[place].take() else { return Flows::NONE };
+        let flows = self.by_template(&mut template, src, dst);
+        self.found[place] = Some(template);
         flows
     }
 
@@ -256,13 +301,5 @@ impl Search<'_, '_> {
         );
         self.memo.insert(key, permit);
         permit
-    }
-}
-
-impl Reach {
-    /// The group of an interface's address, or of a serverless service.
-    #[must_use]
-    pub fn group_of(&self, member: &Member) -> Option<usize> {
-        self.groups.iter().position(|group| group.members.contains(member))
     }
 }

@@ -69,7 +69,8 @@ pub(crate) struct Subject<'n> {
 impl<'n> Subject<'n> {
     pub(crate) fn of(network: &'n Network) -> Self {
         let mut prover = Prover::new(network);
-        let Reach { groups: found, entries: pairs } = prover.reach().unwrap();
+        let reach: Reach = prover.reach().unwrap();
+        let found = &reach.groups;
         let mut groups = BTreeMap::new();
         let mut outside = [Vec::new(), Vec::new()];
         for (at, group) in found.iter().enumerate() {
@@ -82,7 +83,7 @@ impl<'n> Subject<'n> {
             }
         }
         let mut entries: BTreeMap<(usize, usize), Vec<(Relation, Flows)>> = BTreeMap::new();
-        for entry in pairs {
+        for entry in reach.entries() {
             entries.entry((entry.src, entry.dst)).or_default().push((entry.relation, entry.flows));
         }
         Self { network, prover, groups, entries, outside }

@@ -9,6 +9,45 @@ use netwright_model::network::{
 use netwright_model::scalar::Prefix;
 use rustc_hash::FxHashMap;
 
+/// Ranges of addresses, found by binary search however many they are.
+#[derive(Debug, Default)]
+pub(crate) struct Ranges {
+    /// Disjoint, sorted; of both families.
+    sorted: Vec<(IpAddr, IpAddr)>,
+}
+
+impl Ranges {
+    /// Ranges that no packet of the Internet comes from: VPCs', sites' and attached outside services'.
+    pub(crate) fn inside(network: &Network) -> Self {
+        let vpcs = network.vpcs.iter().flat_map(|vpc| &vpc.cidrs);
+        let sites = network.sites.iter().flat_map(|site| &site.cidrs);
+        let attached = network.externals.iter().filter(|external| !external.attached.is_empty());
+        let attached = attached.flat_map(|external| &network[external.endpoint].prefixes);
+        Self::of(vpcs.chain(sites).chain(attached))
+    }
+
+    fn of<'p>(prefixes: impl Iterator<Item = &'p Prefix>) -> Self {
+        let mut all: Vec<(IpAddr, IpAddr)> =
+            prefixes.map(|prefix| (prefix.first(), prefix.last())).collect();
+        all.sort_unstable();
+        let mut sorted: Vec<(IpAddr, IpAddr)> = Vec::new();
+        for (first, last) in all {
+            match sorted.last_mut() {
+                // Prefixes of one family overlap only where one holds the other.
+                Some((_, end)) if first <= *end => *end = last.max(*end),
+                _ => sorted.push((first, last)),
+            }
+        }
+        Self { sorted }
+    }
+
+    /// Whether one of them holds an address.
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        let after = self.sorted.partition_point(|(first, _)| *first <= address);
+        after > 0 && self.sorted[after - 1].1 >= address
+    }
+}
+
 /// Indexes of a network by address.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
@@ -25,7 +64,7 @@ pub(crate) struct Index {
     /// Subnets of each VPC with their ranges, the longest prefix first.
     subnets: Vec<Vec<(Prefix, SubnetId)>>,
     /// Ranges that no packet of the Internet comes from: VPCs', sites' and attached outside services'.
-    inside: Vec<Prefix>,
+    inside: Ranges,
     /// Source ranges that endpoints without interfaces accept.
     allow_lists: FxHashMap<EndpointId, Vec<Prefix>>,
     /// Prefixes of outside services that no VPC is attached to.
@@ -64,8 +103,6 @@ impl Index {
                 ranges
             })
             .collect();
-        index.inside.extend(network.vpcs.iter().flat_map(|vpc| vpc.cidrs.iter().copied()));
-        index.inside.extend(network.sites.iter().flat_map(|site| site.cidrs.iter().copied()));
         for (position, site) in network.sites.iter().enumerate() {
             index.site_of.insert(site.endpoint, SiteId::at(position));
         }
@@ -74,8 +111,6 @@ impl Index {
             let prefixes = network[external.endpoint].prefixes.iter().copied();
             if external.attached.is_empty() {
                 index.outside.extend(prefixes.map(|prefix| (prefix, external.endpoint)));
-            } else {
-                index.inside.extend(prefixes);
             }
             if let Some(list) = &external.allow_from {
                 index.allow_lists.insert(external.endpoint, list.clone());
@@ -84,6 +119,7 @@ impl Index {
         index
             .outside
             .sort_by_key(|(prefix, endpoint)| (std::cmp::Reverse(prefix.length()), *endpoint));
+        index.inside = Ranges::inside(network);
         index.database_lists(network);
         index
     }
@@ -199,7 +235,7 @@ impl Index {
 
     /// Whether an address belongs to the Internet at large: in no range of this network, and globally routable.
     pub(crate) fn is_internet(&self, address: IpAddr) -> bool {
-        is_global(address) && !self.inside.iter().any(|prefix| prefix.contains(address))
+        is_global(address) && !self.inside.contains(address)
     }
 }
 

@@ -9,7 +9,7 @@ mod decide;
 use netwright_model::language::{Action, Direction};
 use netwright_model::network::{Filter, FilterId, InterfaceId, Network, Rule, SubnetId, VpcId};
 use netwright_model::scalar::ProtocolMatch;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::space::{ANY_PORT, Set, Space, protocol};
 
@@ -123,6 +123,51 @@ impl Policies {
     /// Whether answers pass by themselves where the request passed.
     pub(crate) fn is_stateful(&self, policy: PolicyId) -> bool {
         self.policies[policy.0 as usize].stateful
+    }
+
+    /// The filters that are asked together.
+    pub(crate) fn filters(&self, policy: PolicyId) -> impl Iterator<Item = FilterId> {
+        self.policies[policy.0 as usize].tiers.iter().flat_map(|tier| tier.filters.iter().copied())
+    }
+
+    /// What a policy says in one direction, in full: two policies with equal lines decide every packet alike.
+    pub(crate) fn line(
+        &self,
+        network: &Network,
+        policy: PolicyId,
+        direction: Direction,
+    ) -> Vec<u128> {
+        let mut line = Vec::new();
+        for tier in &self.policies[policy.0 as usize].tiers {
+            let mut known: FxHashSet<Vec<u128>> = FxHashSet::default();
+            let start = line.len();
+            for (filter, index) in tier.rules(direction) {
+                let rule = &network[*filter].rules[*index];
+                let mut words = vec![
+                    rule.action as u128,
+                    self.rules[filter.index()][*index].number().into(),
+                    rule.uncertain.is_some().into(),
+                ];
+                address::words(&rule.from, &mut words);
+                address::words(&rule.to, &mut words);
+                match &rule.targets {
+                    None => words.push(0),
+                    Some(targets) => {
+                        words.push(1 + targets.len() as u128);
+                        words.extend(targets.iter().map(|id| id.index() as u128));
+                    }
+                }
+                // A rule that was asked before in the same tier decides nothing more.
+                if !known.contains(&words) {
+                    line.extend_from_slice(&words);
+                    known.insert(words);
+                }
+            }
+            line.push((line.len() - start) as u128);
+            let default = tier.default_action(network, direction);
+            line.extend([default as u128, tier.incomplete(network).into()]);
+        }
+        line
     }
 
     /// Whether the protected side can decide, beside the peer.

@@ -1,27 +1,34 @@
-//! Which groups a source could reach by routes alone, so that unconnected VPCs cost nothing.
+//! Which groups could send to a destination by routes alone, so that unconnected VPCs cost nothing.
+//!
+//! It errs on the side of "could": a source is left out only where no route of the tables that its packets meet leads there.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
-use netwright_model::network::{Attached, Network, RouteTableId, Target, TransitId, VpcId};
+use netwright_model::network::{
+    Attached, AttachmentId, Network, RouteTableId, Target, TransitId, VpcId, VpnId,
+};
+use netwright_model::scalar::Prefix;
 use rustc_hash::FxHashMap;
 
 use crate::prover::Prover;
 use crate::prover::path::Origin;
 
-use super::nodes::Groups;
+use super::nodes::{Groups, Node};
 
-/// Destinations by source.
+/// Sources by destination.
 #[derive(Debug)]
 pub(super) struct Candidates {
-    by_vpc: Vec<Vec<usize>>,
-    outside: Vec<usize>,
-    public: Vec<usize>,
-    v6: Vec<usize>,
-    tables: FxHashMap<RouteTableId, Reached>,
-    sites: Vec<BTreeSet<VpcId>>,
-    attached: Vec<Vec<VpcId>>,
-    /// Table of each node's subnet, where it has one.
-    table_of: Vec<Option<RouteTableId>>,
+    /// Those whose routes lead into a VPC.
+    by_vpc: Vec<Vec<u32>>,
+    /// Those that leave a VPC, and so may reach what lies outside.
+    inside: Vec<u32>,
+    /// Addresses of the Internet and of what stands on it.
+    internet: Vec<u32>,
+    /// Those whose IPv6 packets leave by an internet gateway.
+    internet_v6: Vec<u32>,
+    /// Those that have a route of which nobody can say where it leads, with the destinations it is for.
+    uncertain: Vec<(u32, Rc<Reached>)>,
 }
 
 /// What routes of a table lead to.
@@ -30,165 +37,301 @@ struct Reached {
     vpcs: BTreeSet<VpcId>,
     /// IPv6 leaves by an internet gateway.
     internet_v6: bool,
+    /// Destinations of which the description does not say where they are sent.
+    uncertain: BTreeSet<Prefix>,
+}
+
+/// What a destination is, as far as it decides who could send to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Door {
+    /// Its VPC; none for what lies outside.
+    pub(super) vpc: Option<VpcId>,
+    /// It has a public address, and its VPC a gateway.
+    pub(super) public: bool,
+    /// IPv4.
+    pub(super) v4: bool,
+}
+
+impl Door {
+    pub(super) fn of(network: &Network, node: &Node) -> Self {
+        let gated = node.vpc.is_some_and(|vpc| !network[vpc].gateways.is_empty());
+        Self { vpc: node.vpc, public: node.public.is_some() && gated, v4: node.address.is_ipv4() }
+    }
 }
 
 impl Candidates {
     /// For the sources that are asked for.
     pub(super) fn of(prover: &Prover<'_>, groups: &Groups, sends: &[bool]) -> Self {
         let network = prover.network;
-        let mut by_vpc = vec![Vec::new(); network.vpcs.len()];
-        let (mut outside, mut public, mut v6) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, node) in groups.nodes.iter().enumerate().filter(|(_, node)| node.receives) {
-            match node.vpc {
-                Some(vpc) => {
-                    by_vpc[vpc.index()].push(index);
-                    if node.public.is_some() && !network[vpc].gateways.is_empty() {
-                        public.push(index);
-                    }
-                    if node.address.is_ipv6() {
-                        v6.push(index);
-                    }
+        let mut all = Self {
+            by_vpc: vec![Vec::new(); network.vpcs.len()],
+            inside: Vec::new(),
+            internet: Vec::new(),
+            internet_v6: Vec::new(),
+            uncertain: Vec::new(),
+        };
+        let mut tables: FxHashMap<RouteTableId, Rc<Reached>> = FxHashMap::default();
+        let mut closures = Closures { network, hubs: FxHashMap::default() };
+        let sites: Vec<Rc<Reached>> =
+            (0..network.sites.len()).map(|site| Rc::new(closures.of_site(site))).collect();
+        let asked = groups.nodes.iter().enumerate().filter(|(i, node)| sends[*i] && node.sends);
+        for (index, node) in asked {
+            let id = u32::try_from(index).unwrap_or(u32::MAX);
+            let reached = match node.origin {
+                Origin::Internet => {
+                    all.internet.push(id);
+                    continue;
                 }
-                None => outside.push(index),
+                Origin::Site(site) => sites.get(site.index()).cloned(),
+                Origin::External(external) => {
+                    for vpc in network[external].attached.iter().collect::<BTreeSet<_>>() {
+                        all.by_vpc[vpc.index()].push(id);
+                    }
+                    continue;
+                }
+                Origin::Interface(_) | Origin::Serverless(_) | Origin::PrivateEndpoint(..) => {
+                    all.inside.push(id);
+                    Some(match node.interface {
+                        Some(interface) => {
+                            let table = network[network[interface].subnet].table;
+                            let known = tables.entry(table);
+                            Rc::clone(known.or_insert_with(|| Rc::new(closures.of_table(table))))
+                        }
+                        None => Rc::new(without_interface(network, node)),
+                    })
+                }
+            };
+            let Some(reached) = reached else { continue };
+            for vpc in &reached.vpcs {
+                all.by_vpc[vpc.index()].push(id);
+            }
+            if reached.internet_v6 {
+                all.internet_v6.push(id);
+            }
+            if !reached.uncertain.is_empty() {
+                all.uncertain.push((id, reached));
             }
         }
-        let table_of: Vec<Option<RouteTableId>> = groups
-            .nodes
-            .iter()
-            .map(|node| node.interface.map(|id| network[network[id].subnet].table))
-            .collect();
-        let mut tables = FxHashMap::default();
-        let asked = table_of.iter().zip(sends).filter(|(_, sends)| **sends);
-        for table in asked.filter_map(|(table, _)| table.as_ref()) {
-            if !tables.contains_key(table) {
-                let mut reached = Reached::default();
-                from_table(network, *table, &mut BTreeSet::new(), &mut reached);
-                tables.insert(*table, reached);
-            }
-        }
-        let sites = network.sites.iter().enumerate().map(|(index, _)| from_site(network, index));
-        let sites = sites.collect();
-        let attached = network.externals.iter().map(|row| row.attached.clone()).collect();
-        Self { by_vpc, outside, public, v6, tables, sites, attached, table_of }
+        all
     }
 
-    /// Groups that a source may reach, sorted.
-    pub(super) fn for_source(&self, groups: &Groups, src: usize) -> Vec<usize> {
-        let node = &groups.nodes[src];
-        let mut found: Vec<usize> = match node.origin {
-            Origin::Internet => self.public.clone(),
-            Origin::Site(site) => {
-                let vpcs = self.sites.get(site.index());
-                vpcs.into_iter()
-                    .flatten()
-                    .flat_map(|vpc| self.by_vpc[vpc.index()].clone())
-                    .collect()
-            }
-            Origin::External(external) => {
-                let vpcs = self.attached.get(external.index());
-                vpcs.into_iter()
-                    .flatten()
-                    .flat_map(|vpc| self.by_vpc[vpc.index()].clone())
-                    .collect()
-            }
-            Origin::Interface(_) | Origin::Serverless(_) | Origin::PrivateEndpoint(..) => {
-                let mut found = self.outside.clone();
-                let reached = self.table_of[src].and_then(|table| self.tables.get(&table));
-                if let Some(reached) = reached {
-                    for vpc in &reached.vpcs {
-                        found.extend(&self.by_vpc[vpc.index()]);
-                    }
-                    if reached.internet_v6 {
-                        found.extend(&self.v6);
-                    }
-                }
-                found
-            }
-        };
-        let unspecified = node.address.is_unspecified();
-        found.retain(|dst| {
-            unspecified || groups.nodes[*dst].address.is_ipv4() == node.address.is_ipv4()
-        });
+    /// Groups that may send to a destination by routes, sorted; whether addresses are of one family is not asked here.
+    pub(super) fn senders(&self, door: Door) -> Vec<u32> {
+        let Some(vpc) = door.vpc else { return self.inside.clone() };
+        let mut found = self.by_vpc[vpc.index()].clone();
+        if door.public {
+            found.extend(&self.internet);
+        }
+        if !door.v4 {
+            found.extend(&self.internet_v6);
+        }
         found.sort_unstable();
         found.dedup();
         found
     }
+
+    /// Those of them whose uncertain routes are for a destination, sorted.
+    pub(super) fn uncertain_about(&self, node: &Node) -> Vec<u32> {
+        let about = |reached: &Reached| reached.uncertain.iter().any(|p| p.contains(node.address));
+        self.uncertain.iter().filter(|(_, reached)| about(reached)).map(|(id, _)| *id).collect()
+    }
 }
 
-fn from_table(
+/// What tables and hubs lead to; each hub is followed once.
+struct Closures<'n> {
+    network: &'n Network,
+    hubs: FxHashMap<TransitId, Rc<Hub>>,
+}
+
+/// Everything that hangs on a hub, over other hubs too.
+#[derive(Debug, Default)]
+struct Hub {
+    vpcs: BTreeSet<VpcId>,
+    /// Tables of the subnets by which packets enter.
+    tables: BTreeSet<RouteTableId>,
+    /// Something hangs on it of which the description does not say what it is.
+    uncertain: BTreeSet<Prefix>,
+}
+
+impl Closures<'_> {
+    fn of_table(&mut self, table: RouteTableId) -> Reached {
+        let mut reached = Reached::default();
+        self.follow(BTreeSet::from([table]), BTreeSet::new(), &mut reached);
+        reached
+    }
+
+    fn of_site(&mut self, site: usize) -> Reached {
+        let network = self.network;
+        let mut reached = Reached::default();
+        let mut hubs = BTreeSet::new();
+        for (index, link) in network.vpns.iter().enumerate() {
+            if link.site.is_none_or(|own| own.index() != site) {
+                continue;
+            }
+            reached.vpcs.extend(link.vpc);
+            let id = VpnId::at(index);
+            let attached = network.attachments.iter().filter(|row| row.to == Attached::Vpn(id));
+            let before = hubs.len();
+            hubs.extend(attached.map(|attachment| attachment.transit));
+            if link.vpc.is_none() && hubs.len() == before {
+                reached.uncertain.extend(everything());
+            }
+        }
+        self.follow(BTreeSet::new(), hubs, &mut reached);
+        reached
+    }
+
+    /// Everything that tables and hubs lead to, each followed once.
+    fn follow(
+        &mut self,
+        mut tables: BTreeSet<RouteTableId>,
+        mut hubs: BTreeSet<TransitId>,
+        reached: &mut Reached,
+    ) {
+        let network = self.network;
+        let (mut seen_tables, mut seen_hubs) = (BTreeSet::new(), BTreeSet::new());
+        loop {
+            while let Some(table) = tables.pop_first() {
+                if seen_tables.insert(table) {
+                    one_table(network, table, &mut tables, &mut hubs, reached);
+                }
+            }
+            let Some(hub) = hubs.pop_first() else { break };
+            if !seen_hubs.insert(hub) {
+                continue;
+            }
+            let own = self.hub(hub);
+            reached.vpcs.extend(&own.vpcs);
+            reached.uncertain.extend(&own.uncertain);
+            tables.extend(own.tables.iter().filter(|table| !seen_tables.contains(table)));
+        }
+    }
+
+    fn hub(&mut self, hub: TransitId) -> Rc<Hub> {
+        if let Some(known) = self.hubs.get(&hub) {
+            return Rc::clone(known);
+        }
+        let network = self.network;
+        let mut own = Hub::default();
+        let (mut seen, mut waiting) = (BTreeSet::new(), vec![hub]);
+        while let Some(next) = waiting.pop() {
+            if !seen.insert(next) {
+                continue;
+            }
+            for table in &network[next].tables {
+                own.uncertain.extend(uncertain_routes(&network[*table].routes));
+            }
+            for attachment in &network[next].attachments {
+                let attachment = &network[*attachment];
+                match attachment.to {
+                    Attached::Vpc(vpc) => {
+                        own.vpcs.insert(vpc);
+                        own.tables.extend(attachment.subnets.iter().map(|s| network[*s].table));
+                    }
+                    Attached::Transit(other) => waiting.push(other),
+                    Attached::Vpn(_) | Attached::Elsewhere => {}
+                }
+                if leads_nowhere_known(network, next, attachment.to) {
+                    own.uncertain.extend(everything());
+                }
+            }
+        }
+        let own = Rc::new(own);
+        self.hubs.insert(hub, Rc::clone(&own));
+        own
+    }
+}
+
+/// What a serverless service without a known interface reaches: outside only, or nobody can say.
+fn without_interface(network: &Network, node: &Node) -> Reached {
+    let mut reached = Reached::default();
+    if let Origin::Serverless(service) = node.origin
+        && network[service].connector.is_some()
+    {
+        reached.uncertain.extend(everything());
+    }
+    reached
+}
+
+/// Both families' default routes.
+fn everything() -> [Prefix; 2] {
+    let all = |address: std::net::IpAddr| Prefix::of(address, 0);
+    [all(std::net::Ipv4Addr::UNSPECIFIED.into()), all(std::net::Ipv6Addr::UNSPECIFIED.into())]
+}
+
+fn leads_nowhere_known(network: &Network, hub: TransitId, to: Attached) -> bool {
+    match to {
+        Attached::Elsewhere => true,
+        Attached::Vpn(link) => network[link].site.is_none(),
+        // The other hub may not know of this one.
+        Attached::Transit(other) => {
+            let back = |id: &AttachmentId| network[*id].to == Attached::Transit(hub);
+            !network[other].attachments.iter().any(back)
+        }
+        Attached::Vpc(_) => false,
+    }
+}
+
+/// Destinations of routes that lead nowhere known, or of which two are equally good.
+fn uncertain_routes(routes: &[netwright_model::network::Route]) -> BTreeSet<Prefix> {
+    let mut first: FxHashMap<Prefix, &Target> = FxHashMap::default();
+    let mut uncertain = BTreeSet::new();
+    for route in routes {
+        let rival = *first.entry(route.to).or_insert(&route.via) != &route.via;
+        if rival || matches!(route.via, Target::Unknown(_)) {
+            uncertain.insert(route.to);
+        }
+    }
+    uncertain
+}
+
+fn one_table(
     network: &Network,
     table: RouteTableId,
-    seen: &mut BTreeSet<RouteTableId>,
+    tables: &mut BTreeSet<RouteTableId>,
+    hubs: &mut BTreeSet<TransitId>,
     reached: &mut Reached,
 ) {
-    if !seen.insert(table) {
-        return;
-    }
     let vpc = network[table].vpc;
     reached.vpcs.insert(vpc);
+    reached.uncertain.extend(uncertain_routes(&network[table].routes));
     for route in &network[table].routes {
         match &route.via {
-            Target::Peering(peering) => reached.vpcs.extend(network[*peering].other(vpc)),
-            Target::Transit(hub) => from_hub(network, *hub, &mut BTreeSet::new(), seen, reached),
-            Target::Interface(interface) => {
-                let subnet = &network[network[*interface].subnet];
-                from_table(network, subnet.table, seen, reached);
+            Target::Peering(peering) => match network[*peering].other(vpc) {
+                Some(other) => {
+                    reached.vpcs.insert(other);
+                }
+                None => {
+                    reached.uncertain.insert(route.to);
+                }
+            },
+            Target::Transit(hub) => {
+                hubs.insert(*hub);
             }
-            Target::Nat(nat) => {
-                if let Some(interface) = network[*nat].interface {
-                    let subnet = &network[network[interface].subnet];
-                    from_table(network, subnet.table, seen, reached);
+            Target::Interface(interface) => {
+                tables.insert(network[network[*interface].subnet].table);
+            }
+            Target::Nat(nat) => match network[*nat].interface {
+                Some(interface) => {
+                    tables.insert(network[network[interface].subnet].table);
+                }
+                None => {
+                    reached.uncertain.insert(route.to);
+                }
+            },
+            Target::Vpn(links) => {
+                if links.iter().any(|link| network[*link].site.is_none()) {
+                    reached.uncertain.insert(route.to);
                 }
             }
             Target::Gateway(_) => reached.internet_v6 |= !route.to.is_v4(),
+            Target::Attachment(_) | Target::Unknown(_) => {
+                reached.uncertain.insert(route.to);
+            }
             Target::Local
-            | Target::Vpn(_)
-            | Target::Attachment(_)
             | Target::PrivateEndpoint(_)
             | Target::External(_)
-            | Target::Blackhole
-            | Target::Unknown(_) => {}
+            | Target::Blackhole => {}
         }
     }
-}
-
-fn from_hub(
-    network: &Network,
-    hub: TransitId,
-    hubs: &mut BTreeSet<TransitId>,
-    seen: &mut BTreeSet<RouteTableId>,
-    reached: &mut Reached,
-) {
-    if !hubs.insert(hub) {
-        return;
-    }
-    for attachment in &network[hub].attachments {
-        let attachment = &network[*attachment];
-        match attachment.to {
-            Attached::Vpc(vpc) => {
-                reached.vpcs.insert(vpc);
-                for subnet in &attachment.subnets {
-                    from_table(network, network[*subnet].table, seen, reached);
-                }
-            }
-            Attached::Transit(other) => from_hub(network, other, hubs, seen, reached),
-            Attached::Vpn(_) | Attached::Elsewhere => {}
-        }
-    }
-}
-
-fn from_site(network: &Network, site: usize) -> BTreeSet<VpcId> {
-    let mut reached = Reached::default();
-    for (index, link) in network.vpns.iter().enumerate() {
-        if link.site.is_none_or(|own| own.index() != site) {
-            continue;
-        }
-        reached.vpcs.extend(link.vpc);
-        let id = netwright_model::network::VpnId::at(index);
-        for attachment in network.attachments.iter().filter(|row| row.to == Attached::Vpn(id)) {
-            let (mut hubs, mut seen) = (BTreeSet::new(), BTreeSet::new());
-            from_hub(network, attachment.transit, &mut hubs, &mut seen, &mut reached);
-        }
-    }
-    reached.vpcs
 }

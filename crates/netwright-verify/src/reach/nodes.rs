@@ -17,6 +17,8 @@ use crate::prover::index::{NOT_GLOBAL_V4, is_global};
 use crate::prover::path::Origin;
 use crate::prover::policy::PolicyId;
 
+use super::Relation;
+
 /// A member of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Member {
@@ -80,6 +82,16 @@ impl Node {
         self.in_subnet.get(&subnet).map_or(0, |(.., count)| *count)
     }
 
+    /// The interfaces whose packets these are.
+    pub(super) fn interfaces(&self) -> impl Iterator<Item = InterfaceId> {
+        let own = self.members.iter().filter_map(|member| match member {
+            Member::Interface(interface, _) => Some(*interface),
+            Member::Serverless(_) | Member::Outside(..) => None,
+        });
+        let services = matches!(self.origin, Origin::Serverless(_));
+        own.chain(self.interface.filter(|_| services))
+    }
+
     /// A member in a subnet.
     pub(super) fn in_subnet(&self, subnet: SubnetId) -> Option<(InterfaceId, IpAddr)> {
         self.in_subnet.get(&subnet).map(|(interface, address, _)| (*interface, *address))
@@ -94,9 +106,49 @@ pub(super) struct Groups {
     pub(super) classes: PrefixClasses,
     /// Filter classes of addresses without a group, by address class.
     pub(super) bare: FxHashMap<u32, u32>,
+    /// For each routing class a group in each of its subnets.
+    in_subnets: Vec<BTreeMap<SubnetId, usize>>,
 }
 
 impl Groups {
+    /// Groups of the same routing classes as two given ones, with members whose subnets relate as asked; none where there are no such.
+    pub(super) fn representatives(
+        &self,
+        src: usize,
+        dst: usize,
+        relation: Relation,
+    ) -> Option<(usize, usize)> {
+        let (a, b) = (&self.nodes[src], &self.nodes[dst]);
+        let of = |node: &Node| &self.in_subnets[node.route_class as usize];
+        if a.subnets.is_empty() || b.subnets.is_empty() || a.vpc != b.vpc {
+            return (relation != Relation::SameSubnet).then_some((src, dst));
+        }
+        let (from, to) = (of(a), of(b));
+        if relation == Relation::SameSubnet {
+            let (few, many) = if from.len() < to.len() { (from, to) } else { (to, from) };
+            let shared = few.keys().find(|subnet| many.contains_key(subnet))?;
+            return Some((from[shared], to[shared]));
+        }
+        from.iter().find_map(|(subnet, a)| {
+            let (_, b) = to.iter().find(|(other, _)| *other != subnet)?;
+            Some((*a, *b))
+        })
+    }
+
+    /// Whether two groups have two members in one subnet, and whether they have two in different ones.
+    pub(super) fn relations(&self, src: usize, dst: usize) -> (bool, bool) {
+        let (a, b) = (&self.nodes[src], &self.nodes[dst]);
+        let crowded = |subnet: &SubnetId| {
+            b.in_subnet.contains_key(subnet) && (src != dst || a.members_in(*subnet) > 1)
+        };
+        let same = a.subnets.iter().any(crowded);
+        let different = match (a.subnets.as_slice(), b.subnets.as_slice()) {
+            ([one], [other]) => one != other,
+            _ => true,
+        };
+        (same, different)
+    }
+
     pub(super) fn into_groups(self) -> Vec<Group> {
         let groups = self.nodes.into_iter();
         groups.map(|node| Group { members: node.members, representative: node.address }).collect()
@@ -505,7 +557,13 @@ impl Builder<'_, '_> {
             let id = self.filter_id(class, 0);
             bare.insert(class, id);
         }
-        Groups { nodes: self.nodes, classes: self.classes, bare }
+        let mut in_subnets = vec![BTreeMap::new(); self.route_ids.len()];
+        for (index, node) in self.nodes.iter().enumerate() {
+            for subnet in &node.subnets {
+                in_subnets[node.route_class as usize].entry(*subnet).or_insert(index);
+            }
+        }
+        Groups { nodes: self.nodes, classes: self.classes, bare, in_subnets }
     }
 }
 

@@ -65,6 +65,21 @@ pub(super) enum Stage {
     Only(Set),
 }
 
+impl Stage {
+    /// Whether it is one of those for which cells of sources are made: the source's own filters on the way out, the destination's on the
+    /// way in, and both again for the answer where they keep no state.
+    fn is_ordinary(&self) -> bool {
+        match self {
+            Self::Only(_) => true,
+            Self::Ask(ask) => match (ask.whose, ask.direction) {
+                (Whose::Src, Direction::Egress) | (Whose::Dst, Direction::Ingress) => true,
+                (Whose::Src | Whose::Dst, _) => ask.replied,
+                (Whose::Fixed, _) => ask.fixed_policy.is_none(),
+            },
+        }
+    }
+}
+
 /// What packets between two routing classes meet.
 #[derive(Debug)]
 pub(super) struct Template {
@@ -114,6 +129,13 @@ impl Template {
         let start = begin(&request)?;
         let forward = stages(prover, &request, &ends, None);
         Some(Self { start, forward, request, ends, back: None })
+    }
+
+    /// Whether it asks filters about its source what [`super::cells`] do not tell apart.
+    pub(super) fn tells_sources_apart(&mut self, prover: &mut Prover<'_>) -> bool {
+        let ordinary = self.forward.iter().all(Stage::is_ordinary);
+        let (_, back) = self.back(prover);
+        !ordinary || !back.iter().all(Stage::is_ordinary)
     }
 
     /// What answers meet: what can pass at all, and the conditions.

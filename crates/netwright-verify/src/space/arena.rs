@@ -14,6 +14,12 @@ impl Set {
     /// Every packet. The same in every space.
     pub const ALL: Self = Self(1);
 
+    /// A number that only this set has in its space.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
     /// Whether no packet is in the set.
     #[must_use]
     pub fn is_empty(self) -> bool {

@@ -236,10 +236,8 @@ fn said_by_reach(
     let network = prover.network;
     let same = network[from].subnet == network[to].subnet;
     let relation = if same { Relation::SameSubnet } else { Relation::OtherSubnet };
-    let entry = reach.entries.iter().find(|entry| {
-        (entry.src, entry.dst) == (source, target)
-            && [relation, Relation::Any].contains(&entry.relation)
-    });
+    let mut entries = reach.between(source, target);
+    let entry = entries.find(|entry| [relation, Relation::Any].contains(&entry.relation));
     let Some(entry) = entry else { return Some("blocked") };
     let space = &mut prover.space;
     let (lost, unknown) = (entry.flows.no_return(space), entry.flows.unknown(space));
@@ -273,13 +271,12 @@ fn both_say(
     }
     let origin = Origin::Interface(from);
     let answer = connection(network, origin, packet);
-    // All pairs speak of packets that arrive at the receiver: neither of those that arrive at somebody else under its address, nor of
-    // those of which no table says where they go.
+    // All pairs speak of packets that arrive at the receiver, and not of those that arrive at somebody else under its address.
     let (_, there, _) = connection_assuming(network, origin, packet, Assume::Best);
     match there.outcome {
         Outcome::Delivered { to: place, .. } if place != Place::Interface(to) => return None,
-        Outcome::Unknown(..) => return None,
-        Outcome::Delivered { .. } | Outcome::Blocked(..) => {}
+        // Of those of which no table says where they go, nobody can say that they do not.
+        Outcome::Unknown(..) | Outcome::Delivered { .. } | Outcome::Blocked(..) => {}
     }
     let said = said_by_reach(prover, reach, (from, packet.src), (to, packet.dst), packet)?;
     Some((said, answer.word()))

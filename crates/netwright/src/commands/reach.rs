@@ -37,10 +37,10 @@ pub(super) fn run(arguments: &Reach, console: &mut Console) -> Result<Code, Fail
     let sources = wanted(&reached, from.as_deref());
     let destinations = wanted(&reached, to.as_deref());
     let mut rows = Vec::new();
-    for entry in &reached.entries {
-        if !sources.contains(&entry.src) || !destinations.contains(&entry.dst) {
-            continue;
-        }
+    let asked = |entry: &Entry| sources.contains(&entry.src) && destinations.contains(&entry.dst);
+    let mut entries: Vec<Entry> = reached.entries().filter(asked).collect();
+    entries.sort_unstable_by_key(|entry| (entry.src, entry.dst, entry.relation));
+    for entry in &entries {
         rows.extend(row(&mut prover, entry, arguments));
     }
     match arguments.format {

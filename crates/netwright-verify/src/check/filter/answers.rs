@@ -50,11 +50,11 @@ pub(super) fn check(prover: &mut Prover<'_>, used: &Used, report: &mut Report) {
         let Ok(reach) = found else { return };
         let client = prover.space.layer4(protocol::TCP, &[CLIENT_PORTS], ANY_PORT);
         let mut lost: BTreeMap<(usize, usize), Set> = BTreeMap::new();
-        for entry in &reach.entries {
-            let own = entry.flows.no_return(&mut prover.space);
+        for block in reach.blocks() {
+            let own = block.flows.no_return(&mut prover.space);
             let own = prover.space.and(own, client);
             if !own.is_empty() && !lets_answers_out(&mut prover.space, own) {
-                lost.insert((entry.src, entry.dst), own);
+                lost.extend(reach.pairs(&block).map(|entry| ((entry.src, entry.dst), own)));
             }
         }
         for ((src, dst), set) in lost {

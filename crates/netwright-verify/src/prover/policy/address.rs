@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use netwright_model::network::{AddressSet, FilterMember, InterfaceId, Network, Rule};
 use netwright_model::scalar::Prefix;
 
+use crate::prover::index::Ranges;
 use crate::prover::path::Seen;
 
 /// Whether something matches.
@@ -35,6 +36,7 @@ impl Match {
 #[derive(Debug, Default)]
 pub(crate) struct Special {
     inside: Vec<Prefix>,
+    ranges: Ranges,
 }
 
 impl Special {
@@ -49,12 +51,11 @@ impl Special {
         }
         inside.sort_unstable();
         inside.dedup();
-        Self { inside }
+        Self { inside, ranges: Ranges::inside(network) }
     }
 
     fn is_internet(&self, address: IpAddr) -> bool {
-        crate::prover::index::is_global(address)
-            && !self.inside.iter().any(|prefix| prefix.contains(address))
+        crate::prover::index::is_global(address) && !self.ranges.contains(address)
     }
 
     /// Whether a rule's addresses and targets match. Ports are not asked here.
@@ -133,5 +134,35 @@ impl Special {
             }
         }
         best
+    }
+}
+
+/// One side of a rule as numbers: equal for sides that match alike. Every part begins with its kind and length.
+pub(crate) fn words(side: &AddressSet, words: &mut Vec<u128>) {
+    let number = |address: IpAddr| match address {
+        IpAddr::V4(v4) => [4, u128::from(u32::from(v4))],
+        IpAddr::V6(v6) => [6, u128::from(v6)],
+    };
+    words.push(if side.any { 0 } else { 1 + side.members.len() as u128 });
+    for member in side.members.iter().filter(|_| !side.any) {
+        match member {
+            FilterMember::Prefix(prefix) => {
+                words.push(1);
+                words.extend(number(prefix.first()));
+                words.push(prefix.length().into());
+            }
+            FilterMember::Range(first, last) => {
+                words.push(2);
+                words.extend(number(*first));
+                words.extend(number(*last));
+            }
+            FilterMember::Interfaces { interfaces, across_peering, .. } => {
+                words.push(3 + u128::from(*across_peering));
+                words.push(interfaces.len() as u128);
+                words.extend(interfaces.iter().map(|id| id.index() as u128));
+            }
+            FilterMember::Internet => words.push(5),
+            FilterMember::Unknown(_) => words.push(6),
+        }
     }
 }

@@ -1,0 +1,252 @@
+//! Which groups the filters at a destination can tell apart, and which of them they may let in.
+//!
+//! A policy names few references and ranges. Each is a list of groups, made once; what a policy does with a source depends only on which of its
+//! lists hold it. So the sources of a destination fall into a few cells, found in time that follows the lists, and a source that is in
+//! no list of an allowing rule costs nothing.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use netwright_model::language::{Action, Direction};
+use netwright_model::network::{
+    AddressSet, FilterId, FilterMember, InterfaceId, Network, RouteTableId, Target,
+};
+use rustc_hash::FxHashMap;
+
+use crate::prover::Prover;
+use crate::prover::index::may_be_global;
+use crate::prover::path::Origin;
+
+use super::nodes::Groups;
+
+/// A list of groups, by position.
+pub(super) type ListId = u32;
+
+/// What filters ask about sources.
+pub(super) struct Admission<'n> {
+    network: &'n Network,
+    lists: Vec<Box<[u32]>>,
+    prefixes: FxHashMap<(IpAddr, IpAddr), ListId>,
+    /// References by where their interfaces lie: one reference is one list, however many rules name it.
+    references: FxHashMap<(usize, usize), ListId>,
+    internet: Option<ListId>,
+    /// Groups by address.
+    by_address: Vec<(IpAddr, u32)>,
+    by_interface: FxHashMap<InterfaceId, Vec<u32>>,
+    filters: FxHashMap<(FilterId, Direction), Arc<Asked>>,
+    /// Groups whose packets may arrive with another source address than they were sent from.
+    pub(super) may_translate: Vec<bool>,
+    /// Addresses that translators put in place of a source.
+    translated: Vec<IpAddr>,
+}
+
+/// What the rules of one direction of a filter ask of the peer.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// Everything that they can tell apart.
+    pub(super) lists: Vec<ListId>,
+    /// What allowing rules name; meaningless where `open`.
+    pub(super) admitted: Vec<ListId>,
+    /// Some rule or the default may let anybody pass.
+    pub(super) open: bool,
+    /// Some rule may let a translated address pass.
+    pub(super) admits_translated: bool,
+}
+
+impl<'n> Admission<'n> {
+    pub(super) fn of(prover: &Prover<'n>, groups: &Groups) -> Self {
+        let network = prover.network;
+        let mut by_interface: FxHashMap<InterfaceId, Vec<u32>> = FxHashMap::default();
+        let mut by_address = Vec::with_capacity(groups.nodes.len());
+        for (index, node) in groups.nodes.iter().enumerate() {
+            let id = u32::try_from(index).unwrap_or(u32::MAX);
+            by_address.push((node.address, id));
+            for interface in node.interfaces() {
+                let known = by_interface.entry(interface).or_default();
+                if known.last() != Some(&id) {
+                    known.push(id);
+                }
+            }
+        }
+        by_address.sort_unstable();
+        let mut tables: FxHashMap<RouteTableId, bool> = FxHashMap::default();
+        let may_translate = groups
+            .nodes
+            .iter()
+            .map(|node| match (node.origin, node.interface) {
+                (Origin::Interface(_), Some(interface)) => {
+                    let table = network[network[interface].subnet].table;
+                    *tables.entry(table).or_insert_with(|| may_translate(network, table))
+                }
+                (Origin::Serverless(_), _) => true,
+                // By a hub into a VPC whose tables lead to one.
+                (Origin::Site(_), _) => network.nats.iter().any(|nat| nat.interface.is_some()),
+                _ => false,
+            })
+            .collect();
+        let translators = network.nats.iter().flat_map(|nat| {
+            let private = nat.interface.into_iter().flat_map(|id| &network[id].addresses);
+            private.chain(&nat.addresses)
+        });
+        let services = network.serverless.iter().filter_map(|service| service.interface);
+        let services = services.flat_map(|interface| &network[interface].addresses);
+        let translated = translators.chain(services).copied().collect();
+        Self {
+            network,
+            lists: Vec::new(),
+            prefixes: FxHashMap::default(),
+            references: FxHashMap::default(),
+            internet: None,
+            by_address,
+            by_interface,
+            filters: FxHashMap::default(),
+            may_translate,
+            translated,
+        }
+    }
+
+    /// The groups of a list, sorted.
+    pub(super) fn list(&self, list: ListId) -> &[u32] {
+        &self.lists[list as usize]
+    }
+
+    /// What the rules of one direction of a filter ask of the peer.
+    pub(super) fn filter(
+        &mut self,
+        prover: &Prover<'n>,
+        groups: &Groups,
+        filter: FilterId,
+        direction: Direction,
+    ) -> Arc<Asked> {
+        if let Some(known) = self.filters.get(&(filter, direction)) {
+            return Arc::clone(known);
+        }
+        let row = &self.network[filter];
+        let mut asked = Asked {
+            open: row.default_action(direction) != Action::Deny || row.incomplete.is_some(),
+            ..Asked::default()
+        };
+        for (_, rule) in row.rules_for(direction) {
+            let side = match direction {
+                Direction::Ingress => &rule.from,
+                Direction::Egress => &rule.to,
+            };
+            let allows = rule.action != Action::Deny;
+            asked.open |= allows && side.any;
+            self.side(prover, groups, side, allows, &mut asked);
+        }
+        for lists in [&mut asked.lists, &mut asked.admitted] {
+            lists.sort_unstable();
+            lists.dedup();
+        }
+        let asked = Arc::new(asked);
+        self.filters.insert((filter, direction), Arc::clone(&asked));
+        asked
+    }
+
+    fn side(
+        &mut self,
+        prover: &Prover<'n>,
+        groups: &Groups,
+        side: &AddressSet,
+        allows: bool,
+        asked: &mut Asked,
+    ) {
+        if side.any {
+            return;
+        }
+        for member in &side.members {
+            let list = match member {
+                FilterMember::Prefix(prefix) => {
+                    asked.admits_translated |= allows
+                        && (may_be_global(*prefix)
+                            || self.translated.iter().any(|address| prefix.contains(*address)));
+                    self.range(prefix.first(), prefix.last())
+                }
+                FilterMember::Range(first, last) => {
+                    asked.admits_translated |= allows;
+                    self.range(*first, *last)
+                }
+                FilterMember::Interfaces { interfaces, .. } => self.reference(interfaces),
+                FilterMember::Internet => {
+                    asked.admits_translated |= allows;
+                    self.internet(prover, groups)
+                }
+                FilterMember::Unknown(_) => {
+                    asked.open |= allows;
+                    continue;
+                }
+            };
+            asked.lists.push(list);
+            if allows {
+                asked.admitted.push(list);
+            }
+        }
+    }
+
+    fn add(&mut self, mut list: Vec<u32>) -> ListId {
+        list.sort_unstable();
+        list.dedup();
+        self.lists.push(list.into());
+        u32::try_from(self.lists.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    fn range(&mut self, first: IpAddr, last: IpAddr) -> ListId {
+        if let Some(known) = self.prefixes.get(&(first, last)) {
+            return *known;
+        }
+        // Addresses of one family lie together, in their order.
+        let start = self.by_address.partition_point(|(address, _)| *address < first);
+        let found = self.by_address[start..].iter().take_while(|(address, _)| *address <= last);
+        let list = found.map(|(_, node)| *node).collect();
+        let id = self.add(list);
+        self.prefixes.insert((first, last), id);
+        id
+    }
+
+    fn reference(&mut self, interfaces: &Arc<[InterfaceId]>) -> ListId {
+        let key = (interfaces.as_ptr().addr(), interfaces.len());
+        if let Some(known) = self.references.get(&key) {
+            return *known;
+        }
+        let nodes = interfaces.iter().filter_map(|interface| self.by_interface.get(interface));
+        let list = nodes.flatten().copied().collect();
+        let id = self.add(list);
+        self.references.insert(key, id);
+        id
+    }
+
+    fn internet(&mut self, prover: &Prover<'n>, groups: &Groups) -> ListId {
+        if let Some(known) = self.internet {
+            return known;
+        }
+        let nodes = groups.nodes.iter().enumerate();
+        let found = nodes.filter(|(_, node)| {
+            node.address.is_unspecified() || prover.index.is_internet(node.address)
+        });
+        let list = found.map(|(index, _)| u32::try_from(index).unwrap_or(u32::MAX)).collect();
+        let id = self.add(list);
+        self.internet = Some(id);
+        id
+    }
+}
+
+/// Whether a packet that leaves by a table may be translated and still arrive at a private address.
+fn may_translate(network: &Network, table: RouteTableId) -> bool {
+    let vpc = &network[network[table].vpc];
+    network[table].routes.iter().any(|route| match &route.via {
+        Target::Nat(nat) => {
+            let inside =
+                vpc.cidrs.iter().any(|cidr| cidr.overlaps(&route.to) && route.to.length() > 0);
+            let onwards = network[*nat].interface.is_none_or(|interface| {
+                let own = &network[network[network[interface].subnet].table];
+                own.routes.iter().any(|r| !matches!(r.via, Target::Local | Target::Gateway(_)))
+            });
+            inside || onwards
+        }
+        // What a forwarding instance's own table does is not followed here, nor what lies behind a hub.
+        Target::Interface(_) => true,
+        Target::Transit(_) => network.nats.iter().any(|nat| nat.interface.is_some()),
+        _ => false,
+    })
+}
