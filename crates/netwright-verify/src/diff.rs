@@ -103,8 +103,8 @@ pub fn diff(old: &Network, new: &Network, today: Option<i64>) -> Result<Diff, Ov
     let held = intents::ask(&mut prover);
     let had = dependencies::ask(&mut prover);
     let found_before = check_with(&mut prover, today);
-    let mut prover = Prover::in_space(new, prover.into_space());
-    let after = prover.reach()?;
+    let (mut prover, change) = prover.go_on(new);
+    let after = prover.reach_after(&change, &before)?;
     let holds = intents::ask(&mut prover);
     let has = dependencies::ask(&mut prover);
     let found_after = check_with(&mut prover, today);
@@ -327,7 +327,7 @@ fn flows(reach: &Reach) -> BTreeMap<(usize, usize), [Flows; 2]> {
 
 /// Addresses at which either side's outside ranges start.
 fn cuts(before: &Reach, after: &Reach) -> BTreeSet<IpAddr> {
-    let groups = before.groups.iter().chain(&after.groups);
+    let groups = before.groups.iter().chain(after.groups.iter());
     let members = groups.flat_map(|group| &group.members);
     let mut cuts = BTreeSet::new();
     for member in members {

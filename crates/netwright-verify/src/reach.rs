@@ -9,6 +9,7 @@
 //! followed by the flow from it.
 
 mod admission;
+mod after;
 mod answer;
 mod candidates;
 mod cells;
@@ -16,6 +17,7 @@ mod nodes;
 mod template;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
@@ -39,7 +41,7 @@ type StageKey = (u32, u8, u32, u32);
 
 struct Search<'a, 'n> {
     prover: &'a mut Prover<'n>,
-    groups: Groups,
+    groups: Arc<Groups>,
     templates: FxHashMap<(u32, u32, Relation), Option<usize>>,
     /// Taken out while one is used: the filters that it asks are borrowed from the same search.
     found: Vec<Option<Box<Template>>>,
@@ -77,19 +79,27 @@ impl Prover<'_> {
             groups.nodes.iter().map(|node| node.members.iter().any(test)).collect()
         };
         let (sends, receives) = (holds(&sends), holds(&receives));
-        let mut search = Search {
-            prover: self,
+        let whole = sends.iter().chain(&receives).all(|asked| *asked);
+        let mut search = Search::new(self, Arc::new(groups), answer::Draft::default());
+        search.run(&sends, &receives);
+        let Search { groups, draft, .. } = search;
+        let shown = after::shown(&groups);
+        let reach = draft.finish(shown, whole.then_some(after::Basis { groups }));
+        self.space.checked(reach)
+    }
+}
+
+impl<'a, 'n> Search<'a, 'n> {
+    fn new(prover: &'a mut Prover<'n>, groups: Arc<Groups>, draft: answer::Draft) -> Self {
+        Self {
+            prover,
             groups,
             templates: FxHashMap::default(),
             found: Vec::new(),
             memo: FxHashMap::default(),
             answers: FxHashMap::default(),
-            draft: answer::Draft::default(),
-        };
-        search.run(&sends, &receives);
-        let Search { groups, draft, .. } = search;
-        let reach = draft.finish(groups.into_groups());
-        self.space.checked(reach)
+            draft,
+        }
     }
 }
 
@@ -114,7 +124,7 @@ impl Search<'_, '_> {
             let mut anyway: Vec<u32> = members.iter().flat_map(about).collect();
             anyway.sort_unstable();
             anyway.dedup();
-            let known = (&*self.prover, &self.groups);
+            let known = (&*self.prover, &*self.groups);
             let cells = cutter.cells(known, &mut admission, guards, &senders.1, &anyway);
             for cell in &cells {
                 let sources = self.draft.sources(cell);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use netwright_verify::flow::Flows;
+use netwright_verify::prover::path::{End, Origin};
 use netwright_verify::space::{Family, Set, Space, protocol, show};
 
 use crate::explain::{Answer, Explained};
@@ -271,6 +272,15 @@ impl<'s, 'n> Comparison<'s, 'n> {
 
     /// Pairs about which the other analyser knows more than a network does.
     fn set_aside(&self, from: Point, to: Option<Point>, wanted: Wanted) -> bool {
+        // What the description does not say is unknown here, and nothing there.
+        if let Some(to) = to
+            && wanted.arrives.is_empty()
+        {
+            let path = self.subject.prover.path(Origin::Interface(from.0), from.1, to.1);
+            if matches!(path.end, End::Unknown(_)) {
+                return true;
+            }
+        }
         let subject = &self.subject;
         // A balancer opens connections to its members only; the network lets it do more.
         if subject.is_balancer(from) {

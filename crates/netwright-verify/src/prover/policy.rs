@@ -99,6 +99,33 @@ impl Policies {
         policies
     }
 
+    /// The policies that hold one of some filters.
+    pub(crate) fn with(&self, filters: &[FilterId]) -> Vec<PolicyId> {
+        let holds = |policy: &Policy| {
+            policy.tiers.iter().any(|tier| tier.filters.iter().any(|own| filters.contains(own)))
+        };
+        let all = self.policies.iter().enumerate().filter(|(_, policy)| holds(policy));
+        all.map(|(place, _)| PolicyId(u32::try_from(place).unwrap_or(u32::MAX))).collect()
+    }
+
+    /// Takes the rules of some filters, and the policies that hold them, from a network that differs in those rules only.
+    pub(crate) fn recompile(
+        &mut self,
+        network: &Network,
+        space: &mut Space,
+        filters: &[FilterId],
+        policies: &[PolicyId],
+    ) {
+        for filter in filters {
+            let rules = network[*filter].rules.iter();
+            self.rules[filter.index()] = rules.map(|rule| rule_set(rule, space)).collect();
+        }
+        for policy in policies {
+            let filters: Vec<FilterId> = self.filters(*policy).collect();
+            self.policies[policy.0 as usize] = Policy::of(network, &filters);
+        }
+    }
+
     pub(crate) fn of_interface(&self, interface: InterfaceId) -> Option<PolicyId> {
         self.interface[interface.index()]
     }

@@ -2,12 +2,13 @@
 //!
 //! A block costs the same for one source as for a hundred thousand. Pairs come out of it one by one for those who ask for them.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rustc_hash::FxHashMap;
 
 use crate::flow::Flows;
 
+use super::after::Basis;
 use super::nodes::{Group, Member};
 
 /// How the subnets of a pair's endpoints relate, where that matters.
@@ -60,12 +61,13 @@ struct Kept {
 #[derive(Debug, Clone, Default)]
 pub struct Reach {
     /// Groups of endpoints and of outside addresses.
-    pub groups: Vec<Group>,
+    pub groups: Arc<Vec<Group>>,
     /// Sorted by destination.
     blocks: Vec<Kept>,
-    sources: Vec<Box<[u32]>>,
+    sources: Vec<Arc<[u32]>>,
     flows: Vec<Flows>,
     position: OnceLock<FxHashMap<Member, usize>>,
+    pub(super) basis: Option<Basis>,
 }
 
 impl Reach {
@@ -145,21 +147,52 @@ impl Block<'_> {
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     blocks: Vec<Kept>,
-    sources: Vec<Box<[u32]>>,
-    known_sources: FxHashMap<Box<[u32]>, u32>,
+    sources: Vec<Arc<[u32]>>,
+    known_sources: FxHashMap<Arc<[u32]>, u32>,
     flows: Vec<Flows>,
     known_flows: FxHashMap<Flows, u32>,
 }
 
 impl Draft {
+    /// What an answer holds of pairs whose source and whose destination are not touched.
+    pub(super) fn after(before: &Reach, senders: &[bool], receivers: &[bool]) -> Self {
+        let mut draft = Self {
+            sources: before.sources.clone(),
+            flows: before.flows.clone(),
+            ..Self::default()
+        };
+        let flows = draft.flows.iter().enumerate();
+        draft.known_flows =
+            flows.map(|(id, flows)| (*flows, u32::try_from(id).unwrap_or(u32::MAX))).collect();
+        let kept = before.blocks.iter().filter(|kept| !receivers[kept.dst as usize]);
+        if !senders.contains(&true) {
+            draft.blocks = kept.copied().collect();
+            return draft;
+        }
+        let mut rest: FxHashMap<u32, u32> = FxHashMap::default();
+        for kept in kept {
+            let sources = *rest.entry(kept.sources).or_insert_with(|| {
+                let own = &before.sources[kept.sources as usize];
+                let left: Vec<u32> =
+                    own.iter().copied().filter(|src| !senders[*src as usize]).collect();
+                if left.len() == own.len() { kept.sources } else { draft.sources(&left) }
+            });
+            if !draft.sources[sources as usize].is_empty() {
+                draft.blocks.push(Kept { sources, ..*kept });
+            }
+        }
+        draft
+    }
+
     /// A set of sources, sorted; equal ones are kept once.
     pub(super) fn sources(&mut self, sources: &[u32]) -> u32 {
         if let Some(known) = self.known_sources.get(sources) {
             return *known;
         }
         let id = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
-        self.sources.push(sources.into());
-        self.known_sources.insert(sources.into(), id);
+        let sources: Arc<[u32]> = sources.into();
+        self.sources.push(Arc::clone(&sources));
+        self.known_sources.insert(sources, id);
         id
     }
 
@@ -176,7 +209,7 @@ impl Draft {
         self.blocks.push(Kept { dst, relation, flows: id, sources });
     }
 
-    pub(super) fn finish(mut self, groups: Vec<Group>) -> Reach {
+    pub(super) fn finish(mut self, groups: Arc<Vec<Group>>, basis: Option<Basis>) -> Reach {
         self.blocks.sort_unstable();
         Reach {
             groups,
@@ -184,6 +217,7 @@ impl Draft {
             sources: self.sources,
             flows: self.flows,
             position: OnceLock::new(),
+            basis,
         }
     }
 }

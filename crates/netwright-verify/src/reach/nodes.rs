@@ -149,11 +149,6 @@ impl Groups {
         (same, different)
     }
 
-    pub(super) fn into_groups(self) -> Vec<Group> {
-        let groups = self.nodes.into_iter();
-        groups.map(|node| Group { members: node.members, representative: node.address }).collect()
-    }
-
     /// The filter class of an address of nobody in particular.
     pub(super) fn bare_class(&self, address: IpAddr) -> u32 {
         let class = self.classes.class(address);

@@ -159,7 +159,8 @@ pub(crate) fn words(side: &AddressSet, words: &mut Vec<u128>) {
             FilterMember::Interfaces { interfaces, across_peering, .. } => {
                 words.push(3 + u128::from(*across_peering));
                 words.push(interfaces.len() as u128);
-                words.extend(interfaces.iter().map(|id| id.index() as u128));
+                // References are shared between the rules that name them, within one network.
+                words.push(interfaces.as_ptr().addr() as u128);
             }
             FilterMember::Internet => words.push(5),
             FilterMember::Unknown(_) => words.push(6),
