@@ -12,6 +12,7 @@ pub mod flow;
 pub mod intents;
 pub mod interpreter;
 pub mod mtu;
+pub mod names;
 pub mod prover;
 pub mod reach;
 pub mod space;
