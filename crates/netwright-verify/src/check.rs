@@ -8,6 +8,7 @@ pub mod catalogue;
 mod certificate;
 mod filter;
 mod health;
+mod names;
 mod nat;
 mod operation;
 mod route;
@@ -87,6 +88,7 @@ pub fn check_with(prover: &mut Prover<'_>, today: Option<i64>) -> Vec<Finding> {
     filter::check(prover, &mut report);
     route::check(network, &mut report);
     tunnel::check(network, &mut report);
+    names::check(network, &mut report);
     nat::check(prover, &mut report);
     health::check(prover, &mut report);
     service::check(network, &mut report);

@@ -131,6 +131,31 @@ struct Zone {
     exists: BTreeSet<String>,
 }
 
+/// An owner of records, with whom it is seen by.
+#[derive(Debug)]
+pub(crate) struct Owner<'n> {
+    pub(crate) name: &'n str,
+    pub(crate) zone: &'n str,
+    /// It is a name of the zone.
+    pub(crate) inside: bool,
+    /// It has an alias record.
+    pub(crate) alias: bool,
+    /// VPCs that see the zone; everybody where it is public.
+    pub(crate) viewers: Vec<Option<VpcId>>,
+    pub(crate) span: Span,
+}
+
+/// A name that is hidden by a private zone.
+#[derive(Debug)]
+pub(crate) struct Hidden<'n> {
+    pub(crate) name: &'n str,
+    /// One of the VPCs that does not find it.
+    pub(crate) vpc: VpcId,
+    pub(crate) span: Span,
+    /// The private zone.
+    pub(crate) by: Span,
+}
+
 /// All zones of a network.
 #[derive(Debug)]
 pub struct Names {
@@ -259,6 +284,50 @@ impl Names {
             }
         });
         Self { zones: zones.collect() }
+    }
+
+    /// Every owner of every zone, in the order of the zones and of the names.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = Owner<'_>> {
+        self.zones.iter().flat_map(|zone| {
+            zone.owners.iter().map(|(name, records)| Owner {
+                name,
+                zone: &zone.domain,
+                inside: lies_in(name, &zone.domain),
+                alias: records.iter().any(|record| record.kind == RecordType::Cname),
+                viewers: match &zone.seen_by {
+                    None => vec![None],
+                    Some(vpcs) => vpcs.iter().copied().map(Some).collect(),
+                },
+                span: records.first().map_or(zone.span, |record| record.span),
+            })
+        })
+    }
+
+    /// Names of public zones that a VPC does not find, because a private zone of the same name answers there. Once for each name.
+    pub(crate) fn hidden(&self) -> Vec<Hidden<'_>> {
+        let mut found = Vec::new();
+        for public in self.zones.iter().filter(|zone| zone.seen_by.is_none() && !zone.forwarded) {
+            for private in self.zones.iter().filter(|zone| zone.domain == public.domain) {
+                let Some(vpc) = private.seen_by.as_ref().and_then(|vpcs| vpcs.first()) else {
+                    continue;
+                };
+                let missing = public.owners.iter().filter(|(name, records)| {
+                    let host = records.iter().any(|r| {
+                        matches!(r.kind, RecordType::A | RecordType::Aaaa | RecordType::Cname)
+                    });
+                    host && **name != public.domain
+                        && !private.forwarded
+                        && matches!(private.ask(name), Said::Nothing)
+                });
+                found.extend(missing.map(|(name, records)| Hidden {
+                    name,
+                    vpc: *vpc,
+                    span: records.first().map_or(public.span, |record| record.span),
+                    by: private.span,
+                }));
+            }
+        }
+        found
     }
 
     /// The zone that answers for a name as seen from a VPC, or from outside.

@@ -8,7 +8,7 @@ mod import;
 mod reach;
 mod schema;
 mod shell;
-mod trace;
+pub(crate) mod trace;
 mod what_if;
 
 use crate::arguments::Command;

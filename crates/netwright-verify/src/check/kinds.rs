@@ -378,8 +378,37 @@ fn tunnels() -> Vec<Case> {
             tunnel("mss_clamp: true, icmp_too_big: false"),
         ),
         ("NW-DNS-001", zone("a"), zone("10.0.0.1")),
+        ("NW-DNS-003", aliases(17), aliases(15)),
+        (
+            "NW-DNS-004",
+            "dns_zones: { z.example: { records: [ { name: a.y.example., value: 192.0.2.1 } ] } }"
+                .to_owned(),
+            "dns_zones: { z.example: { records: [ { name: a.z.example., value: 192.0.2.1 } ] } }"
+                .to_owned(),
+        ),
+        ("NW-DNS-005", hidden("b"), hidden("a")),
         ("NW-DNS-002", zone("c"), zone("10.0.0.1")),
     ]
+}
+
+/// A chain of aliases that ends at an address.
+fn aliases(length: usize) -> String {
+    let mut text = String::from("dns_zones:\n  z:\n    records:\n");
+    for number in 0..length {
+        text += &format!("      - {{ name: n{number}, value: n{} }}\n", number + 1);
+    }
+    text + &format!("      - {{ name: n{length}, value: 192.0.2.1 }}\n")
+}
+
+/// A public zone with one name, and a private one of the same domain with another or the same.
+fn hidden(private: &str) -> String {
+    format!(
+        "vpcs: {{ v: {{ cidr: 10.0.0.0/16 }} }}
+dns_zones:
+  out: {{ domain: z.example, records: [ {{ name: a, value: 192.0.2.1 }} ] }}
+  in: {{ domain: z.example, vpcs: [v], records: [ {{ name: {private}, value: 10.0.0.1 }} ] }}
+"
+    )
 }
 
 fn cases() -> Vec<Case> {

@@ -1,5 +1,7 @@
 //! `netwright trace`.
 
+mod names;
+
 use netwright_model::network::Network;
 use netwright_model::scalar::Service;
 use netwright_model::source::{Sources, Span};
@@ -26,7 +28,11 @@ pub(super) fn run(arguments: &Trace, console: &mut Console) -> Result<Code, Fail
         return Err(Failure::usage("a trace needs where it starts and where it goes", None));
     };
     let from = find_one(network, from_text, arguments.from_address)?;
-    let to = find_one(network, to_text, arguments.to_address)?;
+    let (to, resolution) = names::destination(network, &from, to_text, arguments)?;
+    if let Some(resolution) = resolution.as_ref().filter(|_| to.is_empty()) {
+        let ends = (from_text.as_str(), to_text.as_str());
+        return names::unresolved(console, &input, resolution, ends, arguments.format);
+    }
     let packet = packet(arguments)?;
     let mut flows: Vec<Flow> = Vec::new();
     for source in &from {
@@ -42,8 +48,19 @@ pub(super) fn run(arguments: &Trace, console: &mut Console) -> Result<Code, Fail
     };
     let passes = trace.flows.map(|flows| show::layer4(&mut prover.space, flows.reachable()));
     match arguments.format {
-        DrawnFormat::Text => text(console, &input, &trace, (from_text, to_text), passes.as_deref()),
-        DrawnFormat::Json => console.json(&document(&input, &trace, passes.as_deref())),
+        DrawnFormat::Text => {
+            text(console, &input, &trace, (from_text, to_text), passes.as_deref());
+            if let Some(resolution) = &resolution {
+                names::text(console, &input.sources, resolution);
+            }
+        }
+        DrawnFormat::Json => {
+            let mut document = document(&input, &trace, passes.as_deref());
+            if let Some(resolution) = &resolution {
+                document["resolution"] = names::document(&input.sources, resolution);
+            }
+            console.json(&document);
+        }
         DrawnFormat::Svg => {
             let service = service_words(trace.flow.packet);
             let words = (from_text.as_str(), to_text.as_str(), service.as_str());
@@ -151,7 +168,7 @@ fn text(
             .map_or_else(|| "an address that cannot be predicted".to_owned(), |a| a.to_string());
         console.line(&format!("  the destination sees {seen}"));
     }
-    let (src, dst) = (trace.flow.src, trace.flow.dst);
+    let (src, dst) = (sender(trace.flow.src), trace.flow.dst);
     console.line(&console.styled(Style::Strong, &format!("\nforward  {src} → {dst}")));
     list(console, input, &hops(network, &trace.forward));
     if let Some(back) = &trace.back {
@@ -159,6 +176,11 @@ fn text(
         console.line(&console.styled(Style::Strong, &format!("\nback     {src} → {dst}")));
         list(console, input, &hops(network, back));
     }
+}
+
+/// A source address; a serverless service's own is not known before its packet has left.
+pub(crate) fn sender(address: std::net::IpAddr) -> String {
+    if address.is_unspecified() { "its platform".to_owned() } else { address.to_string() }
 }
 
 fn list(console: &mut Console, input: &Input, hops: &[Hop]) {

@@ -1,13 +1,12 @@
 //! One flow as a picture: the request down the left side, its answer up the right.
 
-use std::net::IpAddr;
-
 use netwright_model::network::Network;
 use netwright_model::source::{Sources, Span};
 use netwright_verify::trace::{Hop, HopKind, Trace, Verdict, hops};
 
 use super::dot::quote;
 use super::svg::{Svg, Tone, cut, width};
+use crate::commands::trace::sender;
 
 /// Longest line inside a box, in characters.
 const LINE: usize = 88;
@@ -129,11 +128,6 @@ pub(crate) fn svg(
     let described =
         if reasons.is_empty() { head } else { format!("{head}: {}", reasons.join("; ")) };
     svg.finish(&format!("{word}: {from} → {to}"), &described)
-}
-
-/// A source address; a serverless service's own is not known before its packet has left.
-fn sender(address: IpAddr) -> String {
-    if address.is_unspecified() { "its platform".to_owned() } else { address.to_string() }
 }
 
 /// A text in lines that are not much longer than those of a box.

@@ -123,3 +123,57 @@ externals: {{ partner: {{ cidrs: [203.0.113.0/28], allow_from: [{listed}] }} }}
     let ran = on(&network("198.51.100.10/32"), &words).ends(3);
     assert!(ran.out.contains("only some connections work"), "{}", ran.out);
 }
+
+/// The shop with zones: the database by an alias, a loop, a name that leads nowhere, and a public zone beside a private one.
+fn with_zones() -> String {
+    let zones = "
+dns_zones:
+  internal:
+    vpcs: [shop]
+    records:
+      - { name: db, value: primary }
+      - { name: primary, value: 10.0.2.10 }
+      - { name: a, value: b }
+      - { name: b, value: a }
+      - { name: old, value: gone }
+  corp.example: { vpcs: [shop], forward_to: [192.0.2.53] }
+";
+    format!("{SHOP}{zones}")
+}
+
+#[test]
+fn a_destination_may_be_a_name_of_a_zone_and_the_chain_is_shown() {
+    let words = ["trace", "network.yaml", "web-1", "db.internal", "--port", "tcp/5432"];
+    let ran = on(&with_zones(), &words).ends(0);
+    assert!(ran.out.contains("db.internal → primary.internal in zone internal"), "{}", ran.out);
+    let json: Vec<&str> = words.iter().copied().chain(["--format", "json"]).collect();
+    let json = on(&with_zones(), &json).ends(0).json();
+    assert_eq!(json["resolution"]["addresses"][0], "10.0.2.10");
+    assert_eq!(json["resolution"]["records"][0]["says"], "primary.internal");
+}
+
+#[test]
+fn a_name_that_leads_nowhere_is_unresolved_with_the_reason() {
+    for (name, why) in [
+        ("a.internal", "stand for each other: a.internal → b.internal → a.internal"),
+        ("old.internal", "zone internal has no gone.internal"),
+        ("none.internal", "zone internal has no none.internal"),
+    ] {
+        let words = ["trace", "network.yaml", "web-1", name, "--port", "tcp/5432"];
+        let ran = on(&with_zones(), &words).ends(1);
+        assert!(ran.out.starts_with("unresolved: "), "{}", ran.out);
+        assert!(ran.out.contains(why), "{}", ran.out);
+        let json: Vec<&str> = words.iter().copied().chain(["--format", "json"]).collect();
+        assert_eq!(on(&with_zones(), &json).ends(1).json()["verdict"], "unresolved");
+    }
+}
+
+#[test]
+fn a_name_that_others_answer_for_is_unknown_and_a_private_zone_is_not_seen_from_outside() {
+    let words = ["trace", "network.yaml", "web-1", "x.corp.example", "--port", "tcp/443"];
+    let ran = on(&with_zones(), &words).ends(3);
+    assert!(ran.out.contains("are not described"), "{}", ran.out);
+    let words = ["trace", "network.yaml", "internet", "host:db.internal", "--port", "tcp/443"];
+    let ran = on(&with_zones(), &words).ends(3);
+    assert!(ran.out.contains("no zone of the description that is seen from there"), "{}", ran.out);
+}

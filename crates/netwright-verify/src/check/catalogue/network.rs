@@ -165,4 +165,28 @@ pub(super) const ALL: &[Entry] = &[
         "Add the name, or remove the alias.",
         "RFC 1034",
     ),
+    rule(
+        "NW-DNS-003",
+        Warning,
+        "too many aliases in a row",
+        "Resolvers give up: many follow eight aliases, few more than sixteen.",
+        "Let the name point to the last alias, or to an address.",
+        "RFC 1034, section 5.2.2",
+    ),
+    rule(
+        "NW-DNS-004",
+        Warning,
+        "record outside its zone",
+        "A server does not answer with it: the name belongs to another zone.",
+        "Move it to its own zone, or write it without the last dot.",
+        "RFC 1034, section 4.2",
+    ),
+    rule(
+        "NW-DNS-005",
+        Info,
+        "name hidden by a private zone",
+        "Where a private zone of the same name is seen, it alone answers: what only the public zone holds is not found there.",
+        "Add the name to the private zone, if it is wanted there.",
+        "Google Cloud, \"Name resolution order\"; AWS, \"Split-view DNS\"",
+    ),
 ];
