@@ -1,0 +1,143 @@
+//! What a host must have: namespaces, the links between them, and in each its routes and its ruleset.
+//!
+//! Every object that forwards packets is a namespace of its own: a VPC's router, an internet gateway, a NAT gateway, a transit hub. So a
+//! packet in the kernel meets what the prover's path names, one after the other, and a translation happens where it is described.
+//! Everything is routed: an interface is a point-to-point link to its VPC's router, with fixed neighbours. Clouds deliver by address too,
+//! and connection tracking exists for routed packets only.
+
+use std::net::IpAddr;
+
+use netwright_model::scalar::Prefix;
+
+/// Everything that one host must have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostPlan {
+    /// Namespaces, sorted by name.
+    pub namespaces: Vec<Namespace>,
+    /// Links between namespaces, sorted by their first ends.
+    pub links: Vec<Link>,
+    /// What the description says and this plan does not build, in words.
+    pub left_out: Vec<String>,
+}
+
+/// What a namespace stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// A VPC's router.
+    Vpc,
+    /// A machine: an instance, a balancer's node, a database, a private endpoint.
+    Machine,
+    /// An internet gateway.
+    Gateway,
+    /// A NAT gateway.
+    Nat,
+    /// A transit hub.
+    Transit,
+    /// A site behind a VPN or dedicated link.
+    Site,
+    /// The Internet.
+    Internet,
+    /// An outside service.
+    External,
+    /// A serverless service.
+    Serverless,
+}
+
+/// A network namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace {
+    /// A stable, unique name: letters, digits, `-`, `.` and `/`.
+    pub name: String,
+    /// What it stands for.
+    pub role: Role,
+    /// It forwards packets that are not addressed to it.
+    pub forwards: bool,
+    /// Addresses, with the link that holds each (`lo` for those that no link does).
+    pub addresses: Vec<(String, IpAddr)>,
+    /// Fixed neighbours.
+    pub neighbours: Vec<Neighbour>,
+    /// Routes.
+    pub routes: Vec<Route>,
+    /// Policy rules, by priority. Those of the kernel for `local` and `main` stay.
+    pub rules: Vec<PolicyRule>,
+    /// The ruleset as text for `nft -f`; empty for none.
+    pub ruleset: String,
+}
+
+/// A point-to-point link between two namespaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// One end.
+    pub a: End,
+    /// The other end.
+    pub b: End,
+    /// Largest packet, in octets.
+    pub mtu: u32,
+}
+
+/// An end of a link.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct End {
+    /// The namespace's name.
+    pub namespace: String,
+    /// The link's name there: at most 15 octets.
+    pub name: String,
+    /// Its hardware address, so that neighbours are known and nothing is asked.
+    pub mac: [u8; 6],
+}
+
+/// A fixed neighbour.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Neighbour {
+    /// The link.
+    pub link: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its hardware address.
+    pub mac: [u8; 6],
+}
+
+/// A route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The table; 254 is `main`.
+    pub table: u32,
+    /// Destination.
+    pub to: Prefix,
+    /// Where packets go.
+    pub via: Via,
+}
+
+/// Where a route leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Via {
+    /// Over a link, to a neighbour there.
+    Link {
+        /// The link's name.
+        link: String,
+        /// The neighbour; every link has one for each family.
+        gateway: IpAddr,
+    },
+    /// Dropped in silence.
+    Blackhole,
+    /// Here: every address of the prefix is this namespace's own.
+    Local,
+}
+
+/// A policy rule: which table a packet is looked up in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyRule {
+    /// Order, the lowest first.
+    pub priority: u32,
+    /// Packets that came in by this link; `None` for all.
+    pub from_link: Option<String>,
+    /// Packets with a source in this prefix.
+    pub src: Option<Prefix>,
+    /// The table.
+    pub table: u32,
+    /// The family: IPv6 where true.
+    pub v6: bool,
+}
+
+/// The table `main`.
+pub const MAIN: u32 = 254;
