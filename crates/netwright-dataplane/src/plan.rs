@@ -5,9 +5,37 @@
 //! Everything is routed: an interface is a point-to-point link to its VPC's router, with fixed neighbours. Clouds deliver by address too,
 //! and connection tracking exists for routed packets only.
 
+mod build;
+mod filters;
+mod gateways;
+mod intervals;
+mod links;
+mod outside;
+mod services;
+mod show;
+mod vpc;
+
 use std::net::IpAddr;
 
+use netwright_model::network::Network;
 use netwright_model::scalar::Prefix;
+
+/// The plan of one host that holds the whole network.
+#[must_use]
+pub fn plan(network: &Network) -> HostPlan {
+    let mut build = build::Build::new(network);
+    vpc::routers(&mut build);
+    vpc::machines(&mut build);
+    gateways::internet_gateways(&mut build);
+    gateways::nat_gateways(&mut build);
+    links::peerings(&mut build);
+    links::sites(&mut build);
+    links::hubs(&mut build);
+    outside::internet(&mut build);
+    services::services(&mut build);
+    filters::rulesets(&mut build);
+    build.finish()
+}
 
 /// Everything that one host must have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,6 +61,8 @@ pub enum Role {
     Nat,
     /// A transit hub.
     Transit,
+    /// What chooses between tunnels and links to sites.
+    Vpn,
     /// A site behind a VPN or dedicated link.
     Site,
     /// The Internet.
@@ -120,6 +150,8 @@ pub enum Via {
     },
     /// Dropped in silence.
     Blackhole,
+    /// Not decided in this table: the next policy rule is asked.
+    Throw,
     /// Here: every address of the prefix is this namespace's own.
     Local,
 }
@@ -129,10 +161,8 @@ pub enum Via {
 pub struct PolicyRule {
     /// Order, the lowest first.
     pub priority: u32,
-    /// Packets that came in by this link; `None` for all.
-    pub from_link: Option<String>,
-    /// Packets with a source in this prefix.
-    pub src: Option<Prefix>,
+    /// Packets with this mark; `None` for all.
+    pub mark: Option<u32>,
     /// The table.
     pub table: u32,
     /// The family: IPv6 where true.

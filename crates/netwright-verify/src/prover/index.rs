@@ -241,7 +241,7 @@ impl Index {
 
 /// IPv4 ranges that are not globally routable (IANA special-purpose registry: "this network", RFC 1918, RFC 6598, loopback,
 /// link-local, multicast, reserved).
-pub(crate) const NOT_GLOBAL_V4: [([u8; 4], u8); 9] = [
+pub const NOT_GLOBAL_V4: [([u8; 4], u8); 9] = [
     ([0, 0, 0, 0], 8),
     ([10, 0, 0, 0], 8),
     ([100, 64, 0, 0], 10),

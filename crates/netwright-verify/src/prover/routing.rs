@@ -1,5 +1,7 @@
 //! Route look-up: longest prefix, then the implied local route, then priority, then origin.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::IpAddr;
 
 use netwright_model::network::{Network, Origin, Route, RouteTableId, TransitTableId};
@@ -126,6 +128,37 @@ impl Table {
         }
         Found::Nothing
     }
+}
+
+/// The route that decides for each prefix of a table, among those without tags or with one of the given: its position, or the positions of
+/// two that are equally good and lead to different places.
+#[must_use]
+pub fn best_routes(
+    routes: &[Route],
+    tags: &[String],
+    hub: bool,
+) -> BTreeMap<Prefix, Result<usize, (usize, usize)>> {
+    let mut usable: Vec<usize> =
+        (0..routes.len()).filter(|position| applies(&routes[*position], tags)).collect();
+    usable.sort_by_key(|position| (rank(&routes[*position], hub), *position));
+    let mut best: BTreeMap<Prefix, Result<usize, (usize, usize)>> = BTreeMap::new();
+    for position in usable {
+        let route = &routes[position];
+        match best.entry(route.to) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(Ok(position));
+            }
+            Entry::Occupied(mut known) => {
+                if let Ok(first) = *known.get()
+                    && rank(&routes[first], hub) == rank(route, hub)
+                    && routes[first].via != route.via
+                {
+                    *known.get_mut() = Err((first, position));
+                }
+            }
+        }
+    }
+    best
 }
 
 fn applies(route: &Route, tags: &[String]) -> bool {

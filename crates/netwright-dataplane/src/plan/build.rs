@@ -1,0 +1,197 @@
+//! A plan in the making: namespaces by name, and links that bring neighbours with them.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use netwright_model::network::{InterfaceId, Network, SubnetId, VpcId};
+use netwright_model::scalar::Prefix;
+
+use super::{End, HostPlan, Link, MAIN, Namespace, Neighbour, PolicyRule, Role, Route, Via};
+
+/// The neighbour at the far end of every link, in IPv4. No link holds it: the neighbour entries are fixed.
+pub(super) const PEER_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 0, 1));
+
+/// The same in IPv6.
+pub(super) const PEER_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1));
+
+/// The source of ICMP errors of routers that have no address of their own (RFC 7600).
+pub(super) const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 0, 8));
+
+/// The table in which a router delivers to its own interfaces.
+pub(super) const DELIVERY: u32 = 100;
+
+/// The first table for packets that leave a subnet.
+const FIRST_TABLE: u32 = 1000;
+
+/// All addresses of a family.
+pub(super) fn everything(v6: bool) -> Prefix {
+    if v6 {
+        Prefix::of(Ipv6Addr::UNSPECIFIED.into(), 0)
+    } else {
+        Prefix::of(Ipv4Addr::UNSPECIFIED.into(), 0)
+    }
+}
+
+/// The prefix of one address.
+pub(super) fn host(address: IpAddr) -> Prefix {
+    Prefix::of(address, if address.is_ipv4() { 32 } else { 128 })
+}
+
+/// A plan in the making.
+pub(super) struct Build<'n> {
+    pub(super) network: &'n Network,
+    namespaces: BTreeMap<String, Namespace>,
+    links: Vec<Link>,
+    left_out: Vec<String>,
+    /// For each VPC, the mark of packets that come in by a link: which table decides.
+    pub(super) marks: BTreeMap<VpcId, BTreeMap<String, u32>>,
+    /// For each VPC, its links to peers over which references to groups hold.
+    pub(super) peers: BTreeMap<VpcId, Vec<(String, VpcId)>>,
+    tables: BTreeMap<(SubnetId, Vec<String>), u32>,
+    /// Some address of the network is IPv6.
+    pub(super) v6: bool,
+}
+
+impl<'n> Build<'n> {
+    pub(super) fn new(network: &'n Network) -> Self {
+        let v6 = network.subnets.iter().flat_map(|subnet| &subnet.cidrs).any(|c| !c.is_v4());
+        Self {
+            network,
+            namespaces: BTreeMap::new(),
+            links: Vec::new(),
+            left_out: Vec::new(),
+            marks: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            v6,
+        }
+    }
+
+    /// The families that the network uses: IPv4, and IPv6 where some subnet has it.
+    pub(super) fn families(&self) -> &'static [bool] {
+        if self.v6 { &[false, true] } else { &[false] }
+    }
+
+    /// Says what is described and not built.
+    pub(super) fn leave_out(&mut self, what: String) {
+        self.left_out.push(what);
+    }
+
+    /// A namespace, made where it is not there.
+    pub(super) fn namespace(&mut self, name: &str, role: Role) -> &mut Namespace {
+        self.namespaces.entry(name.to_owned()).or_insert_with(|| {
+            let forwards = !matches!(role, Role::Machine | Role::Site | Role::External);
+            let addresses = if forwards { vec![("lo".to_owned(), ROUTER)] } else { Vec::new() };
+            Namespace {
+                name: name.to_owned(),
+                role,
+                forwards,
+                addresses,
+                neighbours: Vec::new(),
+                routes: Vec::new(),
+                rules: Vec::new(),
+                ruleset: String::new(),
+            }
+        })
+    }
+
+    /// A namespace that is there.
+    pub(super) fn get(&mut self, name: &str) -> Option<&mut Namespace> {
+        self.namespaces.get_mut(name)
+    }
+
+    /// A link between two namespaces, each with the other as its neighbour.
+    pub(super) fn link(&mut self, a: (&str, &str), b: (&str, &str), mtu: u32) {
+        let number = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
+        let end = |(namespace, name): (&str, &str), side: u8| End {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            mac: mac(number, side),
+        };
+        let (a, b) = (end(a, 0), end(b, 1));
+        for (here, there) in [(&a, &b), (&b, &a)] {
+            let v6 = self.v6;
+            let Some(namespace) = self.namespaces.get_mut(&here.namespace) else { continue };
+            for address in [Some(PEER_V4), v6.then_some(PEER_V6)].into_iter().flatten() {
+                namespace.neighbours.push(Neighbour {
+                    link: here.name.clone(),
+                    address,
+                    mac: there.mac,
+                });
+            }
+        }
+        self.links.push(Link { a, b, mtu });
+    }
+
+    pub(super) fn finish(self) -> HostPlan {
+        let mut links = self.links;
+        links.sort_by(|one, other| one.a.cmp(&other.a).then_with(|| one.b.cmp(&other.b)));
+        let mut namespaces: Vec<Namespace> = self.namespaces.into_values().collect();
+        for namespace in &mut namespaces {
+            namespace.neighbours.sort();
+            namespace.neighbours.dedup();
+            namespace.rules.sort_by_key(|rule| (rule.v6, rule.priority));
+        }
+        HostPlan { namespaces, links, left_out: self.left_out }
+    }
+
+    /// The namespace of a VPC's router.
+    pub(super) fn router(&self, vpc: VpcId) -> String {
+        format!("vpc/{}", self.network[vpc].name)
+    }
+
+    /// The mark, which is also the table, of packets that leave a subnet with tags; and whether it is new.
+    pub(super) fn table(&mut self, subnet: SubnetId, tags: Vec<String>) -> (u32, bool) {
+        let next = FIRST_TABLE + u32::try_from(self.tables.len()).unwrap_or(u32::MAX / 2);
+        let known = self.tables.len();
+        let table = *self.tables.entry((subnet, tags)).or_insert(next);
+        (table, self.tables.len() > known)
+    }
+
+    /// The namespace of the machine that has an interface.
+    pub(super) fn machine(&self, interface: InterfaceId) -> String {
+        let owner = &self.network[self.network[interface].owner];
+        format!("{}/{}", owner.kind.word(), owner.name)
+    }
+}
+
+/// A locally administered hardware address for an end of a link.
+fn mac(link: u32, side: u8) -> [u8; 6] {
+    let [a, b, c, d] = link.to_be_bytes();
+    [0x02, side, a, b, c, d]
+}
+
+impl Namespace {
+    /// A route over a link to its far end.
+    pub(super) fn over(&mut self, table: u32, to: Prefix, link: &str) {
+        let gateway = if to.is_v4() { PEER_V4 } else { PEER_V6 };
+        let via = Via::Link { link: link.to_owned(), gateway };
+        self.routes.push(Route { table, to, via });
+    }
+
+    /// As [`Self::over`], unless the table has a route to the prefix already.
+    pub(super) fn over_if_new(&mut self, table: u32, to: Prefix, link: &str) {
+        if !self.routes.iter().any(|route| route.table == table && route.to == to) {
+            self.over(table, to, link);
+        }
+    }
+
+    /// Everything of the families goes over a link.
+    pub(super) fn default_over(&mut self, families: &[bool], link: &str) {
+        for v6 in families {
+            self.over(MAIN, everything(*v6), link);
+        }
+    }
+
+    /// A route of another kind.
+    pub(super) fn route(&mut self, table: u32, to: Prefix, via: Via) {
+        self.routes.push(Route { table, to, via });
+    }
+
+    /// Packets with a mark, or all, are looked up in a table.
+    pub(super) fn rule(&mut self, families: &[bool], priority: u32, mark: Option<u32>, table: u32) {
+        for v6 in families {
+            self.rules.push(PolicyRule { priority, mark, table, v6: *v6 });
+        }
+    }
+}

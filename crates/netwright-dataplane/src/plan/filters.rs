@@ -1,0 +1,457 @@
+//! A VPC's filters as a ruleset of its router.
+//!
+//! In the forward chain stateless checks come first, for they are asked about answers too; then what belongs to a known connection passes;
+//! then the stateful checks. Each check is one look-up of the link in a verdict map that leads to the chain of a policy, so that what a
+//! packet meets does not grow with the number of interfaces.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use netwright_model::language::{Action, Direction};
+use netwright_model::network::{
+    AddressSet, FilterId, FilterMember, InterfaceId, Network, Rule, SubnetId, VpcId,
+};
+use netwright_model::scalar::{Prefix, ProtocolMatch};
+use netwright_verify::space::protocol;
+
+use super::build::Build;
+use super::intervals;
+use super::vpc::link_of;
+
+/// Puts each VPC's ruleset on its router.
+pub(super) fn rulesets(build: &mut Build<'_>) {
+    for index in 0..build.network.vpcs.len() {
+        let vpc = VpcId::at(index);
+        let mut writer = Writer::new(build, vpc);
+        let text = writer.write();
+        let left_out = std::mem::take(&mut writer.left_out);
+        for what in left_out {
+            build.leave_out(what);
+        }
+        let name = build.router(vpc);
+        if let Some(router) = build.get(&name) {
+            router.ruleset = text;
+        }
+    }
+}
+
+/// One check: which interfaces or subnets ask which policy.
+type Checks = BTreeMap<String, String>;
+
+struct Writer<'b, 'n> {
+    build: &'b Build<'n>,
+    network: &'n Network,
+    vpc: VpcId,
+    interfaces: Vec<InterfaceId>,
+    /// Chains by name, each a list of lines.
+    chains: BTreeMap<String, Vec<String>>,
+    /// Names of policies' chains.
+    policies: BTreeMap<(Vec<FilterId>, Direction, Option<SubnetId>), String>,
+    /// The VPC-level chains exist once for all interfaces.
+    left_out: BTreeSet<String>,
+}
+
+impl<'b, 'n> Writer<'b, 'n> {
+    fn new(build: &'b Build<'n>, vpc: VpcId) -> Self {
+        let network = build.network;
+        let of_vpc = |id: &InterfaceId| network[network[*id].subnet].vpc == vpc;
+        let interfaces = (0..network.interfaces.len()).map(InterfaceId::at).filter(of_vpc);
+        Self {
+            build,
+            network,
+            vpc,
+            interfaces: interfaces.collect(),
+            chains: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            left_out: BTreeSet::new(),
+        }
+    }
+
+    fn write(&mut self) -> String {
+        let mut stateless = Vec::new();
+        let mut stateful = Vec::new();
+        for direction in [Direction::Egress, Direction::Ingress] {
+            for level in [Level::Subnet, Level::Interface, Level::Vpc] {
+                let (without, with) = self.checks(level, direction);
+                for (kept, checks) in [(false, without), (true, with)] {
+                    if let Some(line) = vmap(direction, &checks) {
+                        if kept { stateful.push(line) } else { stateless.push(line) }
+                    }
+                }
+            }
+        }
+        let mut text = String::from("table inet netwright {\n");
+        self.write_own(&mut text);
+        for (name, lines) in &self.chains {
+            let _ = writeln!(text, "  chain {name} {{");
+            for line in lines {
+                let _ = writeln!(text, "    {line}");
+            }
+            text.push_str("  }\n");
+        }
+        text.push_str(
+            "  chain forward {\n    type filter hook forward priority filter; policy accept;\n",
+        );
+        let known =
+            (!stateful.is_empty()).then(|| "ct state established,related accept".to_owned());
+        for line in stateless.into_iter().chain(known).chain(stateful) {
+            let _ = writeln!(text, "    {line}");
+        }
+        text.push_str("  }\n");
+        if let Some(marks) = self.build.marks.get(&self.vpc).filter(|marks| !marks.is_empty()) {
+            let marks: Vec<String> =
+                marks.iter().map(|(link, mark)| format!("\"{link}\" : {mark}")).collect();
+            let _ = writeln!(
+                text,
+                "  chain marks {{\n    type filter hook prerouting priority mangle; policy accept;\n    meta mark set iifname map {{ {} }}\n  }}",
+                marks.join(", ")
+            );
+        }
+        text.push_str("}\n");
+        text
+    }
+
+    /// Which link holds which address: a packet that comes in by a link from its own address has come straight from there.
+    fn write_own(&self, text: &mut String) {
+        for (name, v6) in [("own4", false), ("own6", true)] {
+            let kind = if v6 { "ipv6_addr" } else { "ipv4_addr" };
+            let elements: Vec<String> = self
+                .interfaces
+                .iter()
+                .flat_map(|id| {
+                    let row = &self.network[*id];
+                    let own = row.addresses.iter().filter(move |a| a.is_ipv6() == v6);
+                    let link = link_of(*id);
+                    own.map(move |address| format!("\"{link}\" . {address}"))
+                })
+                .collect();
+            let elements = if elements.is_empty() {
+                String::new()
+            } else {
+                format!("\n    elements = {{ {} }}", elements.join(", "))
+            };
+            let _ = writeln!(text, "  set {name} {{\n    type ifname . {kind}{elements}\n  }}");
+        }
+    }
+
+    /// The checks of a level: those of stateless policies, and those of stateful ones.
+    fn checks(&mut self, level: Level, direction: Direction) -> (Checks, Checks) {
+        let (mut without, mut with) = (Checks::new(), Checks::new());
+        for id in self.interfaces.clone() {
+            let row = &self.network[id];
+            let (filters, subnet) = match level {
+                Level::Subnet => (&self.network[row.subnet].filters, Some(row.subnet)),
+                Level::Interface => (&row.filters, None),
+                Level::Vpc if row.provider_side => continue,
+                Level::Vpc => (&self.network[self.vpc].filters, None),
+            };
+            if filters.is_empty() {
+                continue;
+            }
+            let stateful = filters.iter().all(|filter| self.network[*filter].stateful);
+            let chain = self.policy(filters, direction, subnet);
+            let checks = if stateful { &mut with } else { &mut without };
+            checks.insert(link_of(id), chain);
+        }
+        (without, with)
+    }
+
+    /// The chain of a policy. It returns where the policy allows.
+    fn policy(
+        &mut self,
+        filters: &[FilterId],
+        direction: Direction,
+        subnet: Option<SubnetId>,
+    ) -> String {
+        let key = (filters.to_vec(), direction, subnet);
+        if let Some(known) = self.policies.get(&key) {
+            return known.clone();
+        }
+        let base = format!("policy{}", self.policies.len());
+        self.policies.insert(key, base.clone());
+        let mut tiers: Vec<u32> = filters.iter().map(|id| self.network[*id].tier).collect();
+        tiers.sort_unstable();
+        tiers.dedup();
+        for (position, tier) in tiers.iter().enumerate() {
+            let members: Vec<FilterId> =
+                filters.iter().copied().filter(|id| self.network[*id].tier == *tier).collect();
+            let next = (position + 1 < tiers.len()).then(|| format!("{base}_{}", position + 1));
+            let mut lines = Vec::new();
+            if position == 0
+                && let Some(subnet) = subnet
+                && !self.network[self.vpc].facts.subnet_filters_inside
+            {
+                lines.extend(self.inside(subnet, direction));
+            }
+            self.tier(&members, direction, next.as_deref(), &mut lines);
+            let name = if position == 0 { base.clone() } else { format!("{base}_{position}") };
+            self.chains.insert(name, lines);
+        }
+        base
+    }
+
+    /// A subnet's filters are not asked inside it.
+    fn inside(&self, subnet: SubnetId, direction: Direction) -> Option<String> {
+        let links: Vec<String> = self
+            .interfaces
+            .iter()
+            .filter(|id| self.network[**id].subnet == subnet)
+            .map(|id| format!("\"{}\"", link_of(*id)))
+            .collect();
+        let far = if direction == Direction::Egress { "oifname" } else { "iifname" };
+        (!links.is_empty()).then(|| format!("{far} {{ {} }} return", links.join(", ")))
+    }
+
+    fn tier(
+        &mut self,
+        members: &[FilterId],
+        direction: Direction,
+        next: Option<&str>,
+        lines: &mut Vec<String>,
+    ) {
+        let network = self.network;
+        let mut rules: Vec<(FilterId, &Rule)> = Vec::new();
+        for id in members {
+            rules.extend(network[*id].rules_for(direction).map(|(_, rule)| (*id, rule)));
+        }
+        rules.sort_by_key(|(id, rule)| {
+            let ordered = network[*id].ordered;
+            let strictness = match rule.action {
+                Action::Deny => 0,
+                Action::Allow => 1,
+                Action::Next => 2,
+            };
+            let (priority, name) =
+                if ordered { (rule.priority, rule.name.as_str()) } else { (0, "") };
+            (!ordered, priority, strictness, name)
+        });
+        let verdict = |action: Action| match action {
+            Action::Allow => "return".to_owned(),
+            Action::Deny => "drop".to_owned(),
+            Action::Next => next.map_or_else(|| "drop".to_owned(), |next| format!("goto {next}")),
+        };
+        for (id, rule) in rules {
+            for matching in self.matching(id, rule, direction) {
+                lines.push(format!("{matching}counter {}", verdict(rule.action)));
+            }
+        }
+        for id in members {
+            if let Some(why) = &network[*id].incomplete {
+                self.left_out.insert(format!("filter {}: {why}", network[*id].name));
+            }
+        }
+        let defaults: Vec<Action> =
+            members.iter().map(|id| network[*id].default_action(direction)).collect();
+        let default = [Action::Allow, Action::Next]
+            .into_iter()
+            .find(|action| defaults.contains(action))
+            .unwrap_or(Action::Deny);
+        lines.push(format!("counter {}", verdict(default)));
+    }
+
+    /// What a rule matches, as the beginnings of lines; none where it matches nothing.
+    fn matching(&mut self, filter: FilterId, rule: &Rule, direction: Direction) -> Vec<String> {
+        if let Some(why) = &rule.uncertain {
+            let name = &self.network[filter].name;
+            self.left_out.insert(format!("rule {} of {name}: {why}", rule.name));
+            return Vec::new();
+        }
+        let names_ports = !rule.source_ports.is_empty() || !rule.ports.is_empty();
+        let names_types = rule.icmp.kind.is_some() || rule.icmp.code.is_some();
+        if names_ports && names_types {
+            return Vec::new();
+        }
+        let mut lines = Vec::new();
+        let sides = (self.side(&rule.from, true), self.side(&rule.to, false));
+        let layer4 = layer4(rule, names_ports, names_types);
+        let targets = rule.targets.as_ref().map(|targets| {
+            let links: Vec<String> = targets
+                .iter()
+                .filter(|id| self.network[self.network[**id].subnet].vpc == self.vpc)
+                .map(|id| format!("\"{}\"", link_of(*id)))
+                .collect();
+            (links.is_empty(), links.join(", "))
+        });
+        let near = if direction == Direction::Egress { "iifname" } else { "oifname" };
+        let targets = match targets {
+            Some((true, _)) => return Vec::new(),
+            Some((false, links)) => format!("{near} {{ {links} }} "),
+            None => String::new(),
+        };
+        let (from, to) = sides;
+        for source in &from {
+            for destination in &to {
+                if source.family.zip(destination.family).is_some_and(|(a, b)| a != b) {
+                    continue;
+                }
+                for part in &layer4 {
+                    lines.push(format!("{targets}{}{}{part}", source.text, destination.text));
+                }
+            }
+        }
+        lines
+    }
+
+    /// The alternatives of one side of a rule.
+    fn side(&mut self, side: &AddressSet, source: bool) -> Vec<Side> {
+        if side.any {
+            return vec![Side { family: None, text: String::new() }];
+        }
+        let field = if source { "saddr" } else { "daddr" };
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        let mut alternatives = Vec::new();
+        for member in &side.members {
+            match member {
+                FilterMember::Prefix(prefix) => {
+                    let range = (prefix.first(), prefix.last());
+                    if prefix.is_v4() { &mut v4 } else { &mut v6 }.push(range);
+                }
+                FilterMember::Range(first, last) => {
+                    if first.is_ipv4() { &mut v4 } else { &mut v6 }.push((*first, *last));
+                }
+                FilterMember::Interfaces { interfaces, across_peering, .. } => {
+                    alternatives.extend(self.group(interfaces, *across_peering, source));
+                }
+                FilterMember::Internet => alternatives.extend(self.internet(field)),
+                FilterMember::Unknown(what) => {
+                    self.left_out.insert(format!("{what}: it may match anything"));
+                }
+            }
+        }
+        for (family, word, members) in [(false, "ip", v4), (true, "ip6", v6)] {
+            if !members.is_empty() {
+                let text = format!("{word} {field} {} ", intervals::addresses(members));
+                alternatives.push(Side { family: Some(family), text });
+            }
+        }
+        alternatives
+    }
+
+    /// References to groups: addresses of the interfaces, as long as nothing lies between but one peering that references cross.
+    fn group(&self, interfaces: &[InterfaceId], across: bool, source: bool) -> Vec<Side> {
+        let (field, link) = if source { ("saddr", "iifname") } else { ("daddr", "oifname") };
+        let peers = self.build.peers.get(&self.vpc).map_or(&[][..], Vec::as_slice);
+        let mut sides = Vec::new();
+        for (v6, word, own) in [(false, "ip", "own4"), (true, "ip6", "own6")] {
+            let of = |vpc: VpcId| -> Vec<(IpAddr, IpAddr)> {
+                let members = interfaces
+                    .iter()
+                    .filter(|id| self.network[self.network[**id].subnet].vpc == vpc)
+                    .flat_map(|id| &self.network[*id].addresses)
+                    .filter(|address| address.is_ipv6() == v6);
+                members.map(|address| (*address, *address)).collect()
+            };
+            let here = of(self.vpc);
+            if !here.is_empty() {
+                let text = format!(
+                    "{link} . {word} {field} @{own} {word} {field} {} ",
+                    intervals::addresses(here)
+                );
+                sides.push(Side { family: Some(v6), text });
+            }
+            for (peer, vpc) in peers.iter().filter(|_| across) {
+                let there = of(*vpc);
+                if !there.is_empty() {
+                    let text = format!(
+                        "{link} \"{peer}\" {word} {field} {} ",
+                        intervals::addresses(there)
+                    );
+                    sides.push(Side { family: Some(v6), text });
+                }
+            }
+        }
+        sides
+    }
+
+    /// Every address of the Internet: those that exist there and are nobody's here.
+    fn internet(&self, field: &str) -> Vec<Side> {
+        let mut inside: Vec<Prefix> =
+            self.network.vpcs.iter().flat_map(|vpc| vpc.cidrs.iter().copied()).collect();
+        inside.extend(self.network.sites.iter().flat_map(|site| site.cidrs.iter().copied()));
+        for external in self.network.externals.iter().filter(|e| !e.attached.is_empty()) {
+            inside.extend(self.network[external.endpoint].prefixes.iter().copied());
+        }
+        inside.extend(super::outside::not_global());
+        let (v4, v6): (Vec<Prefix>, Vec<Prefix>) = inside.iter().partition(|p| p.is_v4());
+        let not = if v6.is_empty() {
+            String::new()
+        } else {
+            format!("ip6 {field} != {} ", intervals::prefixes(&v6))
+        };
+        vec![
+            Side {
+                family: Some(false),
+                text: format!("ip {field} != {} ", intervals::prefixes(&v4)),
+            },
+            Side { family: Some(true), text: format!("ip6 {field} 2000::/3 {not}") },
+        ]
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Level {
+    Subnet,
+    Interface,
+    Vpc,
+}
+
+/// An alternative of one side of a rule: the family it is for, and its text.
+struct Side {
+    family: Option<bool>,
+    text: String,
+}
+
+fn vmap(direction: Direction, checks: &Checks) -> Option<String> {
+    if checks.is_empty() {
+        return None;
+    }
+    let near = if direction == Direction::Egress { "iifname" } else { "oifname" };
+    let all: Vec<String> =
+        checks.iter().map(|(link, chain)| format!("\"{link}\" : jump {chain}")).collect();
+    Some(format!("{near} vmap {{ {} }}", all.join(", ")))
+}
+
+/// Protocol, ports and ICMP fields of a rule, as alternatives.
+fn layer4(rule: &Rule, names_ports: bool, names_types: bool) -> Vec<String> {
+    let numbers: Vec<u8> = (0..=u8::MAX).filter(|number| rule.protocol.matches(*number)).collect();
+    if names_types {
+        let kinds = [(protocol::ICMP, "icmp"), (protocol::ICMPV6, "icmpv6")];
+        return kinds
+            .iter()
+            .filter(|(number, _)| numbers.contains(number))
+            .map(|(number, word)| {
+                let kind = rule.icmp.kind.map(|kind| format!("{word} type {kind} "));
+                let code = rule.icmp.code.map(|code| format!("{word} code {code} "));
+                format!(
+                    "meta l4proto {number} {}{}",
+                    kind.unwrap_or_default(),
+                    code.unwrap_or_default()
+                )
+            })
+            .collect();
+    }
+    let wanted: Vec<String> = numbers
+        .iter()
+        .filter(|number| !names_ports || protocol::has_ports(**number))
+        .map(ToString::to_string)
+        .collect();
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let mut text = String::new();
+    if matches!(rule.protocol, ProtocolMatch::Any) && !names_ports {
+        return vec![text];
+    }
+    if wanted.len() == 1 {
+        let _ = write!(text, "meta l4proto {} ", wanted[0]);
+    } else {
+        let _ = write!(text, "meta l4proto {{ {} }} ", wanted.join(", "));
+    }
+    for (field, ranges) in [("sport", &rule.source_ports), ("dport", &rule.ports)] {
+        if !ranges.is_empty() {
+            let _ = write!(text, "th {field} {} ", intervals::ports(ranges));
+        }
+    }
+    vec![text]
+}

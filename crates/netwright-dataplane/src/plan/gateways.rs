@@ -1,0 +1,224 @@
+//! Internet gateways, and NAT gateways in subnets.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+
+use netwright_model::network::{GatewayId, InterfaceId, Nat, NatId, VpcId};
+use netwright_model::scalar::Prefix;
+
+use super::build::{Build, host};
+use super::outside::INTERNET;
+use super::{MAIN, Role};
+
+/// The first of the addresses that stand for those which a provider chooses and nobody can predict (RFC 2544: for tests of networks).
+const AUTOMATIC: u32 = u32::from_be_bytes([198, 18, 0, 1]);
+
+/// The address that stands for an automatic one, by a number of whoever has it.
+pub(super) fn automatic(number: usize) -> IpAddr {
+    Ipv4Addr::from(AUTOMATIC + u32::try_from(number).unwrap_or(u32::MAX / 2) % 131_000).into()
+}
+
+/// The namespace of an internet gateway.
+pub(super) fn gateway_namespace(build: &Build<'_>, gateway: GatewayId) -> String {
+    format!("gateway/{}", build.network[gateway].name)
+}
+
+/// The public address of a NAT gateway at the edge of a VPC.
+pub(super) fn public_of(nat: &Nat, number: usize) -> IpAddr {
+    nat.addresses.iter().copied().find(IpAddr::is_ipv4).unwrap_or_else(|| automatic(number))
+}
+
+/// Internet gateways: between a VPC's router and the Internet, with one-to-one translation and the NAT gateways that serve subnets there.
+pub(super) fn internet_gateways(build: &mut Build<'_>) {
+    let network = build.network;
+    for (index, gateway) in network.gateways.iter().enumerate() {
+        let id = GatewayId::at(index);
+        let Some(vpc) = gateway.vpc else { continue };
+        let (name, router) = (gateway_namespace(build, id), build.router(vpc));
+        let (link, families) = (format!("g{index}"), build.families());
+        build.namespace(INTERNET, Role::Internet);
+        build.namespace(&name, Role::Gateway);
+        build.link((&router, &link), (&name, "inside"), network[vpc].mtu);
+        build.link((&name, "outside"), (INTERNET, &link), network[vpc].mtu);
+        let edge = Edge::of(build, vpc, gateway.egress_only);
+        for address in &edge.reached {
+            if let Some(internet) = build.get(INTERNET) {
+                internet.over_if_new(MAIN, host(*address), &link);
+            }
+        }
+        if let Some(namespace) = build.get(&name) {
+            namespace.default_over(families, "outside");
+            for prefix in &network[vpc].cidrs {
+                namespace.over(MAIN, *prefix, "inside");
+            }
+            namespace.ruleset = edge.ruleset();
+        }
+    }
+}
+
+/// What an internet gateway translates.
+struct Edge {
+    /// Private and public addresses, one to one.
+    one_to_one: Vec<(IpAddr, IpAddr)>,
+    /// Private sources, and the public address of the NAT gateway that stands for them.
+    many_to_one: Vec<(Prefix, IpAddr)>,
+    /// Addresses by which the Internet reaches the VPC through this gateway.
+    reached: BTreeSet<IpAddr>,
+    egress_only: bool,
+}
+
+impl Edge {
+    fn of(build: &Build<'_>, vpc: VpcId, egress_only: bool) -> Self {
+        let network = build.network;
+        let mut edge = Self {
+            one_to_one: Vec::new(),
+            many_to_one: Vec::new(),
+            reached: BTreeSet::new(),
+            egress_only,
+        };
+        for index in 0..network.interfaces.len() {
+            let id = InterfaceId::at(index);
+            if network[network[id].subnet].vpc == vpc {
+                edge.interface(build, id);
+            }
+        }
+        edge
+    }
+
+    fn interface(&mut self, build: &Build<'_>, id: InterfaceId) {
+        let network = build.network;
+        let row = &network[id];
+        self.reached.extend(row.addresses.iter().filter(|address| address.is_ipv6()));
+        if self.egress_only {
+            return;
+        }
+        let nat = (0..network.nats.len()).find(|n| network.nats[*n].interface == Some(id));
+        let public: Vec<IpAddr> = row.public.iter().copied().filter(IpAddr::is_ipv4).collect();
+        let private: Vec<IpAddr> = row.addresses.iter().copied().filter(IpAddr::is_ipv4).collect();
+        for (position, address) in private.iter().enumerate() {
+            let own = public.get(position).or_else(|| public.first()).copied();
+            let own = match (own, nat) {
+                (None, Some(number)) if !network.nats[number].private => Some(
+                    network.nats[number]
+                        .addresses
+                        .first()
+                        .copied()
+                        .unwrap_or_else(|| automatic(number)),
+                ),
+                (own, _) => own,
+            };
+            if let Some(own) = own {
+                self.one_to_one.push((*address, own));
+                self.reached.insert(own);
+            }
+        }
+        let Some(nat) = network[row.subnet].nat else { return };
+        let to = public_of(&network[nat], nat.index());
+        self.reached.insert(to);
+        let own = private.iter().map(|address| host(*address));
+        let ranges = row.prefixes.iter().copied().filter(|prefix| prefix.is_v4());
+        self.many_to_one.extend(own.chain(ranges).map(|source| (source, to)));
+    }
+
+    fn ruleset(&self) -> String {
+        let mut inward: Vec<String> = Vec::new();
+        let mut seen = BTreeSet::new();
+        for (private, public) in &self.one_to_one {
+            if seen.insert(*public) {
+                inward.push(format!("{public} : {private}"));
+            }
+        }
+        let mut sources = BTreeSet::new();
+        let mut outward: Vec<String> = Vec::new();
+        for (private, public) in &self.one_to_one {
+            if sources.insert(host(*private)) {
+                outward.push(format!("{private} : {public}"));
+            }
+        }
+        // An address inside a range that has the same gateway is in the range's element.
+        let wider = |source: &Prefix| {
+            let all = self.many_to_one.iter().map(|(other, _)| other);
+            let mut others = all.filter(|other| *other != source);
+            others.any(|other| other.contains_prefix(source))
+        };
+        let mut seen = BTreeSet::new();
+        let nated: Vec<String> = self
+            .many_to_one
+            .iter()
+            .filter(|(source, _)| {
+                !sources.contains(source) && !wider(source) && seen.insert(*source)
+            })
+            .map(|(source, to)| format!("{source} : {to}"))
+            .collect();
+        let mut text = String::from("table inet netwright {\n");
+        text.push_str(
+            "  chain into {\n    type nat hook prerouting priority dstnat; policy accept;\n",
+        );
+        if !inward.is_empty() {
+            text.push_str(&format!(
+                "    iifname \"outside\" dnat ip to ip daddr map {{ {} }}\n",
+                inward.join(", ")
+            ));
+        }
+        text.push_str(
+            "  }\n  chain out {\n    type nat hook postrouting priority srcnat; policy accept;\n",
+        );
+        if !outward.is_empty() {
+            text.push_str(&format!(
+                "    oifname \"outside\" snat ip to ip saddr map {{ {} }}\n",
+                outward.join(", ")
+            ));
+        }
+        if !nated.is_empty() {
+            text.push_str(&format!(
+                "    oifname \"outside\" meta l4proto {{ tcp, udp, icmp }} snat ip to ip saddr map {{ {} }}\n",
+                nated.join(", ")
+            ));
+        }
+        text.push_str("  }\n  chain forward {\n    type filter hook forward priority filter; policy drop;\n    ct state established,related accept\n");
+        let list = |entries: &[String]| {
+            let sources: Vec<&str> =
+                entries.iter().filter_map(|entry| entry.split(" : ").next()).collect();
+            sources.join(", ")
+        };
+        if !outward.is_empty() {
+            text.push_str(&format!(
+                "    iifname \"inside\" ip saddr {{ {} }} accept\n",
+                list(&outward)
+            ));
+        }
+        if !nated.is_empty() {
+            text.push_str(&format!(
+                "    iifname \"inside\" meta l4proto {{ tcp, udp, icmp }} ip saddr {{ {} }} accept\n",
+                list(&nated)
+            ));
+        }
+        text.push_str("    iifname \"outside\" ct status dnat accept\n    iifname \"inside\" meta nfproto ipv6 accept\n");
+        if !self.egress_only {
+            text.push_str("    iifname \"outside\" meta nfproto ipv6 accept\n");
+        }
+        text.push_str("  }\n}\n");
+        text
+    }
+}
+
+/// NAT gateways in subnets: machines that translate what they forward to their own address and let nothing else in.
+pub(super) fn nat_gateways(build: &mut Build<'_>) {
+    let network = build.network;
+    for index in 0..network.nats.len() {
+        let nat = &network[NatId::at(index)];
+        let Some(interface) = nat.interface else { continue };
+        let Some(own) = network[interface].addresses.iter().find(|a| a.is_ipv4()) else {
+            build.leave_out(format!("NAT gateway {}: it has no private address", nat.name));
+            continue;
+        };
+        let name = build.machine(interface);
+        if let Some(namespace) = build.get(&name) {
+            namespace.role = Role::Nat;
+            namespace.forwards = true;
+            namespace.ruleset = format!(
+                "table inet netwright {{\n  chain out {{\n    type nat hook postrouting priority srcnat; policy accept;\n    oifname \"eth0\" ip saddr != {own} meta l4proto {{ tcp, udp, icmp }} snat ip to {own}\n  }}\n  chain forward {{\n    type filter hook forward priority filter; policy drop;\n    ct state established,related accept\n    meta nfproto ipv4 meta l4proto {{ tcp, udp, icmp }} accept\n  }}\n  chain here {{\n    type filter hook input priority filter; policy drop;\n    ct state established,related accept\n  }}\n}}\n"
+            );
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Peerings, tunnels to sites, transit hubs.
+
+use std::collections::BTreeSet;
+
+use netwright_model::language::PeeringState;
+use netwright_model::network::{
+    Attached, AttachmentId, Network, PeeringId, SiteId, Target, TransitId, TransitTableId, VpcId,
+    VpnId,
+};
+use netwright_model::scalar::Prefix;
+use netwright_verify::prover::routing::best_routes;
+
+use super::build::{Build, everything};
+use super::{MAIN, Role, Via};
+
+/// Largest packet on a hub's links where none is said.
+const HUB_MTU: u32 = 8500;
+
+/// Peerings: a link between two routers. What comes in by it is delivered locally or dropped.
+pub(super) fn peerings(build: &mut Build<'_>) {
+    let network = build.network;
+    for (index, peering) in network.peerings.iter().enumerate() {
+        let [Some(a), Some(b)] = peering.vpcs else {
+            build.leave_out(format!("peering {}: one side is not described", peering.name));
+            continue;
+        };
+        let link = format!("p{}", PeeringId::at(index).index());
+        if peering.state != PeeringState::Active {
+            continue;
+        }
+        let (one, other) = (build.router(a), build.router(b));
+        let mtu = peering.mtu.unwrap_or_else(|| network[a].mtu.min(network[b].mtu));
+        if a == b {
+            build.leave_out(format!("peering {} of a VPC with itself", peering.name));
+            continue;
+        }
+        build.link((&one, &link), (&other, &link), mtu);
+        if !peering.inter_region {
+            build.peers.entry(a).or_default().push((link.clone(), b));
+            build.peers.entry(b).or_default().push((link, a));
+        }
+    }
+}
+
+/// The attachment of a VPC to a hub.
+pub(super) fn attachment(network: &Network, hub: TransitId, vpc: VpcId) -> Option<AttachmentId> {
+    let mut own = network[hub].attachments.iter().copied();
+    own.find(|attachment| network[*attachment].to == Attached::Vpc(vpc))
+}
+
+/// The namespace that chooses between links that share a gateway, made where it is not there; answers the link to it on the side of
+/// the VPC, or of the hub where that is `None`.
+pub(super) fn tunnel_gateway(build: &mut Build<'_>, vpc: Option<VpcId>, links: &[VpnId]) -> String {
+    let network = build.network;
+    let mut sorted: Vec<VpnId> = links.to_vec();
+    sorted.sort();
+    sorted.dedup();
+    let names: Vec<String> = sorted.iter().map(|link| link.index().to_string()).collect();
+    let name = format!("tunnels/{}", names.join("+"));
+    let link = format!("w{}", names.first().map_or("", String::as_str));
+    if build.get(&name).is_some() {
+        return link;
+    }
+    let families = build.families();
+    let gateway = build.namespace(&name, Role::Vpn);
+    for v6 in families {
+        gateway.route(MAIN, everything(*v6), Via::Blackhole);
+    }
+    let mut taken: BTreeSet<Prefix> = BTreeSet::new();
+    for id in &sorted {
+        let row = &network[*id];
+        let Some(site) = row.site.filter(|_| row.up) else { continue };
+        let (site_name, out) = (site_namespace(network, site), format!("s{}", id.index()));
+        build.namespace(&site_name, Role::Site);
+        build.link((&name, &out), (&site_name, &out), network[site].mtu);
+        if let Some(gateway) = build.get(&name) {
+            for prefix in &row.remote {
+                if taken.insert(*prefix) {
+                    gateway.over(MAIN, *prefix, &out);
+                }
+            }
+        }
+    }
+    if let Some(vpc) = vpc {
+        let router = build.router(vpc);
+        build.link((&router, &link), (&name, "in"), network[vpc].mtu);
+        tunnel_returns(build, &name, &sorted, "in");
+    }
+    link
+}
+
+/// What a site sends goes into the VPC, or the hub, behind the gateway.
+pub(super) fn tunnel_returns(build: &mut Build<'_>, name: &str, links: &[VpnId], link: &str) {
+    let network = build.network;
+    let local: BTreeSet<Prefix> =
+        links.iter().flat_map(|id| network[*id].local.iter().copied()).collect();
+    if let Some(gateway) = build.get(name) {
+        for prefix in local {
+            gateway.over(MAIN, prefix, link);
+        }
+    }
+}
+
+fn site_namespace(network: &Network, site: SiteId) -> String {
+    format!("site/{}", network[network[site].endpoint].name)
+}
+
+/// Sites: every address of their ranges is theirs, and each range that a link knows lies behind it.
+pub(super) fn sites(build: &mut Build<'_>) {
+    let network = build.network;
+    // Links that no route of a VPC names: packets from the site come in by them all the same.
+    for (index, vpn) in network.vpns.iter().enumerate() {
+        if let Some(vpc) = vpn.vpc {
+            let id = VpnId::at(index);
+            let known = network.route_tables.iter().flat_map(|table| &table.routes);
+            let mut named = known.filter_map(|route| match &route.via {
+                Target::Vpn(links) => Some(links),
+                _ => None,
+            });
+            if !named.any(|links| links.contains(&id)) {
+                tunnel_gateway(build, Some(vpc), &[id]);
+            }
+        }
+    }
+    for (index, site) in network.sites.iter().enumerate() {
+        let id = SiteId::at(index);
+        let name = site_namespace(network, id);
+        let families = build.families();
+        let namespace = build.namespace(&name, Role::Site);
+        for prefix in &site.cidrs {
+            namespace.route(MAIN, *prefix, Via::Local);
+        }
+        for v6 in families {
+            namespace.route(MAIN, everything(*v6), Via::Blackhole);
+        }
+        for (number, vpn) in network.vpns.iter().enumerate() {
+            if vpn.site == Some(id) && vpn.up {
+                for prefix in &vpn.local {
+                    namespace.over_if_new(MAIN, *prefix, &format!("s{number}"));
+                }
+            }
+        }
+    }
+}
+
+/// The namespace of a hub.
+fn hub_namespace(network: &Network, hub: TransitId) -> String {
+    format!("hub/{}", network[hub].name)
+}
+
+/// Transit hubs: the link that a packet comes in by names the table.
+pub(super) fn hubs(build: &mut Build<'_>) {
+    let network = build.network;
+    for (index, hub) in network.transits.iter().enumerate() {
+        let id = TransitId::at(index);
+        let name = hub_namespace(network, id);
+        let families = build.families();
+        build.namespace(&name, Role::Transit);
+        for attachment in &hub.attachments {
+            attach(build, id, *attachment);
+        }
+        for table in &hub.tables {
+            hub_table(build, &name, *table);
+        }
+        let mut marks = String::new();
+        for attachment in &hub.attachments {
+            if let Some(table) = network[*attachment].table {
+                let mark = hub_mark(table);
+                marks.push_str(&format!(" \"t{}\" : {mark},", attachment.index()));
+            }
+        }
+        if let Some(namespace) = build.get(&name) {
+            for v6 in families {
+                namespace.route(MAIN, everything(*v6), Via::Blackhole);
+            }
+            for table in &hub.tables {
+                namespace.rule(families, 10_000, Some(hub_mark(*table)), hub_mark(*table));
+            }
+            namespace.ruleset = format!(
+                "table inet netwright {{\n  chain marks {{\n    type filter hook prerouting priority mangle; policy accept;\n    meta mark set iifname map {{{marks} }}\n  }}\n}}\n"
+            );
+            if marks.is_empty() {
+                namespace.ruleset.clear();
+            }
+        }
+    }
+}
+
+fn hub_mark(table: TransitTableId) -> u32 {
+    1000 + u32::try_from(table.index()).unwrap_or(u32::MAX / 2)
+}
+
+fn attach(build: &mut Build<'_>, hub: TransitId, id: AttachmentId) {
+    let network = build.network;
+    let (name, row) = (hub_namespace(network, hub), &network[id]);
+    let link = format!("t{}", id.index());
+    let mtu = network[hub].mtu.unwrap_or(HUB_MTU);
+    match row.to {
+        Attached::Vpc(vpc) => {
+            let router = build.router(vpc);
+            build.link((&router, &link), (&name, &link), mtu.min(network[vpc].mtu));
+            // Packets from the hub enter by a subnet of the attachment, whose table decides further.
+            if let Some(door) = row.subnets.first() {
+                let tables: BTreeSet<_> = row.subnets.iter().map(|s| network[*s].table).collect();
+                if tables.len() > 1 {
+                    build.leave_out(format!(
+                        "attachment {}: its subnets have different route tables, and the first one's is used for all zones",
+                        row.name
+                    ));
+                }
+                let mark = super::vpc::departures(build, *door, Vec::new());
+                build.marks.entry(vpc).or_default().insert(link, mark);
+            }
+        }
+        Attached::Vpn(vpn) => {
+            tunnel_gateway(build, None, &[vpn]);
+            let gateway = format!("tunnels/{}", vpn.index());
+            build.link((&name, &link), (&gateway, "in"), mtu);
+            tunnel_returns(build, &gateway, &[vpn], "in");
+        }
+        Attached::Transit(other) => {
+            // Once for both hubs, by the side that comes first.
+            let back = network[other]
+                .attachments
+                .iter()
+                .copied()
+                .find(|there| network[*there].to == Attached::Transit(hub));
+            match back {
+                Some(back) if id < back => {
+                    let there = hub_namespace(network, other);
+                    build.namespace(&there, Role::Transit);
+                    let far = format!("t{}", back.index());
+                    build.link((&name, &link), (&there, &far), mtu);
+                }
+                Some(_) => {}
+                None => {
+                    build.leave_out(format!("attachment {}: the far hub has none back", row.name))
+                }
+            }
+        }
+        Attached::Elsewhere => {
+            build.leave_out(format!("attachment {}: what is attached is not described", row.name));
+        }
+    }
+}
+
+fn hub_table(build: &mut Build<'_>, name: &str, table: TransitTableId) {
+    let network = build.network;
+    let mark = hub_mark(table);
+    let families = build.families();
+    let mut routes: Vec<(Prefix, Option<String>)> =
+        families.iter().map(|v6| (everything(*v6), None)).collect();
+    for (to, best) in best_routes(&network[table].routes, &[], true) {
+        let link = match best {
+            Ok(position) => match &network[table].routes[position].via {
+                Target::Attachment(id) => Some(format!("t{}", id.index())),
+                Target::Blackhole => None,
+                _ => {
+                    build.leave_out(format!("the route to {to} in {}", network[table].name));
+                    None
+                }
+            },
+            Err(_) => {
+                build
+                    .leave_out(format!("{to} in {} has several equal routes", network[table].name));
+                None
+            }
+        };
+        routes.push((to, link));
+    }
+    if let Some(namespace) = build.get(name) {
+        for (to, link) in routes {
+            namespace.routes.retain(|known| known.table != mark || known.to != to);
+            match link {
+                Some(link) => namespace.over(mark, to, &link),
+                None => namespace.route(mark, to, Via::Blackhole),
+            }
+        }
+    }
+}

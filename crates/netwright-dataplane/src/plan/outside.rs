@@ -1,0 +1,124 @@
+//! The Internet, and what stands on it.
+
+use std::net::IpAddr;
+
+use netwright_model::network::{EndpointId, ExternalId};
+use netwright_model::scalar::Prefix;
+use netwright_verify::prover::index::NOT_GLOBAL_V4;
+
+use super::build::{Build, DELIVERY, everything, host};
+use super::intervals;
+use super::{MAIN, Role, Via};
+
+/// The namespace of the Internet: every address that nothing else holds is its own.
+pub(super) const INTERNET: &str = "internet";
+
+/// IPv4 ranges that the Internet does not route.
+pub(super) fn not_global() -> impl Iterator<Item = Prefix> {
+    NOT_GLOBAL_V4.iter().map(|(base, length)| Prefix::of((*base).into(), *length))
+}
+
+/// Largest packet on the Internet.
+const INTERNET_MTU: u32 = 1500;
+
+/// The Internet, outside services, and endpoints with public addresses of their own.
+pub(super) fn internet(build: &mut Build<'_>) {
+    let network = build.network;
+    let families = build.families();
+    build.namespace(INTERNET, Role::Internet);
+    if let Some(namespace) = build.get(INTERNET) {
+        for range in not_global() {
+            namespace.route(MAIN, range, Via::Blackhole);
+        }
+        // Only what no route of `main` knows is the Internet's own.
+        for v6 in families {
+            namespace.route(DELIVERY, everything(*v6), Via::Local);
+        }
+        namespace.rule(families, 40_000, None, DELIVERY);
+    }
+    for index in 0..network.externals.len() {
+        external(build, ExternalId::at(index));
+    }
+    for (index, endpoint) in network.endpoints.iter().enumerate() {
+        if endpoint.interfaces.is_empty() && !endpoint.public.is_empty() {
+            public_endpoint(build, EndpointId::at(index), &endpoint.public);
+        }
+    }
+}
+
+/// An outside service: on the Internet, or behind links of its own to the VPCs that are attached to it.
+fn external(build: &mut Build<'_>, id: ExternalId) {
+    let network = build.network;
+    let row = &network[id];
+    let endpoint = &network[row.endpoint];
+    let (name, link) = (format!("external/{}", endpoint.name), format!("x{}", id.index()));
+    let families = build.families();
+    build.namespace(&name, Role::External);
+    for (number, vpc) in row.attached.iter().enumerate() {
+        let (router, inside) = (build.router(*vpc), format!("vpc{number}"));
+        build.link((&router, &link), (&name, &inside), network[*vpc].mtu);
+        if let Some(namespace) = build.get(&name) {
+            for cidr in &network[*vpc].cidrs {
+                namespace.over_if_new(MAIN, *cidr, &inside);
+            }
+        }
+    }
+    if row.attached.is_empty() {
+        build.link((INTERNET, &link), (&name, "eth0"), INTERNET_MTU);
+        if let Some(internet) = build.get(INTERNET) {
+            for prefix in &endpoint.prefixes {
+                internet.over_if_new(MAIN, *prefix, &link);
+            }
+        }
+    }
+    if let Some(namespace) = build.get(&name) {
+        if row.attached.is_empty() {
+            namespace.default_over(families, "eth0");
+        }
+        for prefix in &endpoint.prefixes {
+            namespace.route(MAIN, *prefix, Via::Local);
+        }
+        if let Some(allowed) = &row.allow_from {
+            namespace.ruleset = allow_list(allowed);
+        }
+        if !row.attached.is_empty() && !row.initiates {
+            namespace.ruleset.push_str("table inet netwright_opens {\n  chain out {\n    type filter hook output priority filter; policy accept;\n    ct state new drop\n  }\n}\n");
+        }
+    }
+}
+
+/// A database or balancer that has a public address and no interface in a VPC.
+fn public_endpoint(build: &mut Build<'_>, id: EndpointId, addresses: &[IpAddr]) {
+    let network = build.network;
+    let endpoint = &network[id];
+    let name = format!("{}/{}", endpoint.kind.word(), endpoint.name);
+    let (link, families) = (format!("e{}", id.index()), build.families());
+    build.namespace(&name, Role::External);
+    build.link((INTERNET, &link), (&name, "eth0"), INTERNET_MTU);
+    if let Some(internet) = build.get(INTERNET) {
+        for address in addresses {
+            internet.over_if_new(MAIN, host(*address), &link);
+        }
+    }
+    if let Some(namespace) = build.get(&name) {
+        namespace.default_over(families, "eth0");
+        namespace.addresses.extend(addresses.iter().map(|a| ("eth0".to_owned(), *a)));
+    }
+}
+
+/// Accepts connections from listed sources only.
+fn allow_list(allowed: &[Prefix]) -> String {
+    let of = |v6: bool| -> Vec<&Prefix> {
+        allowed.iter().filter(|prefix| prefix.is_v4() != v6).collect()
+    };
+    let mut text = String::from(
+        "table inet netwright {\n  chain here {\n    type filter hook input priority filter; policy drop;\n    ct state established,related accept\n",
+    );
+    for (word, members) in [("ip", of(false)), ("ip6", of(true))] {
+        if !members.is_empty() {
+            text.push_str(&format!("    {word} saddr {} accept\n", intervals::prefixes(members)));
+        }
+    }
+    text.push_str("  }\n}\n");
+    text
+}

@@ -1,0 +1,55 @@
+//! A plan as text, for people and for snapshots.
+
+use std::fmt;
+
+use super::{HostPlan, MAIN, Namespace, Via};
+
+impl fmt::Display for HostPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for link in &self.links {
+            let (a, b) = (&link.a, &link.b);
+            writeln!(
+                f,
+                "link {} {} — {} {}  mtu {}",
+                a.namespace, a.name, b.namespace, b.name, link.mtu
+            )?;
+        }
+        for namespace in &self.namespaces {
+            write!(f, "\n{namespace}")?;
+        }
+        for what in &self.left_out {
+            writeln!(f, "\nnot built: {what}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let forwards = if self.forwards { ", forwards" } else { "" };
+        writeln!(f, "namespace {}  {:?}{forwards}", self.name, self.role)?;
+        for (link, address) in &self.addresses {
+            writeln!(f, "  address {address} on {link}")?;
+        }
+        for rule in &self.rules {
+            let mark = rule.mark.map_or_else(String::new, |mark| format!(" mark {mark}"));
+            let family = if rule.v6 { "IPv6" } else { "IPv4" };
+            writeln!(f, "  rule {} {family}{mark}: table {}", rule.priority, rule.table)?;
+        }
+        for route in &self.routes {
+            let table =
+                if route.table == MAIN { "main".to_owned() } else { route.table.to_string() };
+            write!(f, "  route {} in {table}: ", route.to)?;
+            match &route.via {
+                Via::Link { link, .. } => writeln!(f, "over {link}")?,
+                Via::Blackhole => writeln!(f, "dropped")?,
+                Via::Throw => writeln!(f, "the next rule decides")?,
+                Via::Local => writeln!(f, "its own")?,
+            }
+        }
+        for line in self.ruleset.lines() {
+            writeln!(f, "  | {line}")?;
+        }
+        Ok(())
+    }
+}

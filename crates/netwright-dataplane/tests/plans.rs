@@ -1,0 +1,105 @@
+//! Plans of the examples and of generated networks.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test says what it skips and stops where it cannot go on"
+)]
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use netwright_dataplane::plan::{HostPlan, Via, plan};
+use netwright_model::decode_description;
+use netwright_model::generate::{Plan, Shape, generate};
+use netwright_model::network::resolve::resolve;
+use netwright_model::source::FileId;
+use netwright_model::tree::{Limits, yaml};
+
+fn example(name: &str) -> HostPlan {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name);
+    let text = std::fs::read_to_string(path).unwrap();
+    let root = yaml::parse(&text, FileId::default(), &Limits::default()).unwrap();
+    plan(&resolve(decode_description(&root).unwrap()).unwrap())
+}
+
+const EXAMPLES: [&str; 5] = [
+    "quickstart/network.yaml",
+    "ticket-3291/reported.yaml",
+    "ticket-3291/repaired.yaml",
+    "staging-egress/before.yaml",
+    "staging-egress/works.yaml",
+];
+
+fn plans() -> Vec<(String, HostPlan)> {
+    let examples = EXAMPLES.iter().map(|name| ((*name).to_owned(), example(name)));
+    let shapes = [Shape::Flat, Shape::HubAndSpoke, Shape::ManySmallVpcs, Shape::GroupReferences];
+    let generated = shapes.iter().map(|shape| {
+        let order = Plan { shape: *shape, instances: 60, seed: 7, ..Plan::default() };
+        (format!("{shape:?}"), plan(&resolve(generate(&order)).unwrap()))
+    });
+    examples.chain(generated).collect()
+}
+
+#[test]
+fn the_quickstart_is_a_router_two_machines_two_gateways_and_the_internet() {
+    insta::assert_snapshot!(example("quickstart/network.yaml").to_string());
+}
+
+#[test]
+fn the_same_network_always_gives_the_same_plan() {
+    for ((name, one), (_, other)) in plans().into_iter().zip(plans()) {
+        assert_eq!(one, other, "{name}");
+    }
+}
+
+#[test]
+fn every_route_leads_over_a_link_that_is_there_and_names_are_unique_and_short_enough() {
+    for (name, plan) in plans() {
+        let mut links = BTreeSet::new();
+        for end in plan.links.iter().flat_map(|link| [&link.a, &link.b]) {
+            assert!(end.name.len() <= 15, "{name}: {} is too long", end.name);
+            let key = (end.namespace.clone(), end.name.clone());
+            assert!(links.insert(key), "{name}: two links {} in {}", end.name, end.namespace);
+        }
+        for namespace in &plan.namespaces {
+            for route in &namespace.routes {
+                if let Via::Link { link, .. } = &route.via {
+                    let key = (namespace.name.clone(), link.clone());
+                    assert!(links.contains(&key), "{name}: {} has no link {link}", namespace.name);
+                }
+            }
+            let mut seen = BTreeSet::new();
+            for route in &namespace.routes {
+                let twice = !seen.insert((route.table, route.to));
+                assert!(!twice, "{name}: two routes to {} in {}", route.to, namespace.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_kernels_program_accepts_every_ruleset() {
+    if Command::new("nft").arg("--version").output().is_err() {
+        eprintln!("skipped: nft is missing; on Debian, apt-get install nftables");
+        return;
+    }
+    for (name, plan) in plans() {
+        for namespace in plan.namespaces.iter().filter(|n| !n.ruleset.is_empty()) {
+            let mut nft = Command::new("unshare")
+                .args(["--user", "--map-root-user", "--net", "nft", "--check", "--file", "-"])
+                .stdin(Stdio::piped())
+                .spawn()
+                .unwrap();
+            nft.stdin.take().unwrap().write_all(namespace.ruleset.as_bytes()).unwrap();
+            assert!(
+                nft.wait().unwrap().success(),
+                "{name}: {}\n{}",
+                namespace.name,
+                namespace.ruleset
+            );
+        }
+    }
+}
