@@ -116,6 +116,11 @@ pub(crate) enum Command {
         after_help = "Example:\n  netwright generate --shape hub-and-spoke --instances 1000 --seed 7 > big.yaml"
     )]
     Generate(Generate),
+    /// Build a network on this machine with real packets, as an ordinary user, and run commands in it.
+    #[command(
+        after_help = "Examples:\n  netwright lab up network.yaml\n  netwright lab exec web-1 -- ping -c 1 10.0.2.20\n  netwright lab down"
+    )]
+    Lab(Lab),
     /// Write the JSON Schema of the description, or its reference.
     Schema(Schema),
     /// Say why a finding matters and where its rule comes from; without an identifier, list all rules.
@@ -271,6 +276,85 @@ pub(crate) struct Generate {
     /// Whose semantics: aws or gcp.
     #[arg(long, default_value = "aws")]
     pub(crate) provider: String,
+}
+
+/// Arguments of `lab`.
+#[derive(Debug, Args)]
+pub(crate) struct Lab {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: LabCommand,
+}
+
+/// Which lab.
+#[derive(Debug, Args)]
+pub(crate) struct LabName {
+    /// The lab's name.
+    #[arg(long, value_name = "NAME", default_value = netwright_lab::place::DEFAULT)]
+    pub(crate) name: String,
+}
+
+/// What to do with a lab.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LabCommand {
+    /// Build a network; it stays until `lab down`.
+    Up {
+        /// The network.
+        file: PathBuf,
+        #[command(flatten)]
+        lab: LabName,
+        /// Stay, and end the lab with this command.
+        #[arg(long)]
+        foreground: bool,
+    },
+    /// Run a command in an instance: with this terminal and folder, its exit status passed on.
+    Exec {
+        #[command(flatten)]
+        lab: LabName,
+        /// The instance, as `lab ps` names it, or the name alone.
+        instance: String,
+        /// The command.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+    /// Run a shell in an instance.
+    Shell {
+        #[command(flatten)]
+        lab: LabName,
+        /// The instance.
+        instance: String,
+    },
+    /// List what a lab holds: instances, addresses, processes.
+    Ps {
+        #[command(flatten)]
+        lab: LabName,
+        /// How the result is written.
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+    /// End a lab: nothing of it stays.
+    Down {
+        #[command(flatten)]
+        lab: LabName,
+    },
+    /// The keeper of a lab; `lab up` starts it.
+    #[command(hide = true)]
+    Keeper {
+        name: String,
+        file: PathBuf,
+        #[arg(long)]
+        stay: bool,
+    },
+    /// Process 1 of a lab; its keeper starts it.
+    #[command(hide = true)]
+    Inside { file: PathBuf, keeper: i64 },
+    /// A command of a lab; `lab exec` starts it.
+    #[command(hide = true)]
+    Step {
+        program: String,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 /// Arguments of `schema`.

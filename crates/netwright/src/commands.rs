@@ -5,6 +5,7 @@ mod diff;
 mod explain;
 mod generate;
 mod import;
+mod lab;
 mod reach;
 mod schema;
 mod shell;
@@ -26,6 +27,7 @@ pub(crate) fn run(command: &Command, console: &mut Console) -> Result<Code, Fail
         Command::Matrix(arguments) => what_if::run_matrix(arguments, console),
         Command::Import(arguments) => import::run(arguments, console),
         Command::Generate(arguments) => generate::run(arguments, console),
+        Command::Lab(arguments) => lab::run(&arguments.command, console),
         Command::Schema(arguments) => Ok(schema::run(arguments, console)),
         Command::Explain { id } => explain::run(id.as_deref(), console),
         Command::Completions { shell } => Ok(shell::completions(*shell, console)),

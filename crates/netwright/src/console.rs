@@ -14,6 +14,8 @@ pub(crate) enum Code {
     BadInput,
     /// That could not be determined.
     Unknown,
+    /// As a command did that was run for the caller.
+    Passed(u8),
 }
 
 /// When output is coloured.
@@ -99,6 +101,13 @@ impl Console {
         self.write("\n");
     }
 
+    /// Shows what was written so far.
+    pub(crate) fn flush(&mut self) {
+        if !self.closed && self.out.flush().is_err() {
+            self.closed = true;
+        }
+    }
+
     /// Writes a JSON document.
     pub(crate) fn json(&mut self, value: &serde_json::Value) {
         let text = serde_json::to_string_pretty(value).unwrap_or_default();
@@ -140,6 +149,7 @@ impl Console {
             Code::Fail => 1,
             Code::BadInput => 2,
             Code::Unknown => 3,
+            Code::Passed(status) => status,
         })
     }
 }

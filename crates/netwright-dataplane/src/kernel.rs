@@ -1,0 +1,538 @@
+//! A plan made true in the kernel: namespaces as descriptors of this process, links and routes by netlink, rulesets by `nft`.
+//!
+//! Nothing here needs root: it needs rights over the user namespace that it runs in. [`Kernel::apply`] changes only what differs from
+//! what it did before, and adds before it removes. Everything lives in namespaces that this process holds: when it ends, however it
+//! ends, the kernel removes all of it.
+
+mod facts;
+mod failure;
+mod messages;
+mod ruleset;
+mod settings;
+mod socket;
+mod space;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use facts::Fact;
+pub use failure::Failure;
+use netlink_packet_route::RouteNetlinkMessage as Message;
+use netlink_packet_route::link::LinkAttribute;
+use socket::{Netlink, Request};
+pub use space::{enter, within};
+
+use crate::plan::{End, HostPlan, Link, Namespace, Via};
+
+/// What this process holds in the kernel.
+#[derive(Debug, Default)]
+pub struct Kernel {
+    spaces: BTreeMap<String, Space>,
+    /// What was applied, of what is still there and known to be right.
+    applied: HostPlan,
+}
+
+/// A namespace that is held.
+#[derive(Debug)]
+struct Space {
+    descriptor: OwnedFd,
+    /// The index of each link.
+    links: BTreeMap<String, u32>,
+    next: u32,
+}
+
+impl Space {
+    fn index(&self, link: &str) -> Option<u32> {
+        if link == "lo" { Some(messages::LOOPBACK) } else { self.links.get(link).copied() }
+    }
+
+    fn number(&mut self, link: &str) -> u32 {
+        self.next += 1;
+        self.links.insert(link.to_owned(), self.next);
+        self.next
+    }
+}
+
+/// What has to be done in one namespace.
+#[derive(Debug)]
+struct Job<'a> {
+    name: &'a str,
+    space: &'a Space,
+    requests: Vec<Request>,
+    /// The ruleset that is there and the one that must be, where they differ.
+    ruleset: Option<(&'a str, &'a str)>,
+}
+
+impl Kernel {
+    /// Brings the kernel to a plan.
+    ///
+    /// # Errors
+    ///
+    /// Every object that could not be made. Namespaces concerned are made anew by the next call.
+    pub fn apply(&mut self, plan: &HostPlan) -> Result<(), Vec<Failure>> {
+        check(plan)?;
+        let old = std::mem::take(&mut self.applied);
+        let wanted: BTreeMap<&str, _> =
+            plan.namespaces.iter().map(|now| (now.name.as_str(), base(now))).collect();
+        let kept: BTreeMap<&str, &Namespace> = old
+            .namespaces
+            .iter()
+            .filter(|was| wanted.get(was.name.as_str()) == Some(&base(was)))
+            .map(|namespace| (namespace.name.as_str(), namespace))
+            .collect();
+        let kept_links = self.unlink(&old, plan, &kept)?;
+        self.spaces.retain(|name, _| kept.contains_key(name.as_str()));
+        self.make(plan)?;
+        self.link(plan, &kept_links)?;
+        self.fill(plan, &kept, &kept_links, &old)?;
+        self.applied = plan.clone();
+        Ok(())
+    }
+
+    /// The descriptor of a namespace.
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> Option<BorrowedFd<'_>> {
+        Some(self.spaces.get(name)?.descriptor.as_fd())
+    }
+
+    /// The names of all namespaces, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.spaces.keys().map(String::as_str)
+    }
+
+    /// What was applied.
+    #[must_use]
+    pub fn applied(&self) -> &HostPlan {
+        &self.applied
+    }
+
+    /// Removes everything. Processes in a namespace keep it alive without its links.
+    ///
+    /// # Errors
+    ///
+    /// A link that the kernel does not remove.
+    pub fn teardown(&mut self) -> Result<(), Vec<Failure>> {
+        self.apply(&HostPlan::default())
+    }
+
+    /// Reads back what the kernel holds and says, in words, each deviation from what was applied.
+    ///
+    /// # Errors
+    ///
+    /// What could not be read.
+    pub fn read_back(&self) -> Result<Vec<String>, Failure> {
+        let found = Mutex::new(BTreeMap::new());
+        let names: Vec<&Namespace> = self.applied.namespaces.iter().collect();
+        let failures = parallel(&names, |namespace| {
+            let Some(space) = self.spaces.get(&namespace.name) else { return Vec::new() };
+            match self.read(namespace, space) {
+                Ok(wrong) => {
+                    if let Ok(mut found) = found.lock() {
+                        found.insert(namespace.name.clone(), wrong);
+                    }
+                    Vec::new()
+                }
+                Err(failure) => vec![failure],
+            }
+        });
+        if let Some(failure) = failures.into_iter().next() {
+            return Err(failure);
+        }
+        let found = found.into_inner().unwrap_or_default();
+        Ok(found
+            .into_iter()
+            .flat_map(|(name, wrong)| wrong.into_iter().map(move |what| format!("{name}: {what}")))
+            .collect())
+    }
+
+    /// Removes links that the plan has no more; gives those that stay, by their place in the old plan.
+    fn unlink(
+        &mut self,
+        old: &HostPlan,
+        plan: &HostPlan,
+        kept: &BTreeMap<&str, &Namespace>,
+    ) -> Result<BTreeSet<(String, String)>, Vec<Failure>> {
+        let wanted: BTreeSet<_> = plan.links.iter().map(|link| (&link.a, &link.b)).collect();
+        let mut stay = BTreeSet::new();
+        let mut gone: BTreeMap<&str, Vec<Request>> = BTreeMap::new();
+        for link in &old.links {
+            let both = [&link.a, &link.b];
+            if both.iter().all(|end| kept.contains_key(end.namespace.as_str()))
+                && wanted.contains(&(&link.a, &link.b))
+            {
+                stay.extend(both.map(|end| (end.namespace.clone(), end.name.clone())));
+                continue;
+            }
+            let space = self.spaces.get(&link.a.namespace);
+            if let Some(index) = space.and_then(|space| space.index(&link.a.name)) {
+                let request = messages::unlink(index, &link.a.name);
+                gone.entry(link.a.namespace.as_str()).or_default().push(request);
+            }
+        }
+        let jobs: Vec<Mutex<Option<Job<'_>>>> = gone
+            .into_iter()
+            .filter_map(|(name, requests)| {
+                let space = self.spaces.get(name)?;
+                Some(Mutex::new(Some(Job { name, space, requests, ruleset: None })))
+            })
+            .collect();
+        let failures = parallel(&jobs, run);
+        drop(jobs);
+        for (name, space) in &mut self.spaces {
+            space.links.retain(|link, _| stay.contains(&(name.clone(), link.clone())));
+        }
+        if failures.is_empty() { Ok(stay) } else { Err(failures) }
+    }
+
+    /// Makes the namespaces that are not there.
+    fn make(&mut self, plan: &HostPlan) -> Result<(), Vec<Failure>> {
+        let missing: Vec<&Namespace> = plan
+            .namespaces
+            .iter()
+            .filter(|namespace| !self.spaces.contains_key(&namespace.name))
+            .collect();
+        let made = Mutex::new(Vec::with_capacity(missing.len()));
+        let failures = parallel(&missing, |namespace| match make(namespace) {
+            Ok(space) => {
+                if let Ok(mut made) = made.lock() {
+                    made.push((namespace.name.clone(), space));
+                }
+                Vec::new()
+            }
+            Err(failures) => failures,
+        });
+        self.spaces.extend(made.into_inner().unwrap_or_default());
+        if failures.is_empty() { Ok(()) } else { Err(failures) }
+    }
+
+    /// Makes the links that are not there, straight across namespaces.
+    fn link(
+        &mut self,
+        plan: &HostPlan,
+        kept: &BTreeSet<(String, String)>,
+    ) -> Result<(), Vec<Failure>> {
+        let new: Vec<&Link> = plan
+            .links
+            .iter()
+            .filter(|link| !kept.contains(&(link.a.namespace.clone(), link.a.name.clone())))
+            .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let mut numbers = Vec::with_capacity(new.len());
+        for link in &new {
+            let mut number = |end: &End| {
+                self.spaces.get_mut(&end.namespace).map_or(0, |space| space.number(&end.name))
+            };
+            numbers.push((number(&link.a), number(&link.b)));
+        }
+        let requests = new.iter().zip(numbers).filter_map(|(link, (a, b))| {
+            let at = |name: &str| Some(self.spaces.get(name)?.descriptor.as_fd());
+            Some(messages::link(link, (a, at(&link.a.namespace)?), (b, at(&link.b.namespace)?)))
+        });
+        let requests: Vec<Request> = requests.collect();
+        let owner = |object: &str| {
+            let link = new.iter().find(|link| {
+                object == format!("link {} to {} in {}", link.a.name, link.b.name, link.b.namespace)
+            });
+            link.map_or_else(String::new, |link| link.a.namespace.clone())
+        };
+        let refusals = Netlink::here()
+            .and_then(|mut netlink| netlink.all(requests))
+            .map_err(|error| vec![Failure::refused("links", "netlink", error)])?;
+        let failures: Vec<Failure> = refusals
+            .into_iter()
+            .map(|refusal| {
+                if refusal.said.contains("not supported") || refusal.said.contains("Unknown device")
+                {
+                    Failure::Missing {
+                        what: "links between namespaces",
+                        said: refusal.said,
+                        remedy: "the kernel needs veth: `modprobe veth`",
+                    }
+                } else {
+                    Failure::refused(&owner(&refusal.object), refusal.object, refusal.said)
+                }
+            })
+            .collect();
+        if failures.is_empty() { Ok(()) } else { Err(failures) }
+    }
+
+    /// Rulesets first, then addresses, neighbours, routes and policy rules; removals last.
+    fn fill(
+        &self,
+        plan: &HostPlan,
+        kept: &BTreeMap<&str, &Namespace>,
+        kept_links: &BTreeSet<(String, String)>,
+        old: &HostPlan,
+    ) -> Result<(), Vec<Failure>> {
+        let mut sizes = sizes(old, plan, kept_links);
+        let mut far: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for End { namespace, name, .. } in plan.links.iter().map(|link| &link.b) {
+            if !kept_links.contains(&(namespace.clone(), name.clone())) {
+                far.entry(namespace).or_default().push(name);
+            }
+        }
+        let mut jobs = Vec::new();
+        for namespace in &plan.namespaces {
+            let Some(space) = self.spaces.get(&namespace.name) else { continue };
+            let was = kept.get(namespace.name.as_str()).copied();
+            let stays = |fact: &Fact| {
+                fact.link().is_none_or(|link| {
+                    link == "lo" || kept_links.contains(&(namespace.name.clone(), link.to_owned()))
+                })
+            };
+            let there: BTreeSet<Fact> =
+                was.map(facts::planned).unwrap_or_default().into_iter().filter(stays).collect();
+            // In the plan's order: the first address of a link is the one that packets are sent from.
+            let ordered = facts::planned(namespace);
+            let wanted: BTreeSet<&Fact> = ordered.iter().collect();
+            let mut requests: Vec<Request> = sizes
+                .remove(namespace.name.as_str())
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|(link, mtu)| Some(messages::mtu(space.index(link)?, mtu)))
+                .collect();
+            let far = far.remove(namespace.name.as_str()).unwrap_or_default();
+            requests.extend(far.into_iter().filter_map(|l| Some(messages::up(space.index(l)?))));
+            let index = |link: &str| space.index(link);
+            let new = ordered.iter().filter(|fact| !there.contains(fact));
+            requests.extend(new.filter_map(|fact| messages::add(fact, index)));
+            requests.extend(
+                there
+                    .iter()
+                    .filter(|fact| !wanted.contains(fact))
+                    .filter(|fact| !wanted.iter().any(|now| fact.replaced_by(now)))
+                    .filter_map(|fact| messages::remove(fact, index)),
+            );
+            let before = was.map_or("", |was| was.ruleset.as_str());
+            let ruleset =
+                (before != namespace.ruleset).then_some((before, namespace.ruleset.as_str()));
+            if !requests.is_empty() || ruleset.is_some() {
+                let name = namespace.name.as_str();
+                jobs.push(Mutex::new(Some(Job { name, space, requests, ruleset })));
+            }
+        }
+        let failures = parallel(&jobs, run);
+        if failures.is_empty() { Ok(()) } else { Err(failures) }
+    }
+
+    /// Deviations of one namespace; the calling thread moves into it.
+    fn read(&self, namespace: &Namespace, space: &Space) -> Result<Vec<String>, Failure> {
+        let name = &namespace.name;
+        let failed = |error: std::io::Error| Failure::refused(name, "reading back", error);
+        enter(space.descriptor.as_fd()).map_err(failed)?;
+        let mut wrong: Vec<String> = settings::of(namespace.forwards, speaks_v6(namespace))
+            .iter()
+            .filter(|setting| setting.needed)
+            .filter_map(settings::read)
+            .collect();
+        let mut netlink = Netlink::here().map_err(failed)?;
+        let links = netlink.dump(Message::GetLink(Default::default())).map_err(failed)?;
+        let mut names = BTreeMap::new();
+        let mut there = BTreeMap::new();
+        for message in links {
+            let Message::NewLink(message) = message else { continue };
+            let (mut link, mut mtu, mut mac) = (String::new(), 0, Vec::new());
+            for attribute in message.attributes {
+                match attribute {
+                    LinkAttribute::IfName(name) => link = name,
+                    LinkAttribute::Mtu(octets) => mtu = octets,
+                    LinkAttribute::Address(octets) => mac = octets,
+                    _ => {}
+                }
+            }
+            names.insert(message.header.index, link.clone());
+            there.insert(link, (mtu, mac));
+        }
+        for link in &self.applied.links {
+            for end in [&link.a, &link.b].into_iter().filter(|end| &end.namespace == name) {
+                match there.remove(&end.name) {
+                    None => wrong.push(format!("link {} is missing", end.name)),
+                    Some((mtu, mac)) if mtu != link.mtu || mac != end.mac => {
+                        wrong.push(format!(
+                            "link {} has {mtu} octets and {mac:02x?}, not {} and {:02x?}",
+                            end.name, link.mtu, end.mac
+                        ));
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        let mut found = BTreeSet::new();
+        let questions = [
+            Message::GetAddress(Default::default()),
+            Message::GetNeighbour(Default::default()),
+            Message::GetRoute(Default::default()),
+            Message::GetRule(Default::default()),
+        ];
+        for question in questions {
+            let told = netlink.dump(question).map_err(failed)?;
+            found.extend(told.into_iter().filter_map(|message| facts::told(message, &names)));
+        }
+        let planned: BTreeSet<Fact> = facts::planned(namespace).into_iter().collect();
+        wrong.extend(planned.difference(&found).map(|fact| format!("{fact}: is missing")));
+        wrong.extend(
+            found.difference(&planned).map(|fact| format!("{fact}: is there, and is not planned")),
+        );
+        if !namespace.ruleset.is_empty() {
+            wrong.extend(ruleset::deviations(name, &namespace.ruleset)?);
+        }
+        Ok(wrong)
+    }
+}
+
+/// What cannot change while a namespace stays: its settings are written before its links are made.
+fn base(namespace: &Namespace) -> (bool, bool) {
+    (namespace.forwards, speaks_v6(namespace))
+}
+
+/// A namespace without IPv6 has it turned off: with it on, links come up several times slower.
+fn speaks_v6(namespace: &Namespace) -> bool {
+    namespace.addresses.iter().any(|(_, address)| address.is_ipv6())
+        || namespace.routes.iter().any(|route| !route.to.is_v4())
+        || namespace.neighbours.iter().any(|neighbour| neighbour.address.is_ipv6())
+        || namespace.rules.iter().any(|rule| rule.v6)
+}
+
+/// Refuses a plan that contradicts itself, before anything is changed.
+fn check(plan: &HostPlan) -> Result<(), Vec<Failure>> {
+    let mut failures = Vec::new();
+    let mut links: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for namespace in &plan.namespaces {
+        if links.insert(&namespace.name, BTreeSet::from(["lo"])).is_some() {
+            failures.push(Failure::refused(&namespace.name, "namespace", "it is planned twice"));
+        }
+    }
+    for link in &plan.links {
+        for end in [&link.a, &link.b] {
+            let said = match links.get_mut(end.namespace.as_str()) {
+                None => "its namespace is not planned",
+                Some(_) if end.name.is_empty() || end.name.len() > 15 => {
+                    "a link's name has 1 to 15 octets"
+                }
+                Some(names) if names.contains(end.name.as_str()) => "it is planned twice",
+                Some(names) => {
+                    names.insert(&end.name);
+                    continue;
+                }
+            };
+            failures.push(Failure::refused(&end.namespace, format!("link {}", end.name), said));
+        }
+    }
+    let unknown = |namespace: &str, link: &str| {
+        links.get(namespace).is_none_or(|names| !names.contains(link))
+    };
+    for namespace in &plan.namespaces {
+        let addresses = namespace.addresses.iter().map(|(link, _)| link);
+        let neighbours = namespace.neighbours.iter().map(|neighbour| &neighbour.link);
+        let routes = namespace.routes.iter().filter_map(|route| match &route.via {
+            Via::Link { link, .. } => Some(link),
+            _ => None,
+        });
+        for link in addresses.chain(neighbours).chain(routes) {
+            if unknown(&namespace.name, link) {
+                let object = format!("link {link}");
+                failures.push(Failure::refused(&namespace.name, object, "it is not planned"));
+            }
+        }
+    }
+    if failures.is_empty() { Ok(()) } else { Err(failures) }
+}
+
+/// Links that stay and whose largest packet changes, by namespace.
+fn sizes<'a>(
+    old: &HostPlan,
+    plan: &'a HostPlan,
+    kept: &BTreeSet<(String, String)>,
+) -> BTreeMap<&'a str, Vec<(&'a str, u32)>> {
+    let before: BTreeMap<_, u32> =
+        old.links.iter().map(|link| ((&link.a, &link.b), link.mtu)).collect();
+    let mut sizes: BTreeMap<&str, Vec<(&str, u32)>> = BTreeMap::new();
+    for link in &plan.links {
+        let stays = kept.contains(&(link.a.namespace.clone(), link.a.name.clone()));
+        if stays && before.get(&(&link.a, &link.b)) != Some(&link.mtu) {
+            for end in [&link.a, &link.b] {
+                sizes.entry(&end.namespace).or_default().push((&end.name, link.mtu));
+            }
+        }
+    }
+    sizes
+}
+
+/// Makes one namespace; the calling thread moves into it.
+fn make(namespace: &Namespace) -> Result<Space, Vec<Failure>> {
+    let descriptor = space::make().map_err(|error| vec![Failure::no_namespace(&error)])?;
+    let name = &namespace.name;
+    let wrong = settings::write(&settings::of(namespace.forwards, speaks_v6(namespace)));
+    if !wrong.is_empty() {
+        let refused = |what: String| Failure::refused(name, "setting", what);
+        return Err(wrong.into_iter().map(refused).collect());
+    }
+    let refusals = Netlink::here()
+        .and_then(|mut netlink| netlink.all(vec![messages::up(messages::LOOPBACK)]))
+        .map_err(|error| vec![Failure::refused(name, "netlink", error)])?;
+    if let Some(refusal) = refusals.into_iter().next() {
+        return Err(vec![Failure::refused(name, refusal.object, refusal.said)]);
+    }
+    Ok(Space { descriptor, links: BTreeMap::new(), next: messages::LOOPBACK })
+}
+
+/// Does what has to be done in one namespace; the calling thread moves into it.
+fn run(job: &Mutex<Option<Job<'_>>>) -> Vec<Failure> {
+    let Some(job) = job.lock().ok().and_then(|mut job| job.take()) else { return Vec::new() };
+    if let Err(error) = enter(job.space.descriptor.as_fd()) {
+        return vec![Failure::refused(job.name, "namespace", error)];
+    }
+    let mut failures = Vec::new();
+    if let Some((old, new)) = job.ruleset {
+        failures.extend(ruleset::replace(job.name, old, new).err());
+    }
+    if !job.requests.is_empty() {
+        match Netlink::here().and_then(|mut netlink| netlink.all(job.requests)) {
+            Ok(refusals) => failures.extend(
+                refusals
+                    .into_iter()
+                    .map(|refusal| Failure::refused(job.name, refusal.object, refusal.said)),
+            ),
+            Err(error) => failures.push(Failure::refused(job.name, "netlink", error)),
+        }
+    }
+    failures
+}
+
+/// Does pieces of work on as many threads as there are processors, which end with the work and so leave the caller in its namespace.
+fn parallel<T: Sync>(work: &[T], each: impl Fn(&T) -> Vec<Failure> + Sync) -> Vec<Failure> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(work.len());
+    let next = AtomicUsize::new(0);
+    let mut failures = Vec::new();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut failures = Vec::new();
+                    while let Some(piece) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        failures.extend(each(piece));
+                    }
+                    failures
+                })
+            })
+            .collect();
+        for thread in threads {
+            match thread.join() {
+                Ok(found) => failures.extend(found),
+                Err(_) => failures.push(Failure::Broken("a thread that changes namespaces")),
+            }
+        }
+    });
+    failures
+}
+
+/// The addresses of a namespace in a plan, for people.
+#[must_use]
+pub fn addresses(namespace: &Namespace) -> Vec<IpAddr> {
+    namespace.addresses.iter().filter(|(link, _)| link != "lo").map(|(_, a)| *a).collect()
+}

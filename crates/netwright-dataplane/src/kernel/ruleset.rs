@@ -1,0 +1,181 @@
+//! Rulesets, given to `nft` inside their namespace: one transaction each, so that no packet meets half of one.
+
+mod split;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::process::{Command, Output, Stdio};
+
+use super::failure::Failure;
+
+/// Where `nft` is looked for after `PATH`: an ordinary user's `PATH` often lacks the system's folders.
+const PLACES: [&str; 4] = ["nft", "/usr/sbin/nft", "/sbin/nft", "/usr/local/sbin/nft"];
+
+/// Octets of text in one transaction. In a user namespace a transaction has at most about 400 KiB, and a rule takes up to twenty times
+/// its text.
+const TRANSACTION: usize = 16 * 1024;
+
+/// Drops everything while a ruleset that is too large for one transaction is loaded in several.
+const HOLD: &str = "table inet netwright-hold {
+  chain in { type filter hook prerouting priority -400; policy drop; }
+  chain out { type filter hook output priority -400; policy drop; }
+}
+";
+
+/// Takes one ruleset's place by another. No packet meets half of one: it is one transaction, or, where the text is too large for that,
+/// packets are dropped in between. The calling thread is in the namespace.
+pub(super) fn replace(namespace: &str, old: &str, new: &str) -> Result<(), Failure> {
+    let tables: BTreeSet<&str> = tables(old).chain(tables(new)).collect();
+    let mut clear = String::new();
+    for table in &tables {
+        // Adding first makes the removal hold whether or not the table is there.
+        clear.push_str(&format!("add table {table}\ndelete table {table}\n"));
+    }
+    if new.len() <= TRANSACTION {
+        return load(namespace, &clear, new);
+    }
+    load(namespace, &clear, HOLD)?;
+    for piece in split::pieces(new, TRANSACTION) {
+        load(namespace, "", &piece)?;
+    }
+    load(namespace, "delete table inet netwright-hold\n", "")
+}
+
+/// One transaction: commands of ours, then text of a ruleset.
+fn load(namespace: &str, ours: &str, new: &str) -> Result<(), Failure> {
+    let output = nft(&["-f", "-"], Some(&format!("{ours}{new}")))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    let line = place(&said).and_then(|number| {
+        let number = number.checked_sub(ours.lines().count())?;
+        Some((number, new.lines().nth(number.checked_sub(1)?)?.trim().to_owned()))
+    });
+    let first = said.lines().next().unwrap_or("no reason given").to_owned();
+    let said = match &line {
+        // The place in our transaction is no place in the ruleset.
+        Some(_) => first.split_once("Error: ").map_or(first.clone(), |(_, why)| why.to_owned()),
+        None => first,
+    };
+    Err(Failure::Ruleset { namespace: namespace.to_owned(), said, line })
+}
+
+/// Says where the kernel's ruleset has other chains, or other numbers of rules in them, than a text says.
+pub(super) fn deviations(namespace: &str, text: &str) -> Result<Vec<String>, Failure> {
+    let output = nft(&["-t", "list", "ruleset"], None)?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(Failure::Ruleset { namespace: namespace.to_owned(), said, line: None });
+    }
+    let there = parts(&String::from_utf8_lossy(&output.stdout));
+    let planned = parts(text);
+    let mut wrong = Vec::new();
+    for (part, rules) in &planned {
+        match there.get(part) {
+            None => wrong.push(format!("{part} is missing")),
+            Some(found) if found != rules => {
+                wrong.push(format!("{part} has {found} rules, not {rules}"));
+            }
+            Some(_) => {}
+        }
+    }
+    let more = there.keys().filter(|part| !planned.contains_key(*part));
+    wrong.extend(more.map(|part| format!("{part} is there, and is not planned")));
+    Ok(wrong)
+}
+
+/// Tables, chains, sets and maps of a ruleset, with the number of rules of each chain.
+fn parts(text: &str) -> BTreeMap<String, usize> {
+    let mut parts = BTreeMap::new();
+    let (mut table, mut part) = (String::new(), None::<String>);
+    let mut depth = 0_usize;
+    for line in text.lines().map(str::trim) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let opens = line.matches('{').count();
+        let closes = line.matches('}').count();
+        match (depth, words.as_slice()) {
+            (0, ["table", family, name, ..]) => {
+                table = format!("table {family} {name}");
+                parts.insert(table.clone(), 0);
+            }
+            (1, [kind @ ("chain" | "set" | "map"), name, ..]) => {
+                let full = format!("{table} {kind} {name}");
+                parts.insert(full.clone(), 0);
+                part = (*kind == "chain").then_some(full);
+            }
+            (2, [first, ..]) if !matches!(*first, "type" | "}" | "policy" | "comment") => {
+                if let Some(count) = part.as_ref().and_then(|part| parts.get_mut(part)) {
+                    *count += 1;
+                }
+            }
+            _ => {}
+        }
+        depth = (depth + opens).saturating_sub(closes);
+    }
+    parts
+}
+
+/// The tables that a ruleset's text makes, as `family name`.
+fn tables(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| {
+        let line = line.strip_prefix("table ")?;
+        Some(line.trim_end().trim_end_matches('{').trim_end())
+    })
+}
+
+/// The line that `nft` points at: `/dev/stdin:12:3-9: Error: …`.
+fn place(said: &str) -> Option<usize> {
+    said.lines().find_map(|line| line.split(':').nth(1)?.parse().ok())
+}
+
+fn nft(arguments: &[&str], input: Option<&str>) -> Result<Output, Failure> {
+    let missing = |said: String| Failure::Missing {
+        what: "the program nft",
+        said,
+        remedy: "install it: `apt install nftables`, `dnf install nftables`, `apk add nftables`",
+    };
+    for place in PLACES {
+        let child = Command::new(place)
+            .args(arguments)
+            .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = match child {
+            Ok(child) => child,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(missing(error.to_string())),
+        };
+        if let (Some(text), Some(mut pipe)) = (input, child.stdin.take()) {
+            // Where it stops reading, what it says tells why.
+            let _told_by_the_program = pipe.write_all(text.as_bytes());
+        }
+        return child.wait_with_output().map_err(|error| missing(error.to_string()));
+    }
+    Err(missing("not found".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{parts, place, tables};
+
+    const TEXT: &str = "table inet netwright {\n  set own4 {\n    type ifname . ipv4_addr\n    elements = { \"i0\" . 10.0.1.20 }\n  }\n  chain forward {\n    type filter hook forward priority filter; policy accept;\n    ct state established accept\n    iifname vmap { \"i0\" : jump policy0 }\n  }\n}\n";
+
+    #[test]
+    fn tables_are_found_for_their_removal() {
+        assert_eq!(tables(TEXT).collect::<Vec<_>>(), ["inet netwright"]);
+    }
+
+    #[test]
+    fn rules_of_a_chain_are_counted_and_elements_of_a_set_are_not() {
+        let found = parts(TEXT);
+        assert_eq!(found.get("table inet netwright chain forward"), Some(&2));
+        assert_eq!(found.get("table inet netwright set own4"), Some(&0));
+    }
+
+    #[test]
+    fn the_line_of_an_error_is_read() {
+        assert_eq!(place("/dev/stdin:12:3-9: Error: syntax error"), Some(12));
+    }
+}

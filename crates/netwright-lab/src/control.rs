@@ -1,0 +1,161 @@
+//! What is asked of a running lab: one JSON line each way, bounded in length and time.
+
+use std::io::{BufRead, BufReader, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::place;
+
+/// Longest request.
+pub(crate) const REQUEST_OCTETS: u64 = 64 * 1024;
+/// Longest answer: about a hundred thousand namespaces.
+const ANSWER_OCTETS: u64 = 64 * 1024 * 1024;
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a lab may take to end.
+const END_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A namespace of a running lab.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its name.
+    pub name: String,
+    /// What it stands for.
+    pub role: String,
+    /// Its addresses.
+    pub addresses: Vec<String>,
+    /// Processes in it: number and command.
+    pub processes: Vec<(u64, String)>,
+}
+
+/// The descriptors that lead into a namespace of a lab.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) user: OwnedFd,
+    pub(crate) processes: OwnedFd,
+    pub(crate) mounts: OwnedFd,
+    pub(crate) network: OwnedFd,
+    /// The namespace's full name.
+    pub(crate) name: String,
+}
+
+fn ask(stream: &UnixStream, request: &Value) -> Result<(), Failure> {
+    let failed = Failure::during("asking the lab");
+    stream.set_read_timeout(Some(PATIENCE)).map_err(&failed)?;
+    stream.set_write_timeout(Some(PATIENCE)).map_err(&failed)?;
+    (&*stream).write_all(format!("{request}\n").as_bytes()).map_err(&failed)
+}
+
+/// Reads the answer; `refused` in it is a failure.
+fn answer(mut reader: impl BufRead) -> Result<Value, Failure> {
+    let mut line = String::new();
+    let read = reader.by_ref().take(ANSWER_OCTETS).read_line(&mut line);
+    read.map_err(Failure::during("the lab's answer"))?;
+    let value: Value =
+        serde_json::from_str(&line).map_err(|_| Failure::new("the lab ended without an answer"))?;
+    match value.get("refused").and_then(Value::as_str) {
+        None => Ok(value),
+        Some(message) => {
+            let failure = Failure::new(message);
+            let help = value.get("help").and_then(Value::as_str);
+            Err(match help {
+                Some(help) => failure.help(help),
+                None => failure,
+            })
+        }
+    }
+}
+
+/// The namespaces of a lab with their processes.
+///
+/// # Errors
+///
+/// No such lab, or it does not answer.
+pub fn ps(lab: &str) -> Result<Vec<Row>, Failure> {
+    let stream = place::connect(lab)?;
+    ask(&stream, &json!({"do": "ps"}))?;
+    let value = answer(BufReader::new(&stream))?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let list = |value: &Value, key: &str| {
+        value.get(key).and_then(Value::as_array).cloned().unwrap_or_default()
+    };
+    let row = |value: &Value| Row {
+        name: value.get("name").map(text).unwrap_or_default(),
+        role: value.get("role").map(text).unwrap_or_default(),
+        addresses: list(value, "addresses").iter().map(text).collect(),
+        processes: list(value, "processes")
+            .iter()
+            .map(|process| {
+                let pid = process.get("pid").and_then(Value::as_u64).unwrap_or_default();
+                (pid, process.get("command").map(text).unwrap_or_default())
+            })
+            .collect(),
+    };
+    Ok(list(&value, "namespaces").iter().map(row).collect())
+}
+
+/// Ends a lab, and returns when it has ended.
+///
+/// # Errors
+///
+/// No such lab, or it does not end.
+pub fn down(lab: &str) -> Result<(), Failure> {
+    let stream = place::connect(lab)?;
+    ask(&stream, &json!({"do": "down"}))?;
+    let value = answer(BufReader::new(&stream))?;
+    let keeper = value.get("keeper").and_then(Value::as_i64);
+    // The keeper ends last, after the socket is removed.
+    let keeper =
+        keeper.and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
+    let Some(keeper) = keeper else { return Ok(()) };
+    let Ok(handle) = rustix::process::pidfd_open(keeper, rustix::process::PidfdFlags::empty())
+    else {
+        return Ok(());
+    };
+    let patience = rustix::event::Timespec {
+        tv_sec: i64::try_from(END_PATIENCE.as_secs()).unwrap_or(30),
+        tv_nsec: 0,
+    };
+    let mut waiting = [rustix::event::PollFd::new(&handle, rustix::event::PollFlags::IN)];
+    match rustix::event::poll(&mut waiting, Some(&patience)) {
+        Ok(0) => Err(Failure::new(format!("the lab {lab} does not end"))
+            .help(format!("`kill -KILL {}` ends it", keeper.as_raw_nonzero()))),
+        _ => Ok(()),
+    }
+}
+
+/// The way into a namespace of a lab.
+pub(crate) fn door(lab: &str, instance: &str) -> Result<Door, Failure> {
+    let stream = place::connect(lab)?;
+    ask(&stream, &json!({"do": "enter", "instance": instance}))?;
+    let mut octets = [0_u8; 4096];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let received = recvmsg(
+        &stream,
+        &mut [IoSliceMut::new(&mut octets)],
+        &mut ancillary,
+        RecvFlags::CMSG_CLOEXEC,
+    )
+    .map_err(|error| Failure::during("the lab's answer")(error.into()))?;
+    let value = answer(octets.get(..received.bytes).unwrap_or_default())?;
+    let mut descriptors = ancillary.drain().flat_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(descriptors) => descriptors.collect::<Vec<_>>(),
+        _ => Vec::new(),
+    });
+    let mut next =
+        || descriptors.next().ok_or_else(|| Failure::new("the lab gave no way into the namespace"));
+    Ok(Door {
+        user: next()?,
+        processes: next()?,
+        mounts: next()?,
+        network: next()?,
+        name: value.get("name").and_then(Value::as_str).unwrap_or(instance).to_owned(),
+    })
+}

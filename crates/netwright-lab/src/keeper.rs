@@ -1,0 +1,243 @@
+//! The two processes of a lab: the keeper, which starts it and cleans up after it, and process 1 inside, which holds its namespaces.
+
+mod serve;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::{Command, Stdio};
+
+use netwright_dataplane::kernel::Kernel;
+use netwright_dataplane::plan::HostPlan;
+use rustix::event::{PollFd, PollFlags, poll};
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::{isolate, place};
+
+/// Longest message about how a lab came up.
+const NOTICE_OCTETS: u64 = 1024 * 1024;
+
+/// How a lab came up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ready {
+    /// Number of namespaces.
+    pub namespaces: u64,
+    /// Number of links.
+    pub links: u64,
+    /// Milliseconds for building them.
+    pub milliseconds: u64,
+    /// What the description says and the lab does not build.
+    pub left_out: Vec<String>,
+}
+
+/// Starts a lab in the background and waits until it is up. `keeper` and `inside` are the arguments with which this program becomes
+/// the keeper, and process 1. With `stay`, the lab ends when the returned handle goes.
+///
+/// # Errors
+///
+/// Why it did not come up; nothing is left of it then.
+pub fn up(keeper: &[String], stay: bool) -> Result<(Ready, Option<Held>), Failure> {
+    let mut child = Command::new("/proc/self/exe")
+        .args(keeper)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(Failure::during("starting the lab's keeper"))?;
+    let pipe = child.stdout.take().ok_or_else(|| Failure::new("the keeper has no output"))?;
+    let mut pipe = BufReader::new(pipe);
+    match notice(&mut pipe) {
+        Ok(ready) => Ok((ready, stay.then_some(Held { child, _pipe: pipe }))),
+        Err(failure) => {
+            let _ended = child.wait();
+            Err(failure)
+        }
+    }
+}
+
+/// A lab that lives as long as this.
+#[derive(Debug)]
+pub struct Held {
+    child: std::process::Child,
+    _pipe: BufReader<std::process::ChildStdout>,
+}
+
+impl Held {
+    /// Waits until the lab has ended.
+    pub fn wait(mut self) {
+        let _status = self.child.wait();
+    }
+}
+
+fn notice(reader: &mut impl BufRead) -> Result<Ready, Failure> {
+    let mut line = String::new();
+    let read = reader.by_ref().take(NOTICE_OCTETS).read_line(&mut line);
+    read.map_err(Failure::during("waiting for the lab"))?;
+    let value: Value =
+        serde_json::from_str(&line).map_err(|_| Failure::new("the lab ended before it was up"))?;
+    if let Some(message) = value.get("refused").and_then(Value::as_str) {
+        let failure = Failure::new(message);
+        return Err(match value.get("help").and_then(Value::as_str) {
+            Some(help) => failure.help(help),
+            None => failure,
+        });
+    }
+    let number = |key: &str| value.get(key).and_then(Value::as_u64).unwrap_or_default();
+    let left_out = value.get("left_out").and_then(Value::as_array).cloned().unwrap_or_default();
+    Ok(Ready {
+        namespaces: number("namespaces"),
+        links: number("links"),
+        milliseconds: number("milliseconds"),
+        left_out: left_out.iter().filter_map(|what| Some(what.as_str()?.to_owned())).collect(),
+    })
+}
+
+fn refused(failure: &Failure) -> Value {
+    match &failure.help {
+        Some(help) => json!({"refused": failure.message, "help": help}),
+        None => json!({"refused": failure.message}),
+    }
+}
+
+fn tell(mut to: impl Write, value: &Value) -> std::io::Result<()> {
+    to.write_all(format!("{value}\n").as_bytes())?;
+    to.flush()
+}
+
+/// Is the keeper of a lab until it ends. Tells on standard output how the lab came up; whoever started it may go then, unless `stay`.
+pub fn keep(name: &str, inside: &[String], stay: bool) {
+    if let Err(failure) = kept(name, inside, stay) {
+        // Where nobody listens, nobody is told.
+        let _nobody = tell(std::io::stdout(), &refused(&failure));
+    }
+}
+
+fn kept(name: &str, inside: &[String], stay: bool) -> Result<(), Failure> {
+    // A signal of the terminal is none to the lab. Refused where this is done already.
+    let _leader_already = rustix::process::setsid();
+    isolate::raise_files();
+    let (listener, _place) = place::take(name)?;
+    isolate::leave()?;
+    let (mine, theirs) = UnixStream::pair().map_err(Failure::during("a pair of sockets"))?;
+    let mut child = Command::new("/proc/self/exe")
+        .args(inside)
+        .arg(std::process::id().to_string())
+        .stdin(Stdio::from(std::os::fd::OwnedFd::from(listener)))
+        .stdout(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(Failure::during("starting process 1 of the lab"))?;
+    let came_up = relay(&mine);
+    if came_up {
+        watch(&mine, stay);
+    }
+    // Process 1 reads the end of our socket, or is killed here: either way the lab is gone when it is.
+    drop(mine);
+    let _gone_already = child.kill();
+    let _status = child.wait();
+    Ok(())
+}
+
+/// Passes on how the lab came up. False where it did not, or nobody waits for it any more.
+fn relay(mine: &UnixStream) -> bool {
+    watch_once(mine, true);
+    let mut line = String::new();
+    let read = BufReader::new(mine).take(NOTICE_OCTETS).read_line(&mut line);
+    let lives = matches!(read, Ok(octets) if octets > 0);
+    if !lives {
+        return false;
+    }
+    let told =
+        std::io::stdout().write_all(line.as_bytes()).and_then(|()| std::io::stdout().flush());
+    told.is_ok() && !line.starts_with("{\"refused\"")
+}
+
+/// Waits until process 1 has ended, or, with `stay`, whoever started us.
+fn watch(mine: &UnixStream, stay: bool) {
+    watch_once(mine, stay);
+}
+
+/// Waits for word from process 1, or its end; or, with `starter`, for the end of whoever reads our standard output.
+fn watch_once(mine: &UnixStream, starter: bool) {
+    let out = std::io::stdout();
+    loop {
+        let mut waiting = vec![PollFd::new(mine, PollFlags::IN)];
+        if starter {
+            // A pipe whose reader has gone is in error.
+            waiting.push(PollFd::new(&out, PollFlags::empty()));
+        }
+        match poll(&mut waiting, None) {
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return,
+            Ok(_) => {
+                let gone = waiting.get(1).is_some_and(|poll| !poll.revents().is_empty());
+                if gone {
+                    let _both = mine.shutdown(std::net::Shutdown::Both);
+                }
+                return;
+            }
+        }
+    }
+}
+
+/// Is process 1 of a lab until it ends: plans, builds, and answers what is asked of it.
+///
+/// `plan` reads the description: before anything is hidden from this process.
+pub fn inside(keeper: i64, plan: impl FnOnce() -> Result<HostPlan, Failure>) {
+    // Killed with the keeper, at once; and by the end of its socket, should it have ended before this line.
+    let _by_the_socket =
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    let Ok(lifeline) = std::io::stdout().as_fd().try_clone_to_owned().map(UnixStream::from) else {
+        return;
+    };
+    let Ok(listener) = std::io::stdin().as_fd().try_clone_to_owned().map(UnixListener::from) else {
+        return;
+    };
+    match built(plan, &lifeline) {
+        Ok((kernel, ready)) => {
+            if tell(&lifeline, &ready).is_ok() {
+                serve::serve(&listener, kernel, keeper);
+            }
+        }
+        Err(failure) => {
+            let _nobody = tell(&lifeline, &refused(&failure));
+        }
+    }
+}
+
+fn built(
+    plan: impl FnOnce() -> Result<HostPlan, Failure>,
+    lifeline: &UnixStream,
+) -> Result<(Kernel, Value), Failure> {
+    let plan = plan()?;
+    isolate::settle()?;
+    let mut end = lifeline.try_clone().map_err(Failure::during("the keeper's socket"))?;
+    std::thread::spawn(move || {
+        let mut octet = [0];
+        // The keeper never writes: a read ends when the keeper does.
+        while matches!(end.read(&mut octet), Ok(1)) {}
+        std::process::exit(1);
+    });
+    let start = std::time::Instant::now();
+    let mut kernel = Kernel::default();
+    kernel.apply(&plan).map_err(|failures| told(&failures))?;
+    let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let ready = json!({
+        "namespaces": plan.namespaces.len(),
+        "links": plan.links.len(),
+        "milliseconds": milliseconds,
+        "left_out": plan.left_out,
+    });
+    Ok((kernel, ready))
+}
+
+/// The first failures in words: one cause often shows in every namespace.
+fn told(failures: &[netwright_dataplane::kernel::Failure]) -> Failure {
+    const SHOWN: usize = 5;
+    let mut lines: Vec<String> = failures.iter().take(SHOWN).map(ToString::to_string).collect();
+    if failures.len() > SHOWN {
+        lines.push(format!("and {} more", failures.len() - SHOWN));
+    }
+    Failure::new(format!("the lab cannot be built: {}", lines.join("\n  ")))
+}

@@ -1,0 +1,172 @@
+//! Answers of process 1.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, IoSlice, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use netwright_dataplane::kernel::{Kernel, addresses};
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::process::{WaitOptions, geteuid, wait};
+use serde_json::{Value, json};
+
+use super::tell;
+use crate::control::REQUEST_OCTETS;
+
+/// Connections answered at a time.
+const CONNECTIONS: usize = 64;
+/// How long a request may take to arrive, and its answer to be taken.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often ended processes without a parent are taken note of, in seconds.
+const REAP: i64 = 1;
+
+#[derive(Debug)]
+struct Lab {
+    kernel: Mutex<Kernel>,
+    keeper: i64,
+    open: AtomicUsize,
+}
+
+/// Answers until the lab is to end.
+pub(super) fn serve(listener: &UnixListener, kernel: Kernel, keeper: i64) {
+    let lab = Arc::new(Lab { kernel: Mutex::new(kernel), keeper, open: AtomicUsize::new(0) });
+    loop {
+        let second = Timespec { tv_sec: REAP, tv_nsec: 0 };
+        let mut waiting = [PollFd::new(listener, PollFlags::IN)];
+        let ready = poll(&mut waiting, Some(&second));
+        reap(&lab);
+        if !matches!(ready, Ok(1..)) {
+            continue;
+        }
+        let Ok((stream, _)) = listener.accept() else { continue };
+        if lab.open.fetch_add(1, Ordering::SeqCst) >= CONNECTIONS {
+            lab.open.fetch_sub(1, Ordering::SeqCst);
+            continue;
+        }
+        let here = Arc::clone(&lab);
+        std::thread::spawn(move || {
+            // Who asks has gone, or asks what is no request: then there is no answer.
+            let _gone = one(&here, &stream);
+            here.open.fetch_sub(1, Ordering::SeqCst);
+        });
+    }
+}
+
+/// Takes note of ended processes that were left to process 1. While a ruleset is loaded its program is somebody's.
+fn reap(lab: &Lab) {
+    let Ok(_quiet) = lab.kernel.try_lock() else { return };
+    while matches!(wait(WaitOptions::NOHANG), Ok(Some(_))) {}
+}
+
+fn one(lab: &Lab, stream: &UnixStream) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    // Who asks is of another process namespace: its number here is 0.
+    if getsockopt(stream, PeerCredentials)?.uid() != geteuid().as_raw() {
+        return tell(stream, &json!({"refused": "this lab belongs to another user"}));
+    }
+    let mut line = String::new();
+    BufReader::new(stream).take(REQUEST_OCTETS).read_line(&mut line)?;
+    if line.is_empty() {
+        return Ok(());
+    }
+    let request: Value = serde_json::from_str(&line).unwrap_or_default();
+    match request.get("do").and_then(Value::as_str) {
+        Some("ps") => tell(stream, &ps(lab)),
+        Some("down") => {
+            tell(stream, &json!({"keeper": lab.keeper}))?;
+            // Process 1 ends, and the kernel ends everything of the lab with it.
+            std::process::exit(0)
+        }
+        Some("enter") => {
+            let instance = request.get("instance").and_then(Value::as_str).unwrap_or_default();
+            enter(lab, stream, instance)
+        }
+        _ => tell(stream, &json!({"refused": "the lab does not know this request"})),
+    }
+}
+
+/// Gives the descriptors that lead into a namespace.
+fn enter(lab: &Lab, stream: &UnixStream, instance: &str) -> std::io::Result<()> {
+    let Ok(kernel) = lab.kernel.lock() else { return Ok(()) };
+    let name = match find(&kernel.names().collect::<Vec<_>>(), instance) {
+        Ok(name) => name,
+        Err((message, help)) => {
+            return tell(stream, &json!({"refused": message, "help": help}));
+        }
+    };
+    let Some(network) = kernel.namespace(&name) else { return Ok(()) };
+    let own = |kind: &str| File::open(format!("/proc/self/ns/{kind}"));
+    let (user, processes, mounts) = (own("user")?, own("pid")?, own("mnt")?);
+    let all = [user.as_fd(), processes.as_fd(), mounts.as_fd(), network];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    ancillary.push(SendAncillaryMessage::ScmRights(&all));
+    let answer = format!("{}\n", json!({"name": name}));
+    sendmsg(stream, &[IoSlice::new(answer.as_bytes())], &mut ancillary, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// A namespace by its full name, or by what follows its kind.
+fn find(names: &[&str], wanted: &str) -> Result<String, (String, String)> {
+    if names.contains(&wanted) {
+        return Ok(wanted.to_owned());
+    }
+    let short = |name: &&str| name.split_once('/').is_some_and(|(_, short)| short == wanted);
+    let matching: Vec<&str> = names.iter().copied().filter(short).collect();
+    match matching.as_slice() {
+        [one] => Ok((*one).to_owned()),
+        [] => Err((
+            format!("the lab has no instance {wanted}"),
+            "`netwright lab ps` lists them".to_owned(),
+        )),
+        several => {
+            Err((format!("{wanted} is several things"), format!("one of: {}", several.join(", "))))
+        }
+    }
+}
+
+fn ps(lab: &Lab) -> Value {
+    let mut processes = processes();
+    let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": "the lab is broken"}) };
+    let rows = kernel.applied().namespaces.iter().map(|namespace| {
+        let place = kernel.namespace(&namespace.name).and_then(|descriptor| {
+            let found = rustix::fs::fstat(descriptor).ok()?;
+            Some(found.st_ino)
+        });
+        let here = place.and_then(|place| processes.remove(&place)).unwrap_or_default();
+        let addresses: Vec<String> = addresses(namespace).iter().map(ToString::to_string).collect();
+        let role = format!("{:?}", namespace.role).to_lowercase();
+        json!({
+            "name": namespace.name,
+            "role": role,
+            "addresses": addresses,
+            "processes": here,
+        })
+    });
+    json!({"namespaces": rows.collect::<Vec<Value>>()})
+}
+
+/// The lab's processes by the identity of their network namespace.
+fn processes() -> BTreeMap<u64, Vec<Value>> {
+    let mut found: BTreeMap<u64, Vec<Value>> = BTreeMap::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<u64>().ok()) else { continue };
+        let path = entry.path();
+        let Ok(namespace) = fs::metadata(path.join("ns/net")) else { continue };
+        let line = fs::read(path.join("cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&line).replace('\0', " ").trim_end().to_owned();
+        let process = json!({"pid": pid, "command": command});
+        found.entry(namespace.ino()).or_default().push(process);
+    }
+    found
+}

@@ -1,0 +1,14 @@
+//! A lab: a planned network on one machine with real packets, as an ordinary user, with nothing of the machine changed.
+//!
+//! A lab is two processes. The [`keeper`] leaves the caller's user namespace and starts the lab's process 1, which holds every network
+//! namespace; when either ends, however it ends, the kernel removes all of it. [`control`] asks a running lab; [`run`] starts a command
+//! inside one of its namespaces. [`probe`] sends real packets and tells what arrived.
+//!
+//! Architecture invariant: the lab is given a plan; it reads no description and decides nothing about packets.
+
+pub mod control;
+pub mod failure;
+pub mod isolate;
+pub mod keeper;
+pub mod place;
+pub mod run;
