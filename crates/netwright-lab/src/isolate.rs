@@ -18,7 +18,7 @@ use crate::failure::Failure;
 pub fn leave() -> Result<(), Failure> {
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWPID)
-        .map_err(|error| refused(error.into()))?;
+        .map_err(|error| refused(&error.into()))?;
     let write = |file: &str, text: &str| {
         fs::write(format!("/proc/self/{file}"), text).map_err(Failure::during(file))
     };
@@ -30,7 +30,7 @@ pub fn leave() -> Result<(), Failure> {
 
 const REMEDY: &str = "unprivileged user namespaces must be allowed: `sysctl kernel.unprivileged_userns_clone=1`, `sysctl user.max_user_namespaces=10000`; on Ubuntu also `sysctl kernel.apparmor_restrict_unprivileged_userns=0`";
 
-fn refused(error: io::Error) -> Failure {
+fn refused(error: &io::Error) -> Failure {
     Failure::new(format!("no user namespace can be made here: {error}")).help(REMEDY)
 }
 
@@ -42,7 +42,7 @@ fn refused(error: io::Error) -> Failure {
 /// What the kernel refused.
 pub fn settle() -> Result<(), Failure> {
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWUTS)
-        .map_err(|error| refused(error.into()))?;
+        .map_err(|error| refused(&error.into()))?;
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(|error| Failure::during("mounts of its own")(error.into()))?;
     let plain = MountFlags::NOSUID | MountFlags::NODEV;

@@ -1,1 +1,361 @@
-fn main() {}
+//! A lab of two machines and a router in the running kernel: what passes, what is dropped, what is left behind.
+//!
+//! The lab's processes are this program again, and leaving the machine needs a program with one thread: so this is a program of its own
+//! that runs its tests one after the other, as the user who runs it and, as root, as an ordinary user too.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_macros,
+    reason = "a test tells how it goes and stops where it cannot go on"
+)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use netwright_dataplane::kernel::{Kernel, within};
+use netwright_dataplane::plan::{
+    End, HostPlan, Link, MAIN, Namespace, Neighbour, Role, Route, Via,
+};
+use netwright_lab::{control, isolate, keeper, place, run};
+use netwright_model::scalar::Prefix;
+
+const RULESET: &str = "table inet netwright {
+  chain forward {
+    type filter hook forward priority filter; policy drop;
+    ct state established,related accept
+    meta l4proto tcp th dport { 80 } counter accept
+  }
+}
+";
+
+const GATEWAY: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 0, 1));
+
+fn machine(number: u8) -> IpAddr {
+    Ipv4Addr::new(10, 0, 0, number).into()
+}
+
+fn space(name: &str, role: Role, forwards: bool) -> Namespace {
+    Namespace {
+        name: name.to_owned(),
+        role,
+        forwards,
+        addresses: Vec::new(),
+        neighbours: Vec::new(),
+        routes: Vec::new(),
+        rules: Vec::new(),
+        ruleset: String::new(),
+    }
+}
+
+fn route(to: Prefix, link: &str) -> Route {
+    Route { table: MAIN, to, via: Via::Link { link: link.to_owned(), gateway: GATEWAY } }
+}
+
+/// `machines` machines around one router.
+fn star(machines: u8) -> HostPlan {
+    let mut router = space("vpc/v", Role::Vpc, true);
+    router.ruleset = RULESET.to_owned();
+    let mut plan = HostPlan::default();
+    for number in 1..=machines {
+        let (name, port) = (format!("instance/m{number}"), format!("i{number}"));
+        let mut machine_space = space(&name, Role::Machine, false);
+        machine_space.addresses.push(("eth0".to_owned(), machine(number)));
+        machine_space.routes.push(route(Prefix::of(Ipv4Addr::UNSPECIFIED.into(), 0), "eth0"));
+        let (inner, outer) = ([2, 0, 0, 0, 0, number], [2, 1, 0, 0, 0, number]);
+        machine_space.neighbours.push(Neighbour {
+            link: "eth0".to_owned(),
+            address: GATEWAY,
+            mac: outer,
+        });
+        router.neighbours.push(Neighbour { link: port.clone(), address: GATEWAY, mac: inner });
+        router.routes.push(route(Prefix::host(machine(number)), &port));
+        plan.links.push(Link {
+            a: End { namespace: name, name: "eth0".to_owned(), mac: inner },
+            b: End { namespace: "vpc/v".to_owned(), name: port, mac: outer },
+            mtu: 1500,
+        });
+        plan.namespaces.push(machine_space);
+    }
+    plan.namespaces.push(router);
+    plan
+}
+
+/// Whether a TCP connection from machine 1 to a port of machine 2 is made, and data comes back.
+fn connects(kernel: &Kernel, port: u16) -> bool {
+    let to = SocketAddr::new(machine(2), port);
+    let listener = within(kernel.namespace("instance/m2").unwrap(), || TcpListener::bind(to))
+        .unwrap()
+        .unwrap();
+    let stream = within(kernel.namespace("instance/m1").unwrap(), || {
+        TcpStream::connect_timeout(&to, Duration::from_millis(300))
+    });
+    let Ok(Ok(mut stream)) = stream else { return false };
+    let (mut accepted, from) = listener.accept().unwrap();
+    assert_eq!(from.ip(), machine(1), "the source address is the machine's own");
+    accepted.write_all(b"x").unwrap();
+    let mut octet = [0];
+    stream.read_exact(&mut octet).is_ok()
+}
+
+fn right(kernel: &Kernel) {
+    assert_eq!(kernel.read_back().unwrap(), Vec::<String>::new());
+}
+
+/// Runs as process 1 of a lab.
+fn packets() {
+    isolate::settle().unwrap();
+    let mut kernel = Kernel::default();
+    let mut plan = star(2);
+    kernel.apply(&plan).unwrap();
+    right(&kernel);
+    assert!(connects(&kernel, 80), "a permitted port connects");
+    assert!(!connects(&kernel, 81), "another port is dropped");
+
+    // One rule changed: only the ruleset is replaced.
+    plan.namespaces.last_mut().unwrap().ruleset = RULESET.replace("80", "81");
+    kernel.apply(&plan).unwrap();
+    right(&kernel);
+    assert!(!connects(&kernel, 80) && connects(&kernel, 81), "the new rule holds at once");
+
+    // A machine more, a larger link, a route less: the others stay as they are.
+    let mut plan = star(3);
+    plan.links[0].mtu = 9000;
+    plan.namespaces[1].routes.clear();
+    kernel.apply(&plan).unwrap();
+    right(&kernel);
+    assert!(!connects(&kernel, 80), "machine 2 has no way back");
+    kernel.apply(&star(2)).unwrap();
+    right(&kernel);
+    assert!(connects(&kernel, 80), "the way back is there again");
+
+    // A deviation that somebody else made is told.
+    within(kernel.namespace("vpc/v").unwrap(), || {
+        Command::new("nft").args(["flush", "ruleset"]).status().unwrap();
+        fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap();
+    })
+    .unwrap();
+    let wrong = kernel.read_back().unwrap();
+    assert!(wrong.iter().any(|what| what.contains("chain forward is missing")), "{wrong:?}");
+    assert!(wrong.iter().any(|what| what.contains("ip_forward is 0, not 1")), "{wrong:?}");
+    kernel.teardown().unwrap();
+    assert_eq!(kernel.names().count(), 0);
+
+    let mut plan = star(2);
+    plan.namespaces.last_mut().unwrap().ruleset = RULESET.replace("counter accept", "nonsense");
+    let failures = Kernel::default().apply(&plan).unwrap_err();
+    let told = failures[0].to_string();
+    assert!(told.contains("line 5: meta l4proto tcp") && told.contains("vpc/v"), "{told}");
+}
+
+fn arguments(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn up(name: &str) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["keeper", name]).stdin(Stdio::null()).stdout(Stdio::piped());
+    command
+}
+
+/// Processes of labs by that name, and their sockets.
+fn left(name: &str) -> Vec<String> {
+    let mut left: Vec<String> = place::names().into_iter().filter(|n| n == name).collect();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let words: Vec<&[u8]> = line.split(|octet| *octet == 0).collect();
+        if words.get(2).is_some_and(|word| *word == name.as_bytes()) {
+            left.push(String::from_utf8_lossy(&line).replace('\0', " "));
+        }
+    }
+    left
+}
+
+fn gone(name: &str) {
+    let start = Instant::now();
+    while !left(name).is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(5), "left: {:?}", left(name));
+        pause(Duration::from_millis(5));
+    }
+}
+
+fn pause(time: Duration) {
+    let (waiting, _never) = std::os::unix::net::UnixStream::pair().unwrap();
+    waiting.set_read_timeout(Some(time)).unwrap();
+    assert!((&waiting).read(&mut [0]).is_err(), "nobody writes");
+}
+
+fn up_and_down() {
+    for _ in 0..50 {
+        let (ready, _) = keeper::up(&arguments(&["keeper", "again"]), false).unwrap();
+        assert_eq!((ready.namespaces, ready.links), (3, 2));
+        let rows = control::ps("again").unwrap();
+        assert_eq!(rows[0].addresses, ["10.0.0.1"]);
+        let twice = keeper::up(&arguments(&["keeper", "again"]), false).unwrap_err();
+        assert!(twice.message.contains("runs already"), "{twice}");
+        control::down("again").unwrap();
+        gone("again");
+    }
+    assert!(control::ps("again").unwrap_err().message.contains("no lab named"));
+}
+
+fn commands() {
+    let (_, held) = keeper::up(&arguments(&["keeper", "commands", "--stay"]), true).unwrap();
+    let status = |words: &[&str]| {
+        Command::new("/proc/self/exe").args(["exec", "commands"]).args(words).output().unwrap()
+    };
+    let output = status(&["m1", "cat", "/proc/net/fib_trie"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("10.0.0.1"), "{output:?}");
+    assert_eq!(status(&["m1", "sh", "-c", "exit 7"]).status.code(), Some(7));
+    assert_eq!(status(&["m1", "sh", "-c", "kill -TERM $$"]).status.code(), Some(143));
+    assert_eq!(status(&["m1", "no-such-program"]).status.code(), Some(127));
+    assert_eq!(status(&["nobody", "true"]).status.code(), Some(2));
+    drop(held);
+    gone("commands");
+}
+
+fn killed() {
+    // The same sequence each time, spread over the time that a lab takes to come up.
+    let mut seed = 12345_u64;
+    for round in 0..40 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let mut keeper = up("killed").spawn().unwrap();
+        pause(Duration::from_micros(1 + (seed >> 33) % 60_000));
+        match round % 3 {
+            // The keeper.
+            0 => keeper.kill().unwrap(),
+            // Process 1.
+            1 => {
+                for entry in fs::read_dir("/proc").unwrap().flatten() {
+                    let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+                    if line.windows(14).any(|part| part == b"inside\0killed\0") {
+                        let pid = entry.file_name().to_string_lossy().into_owned();
+                        Command::new("kill")
+                            .args(["-KILL", &pid])
+                            .stderr(Stdio::null())
+                            .status()
+                            .unwrap();
+                    }
+                }
+                // Where it was killed before it was there, the lab came up.
+                let _came_up = control::down("killed");
+            }
+            // Whoever started it.
+            _ => {
+                drop(keeper.stdout.take());
+                let _came_up_before = control::down("killed");
+            }
+        }
+        if round % 3 != 0 {
+            let _down_where_it_came_up_since = control::down("killed");
+        }
+        pause(Duration::from_millis(20));
+        let _down = control::down("killed");
+        keeper.wait().unwrap();
+        gone("killed");
+    }
+}
+
+const TESTS: [(&str, fn()); 4] = [
+    ("what_a_plan_permits_passes_and_the_rest_is_dropped_before_and_after_changes", packets),
+    ("up_and_down_fifty_times_leaves_nothing", up_and_down),
+    ("commands_run_in_an_instance_and_pass_their_status_on", commands),
+    ("killing_any_process_of_a_lab_while_it_comes_up_leaves_nothing", killed),
+];
+
+/// What this machine lacks.
+fn missing() -> Option<&'static str> {
+    let nft = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft", "/usr/local/sbin/nft"];
+    if !nft.iter().any(|path| fs::exists(path).unwrap_or(false)) {
+        return Some("nft is missing: `apt install nftables`");
+    }
+    let left = Command::new("/proc/self/exe").arg("leave").status().unwrap();
+    (!left.success()).then_some("the machine allows no user namespaces to this user")
+}
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let code = match words.as_slice() {
+        ["leave"] => i32::from(isolate::leave().is_err()),
+        ["keeper", name, stay @ ..] => {
+            keeper::keep(name, &arguments(&["inside", name]), !stay.is_empty());
+            0
+        }
+        ["inside", _, keeper] => {
+            keeper::inside(keeper.parse().unwrap(), || Ok(star(2)));
+            0
+        }
+        ["exec", lab, instance, command @ ..] => {
+            let mut step = arguments(&["step"]);
+            step.extend(arguments(command));
+            run::exec(lab, instance, &step).map_or(2, i32::from)
+        }
+        ["step", program, rest @ ..] => i32::from(run::become_command(program, &arguments(rest)).1),
+        ["one", name] => {
+            let (name, test) = TESTS.iter().find(|(known, _)| known == name).unwrap();
+            // The first needs to be process 1 of a lab; the others start labs of their own.
+            if *name == TESTS[0].0 && std::env::var_os("INSIDE").is_none() {
+                isolate::leave().unwrap();
+                let status =
+                    Command::new("/proc/self/exe").args(["one", name]).env("INSIDE", "1").status();
+                i32::from(!status.unwrap().success())
+            } else {
+                test();
+                0
+            }
+        }
+        ["--list", ..] => 0,
+        filters => all(filters),
+    };
+    std::process::exit(code);
+}
+
+fn all(filters: &[&str]) -> i32 {
+    let (mut passed, mut failed, mut ignored) = (0, 0, 0);
+    let wanted = |name: &str| {
+        let filters: Vec<_> = filters.iter().filter(|word| !word.starts_with('-')).collect();
+        filters.is_empty() || filters.iter().any(|filter| name.contains(**filter))
+    };
+    let missing = missing();
+    let root =
+        fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    // An ordinary user cannot enter the folder that this program was built in.
+    let copy = std::env::temp_dir().join(format!("netwright-lab-test-{}", std::process::id()));
+    for (name, _) in TESTS.iter().filter(|(name, _)| wanted(name)) {
+        if let Some(why) = missing {
+            println!("test {name} ... ignored: {why}");
+            ignored += 1;
+            continue;
+        }
+        let mut ways = vec![("", Command::new("/proc/self/exe"))];
+        if root && fs::copy("/proc/self/exe", &copy).is_ok() {
+            let mut other = Command::new("setpriv");
+            other.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&copy);
+            other.env_remove("XDG_RUNTIME_DIR").current_dir("/");
+            ways.push((" (as an ordinary user)", other));
+        }
+        for (way, mut command) in ways {
+            let output = command.args(["one", name]).output().unwrap();
+            if output.status.success() {
+                println!("test {name}{way} ... ok");
+                passed += 1;
+            } else {
+                println!("test {name}{way} ... FAILED");
+                for line in BufReader::new(output.stderr.as_slice()).lines() {
+                    println!("  {}", line.unwrap_or_default());
+                }
+                failed += 1;
+            }
+        }
+    }
+    let _not_copied = fs::remove_file(&copy);
+    let word = if failed == 0 { "ok" } else { "FAILED" };
+    println!(
+        "\ntest result: {word}. {passed} passed; {failed} failed; {ignored} ignored; 0 measured; 0 filtered out"
+    );
+    i32::from(failed > 0)
+}

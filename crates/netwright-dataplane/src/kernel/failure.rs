@@ -38,7 +38,6 @@ pub enum Failure {
 }
 
 impl Failure {
-    #[expect(clippy::needless_pass_by_value, reason = "errors are made here and given away")]
     pub(crate) fn refused(
         namespace: &str,
         object: impl Into<String>,
