@@ -336,7 +336,7 @@ fn all(filters: &[&str]) -> i32 {
             let mut other = Command::new("setpriv");
             other.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&copy);
             other.env_remove("XDG_RUNTIME_DIR").current_dir("/");
-            other.env("PATH", "/usr/local/bin:/usr/bin:/bin");
+            other.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
             ways.push((" (as an ordinary user)", other));
         }
         for (way, mut command) in ways {
