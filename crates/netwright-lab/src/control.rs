@@ -100,6 +100,23 @@ pub fn ps(lab: &str) -> Result<Vec<Row>, Failure> {
     Ok(list(&value, "namespaces").iter().map(row).collect())
 }
 
+/// What the kernel holds otherwise than a lab was built, in words: somebody changed it from inside.
+///
+/// # Errors
+///
+/// No such lab, or it cannot be read.
+pub fn check(lab: &str) -> Result<Vec<String>, Failure> {
+    let stream = place::connect(lab)?;
+    ask(&stream, &json!({"do": "check"}))?;
+    let value = answer(BufReader::new(&stream))?;
+    let deviations = value.get("deviations").and_then(Value::as_array).cloned();
+    Ok(deviations
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|what| Some(what.as_str()?.to_owned()))
+        .collect())
+}
+
 /// Ends a lab, and returns when it has ended.
 ///
 /// # Errors

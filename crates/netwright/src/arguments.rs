@@ -332,6 +332,11 @@ pub(crate) enum LabCommand {
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
+    /// Read a lab back from the kernel and list what is otherwise than it was built.
+    Check {
+        #[command(flatten)]
+        lab: LabName,
+    },
     /// End a lab: nothing of it stays.
     Down {
         #[command(flatten)]

@@ -81,6 +81,7 @@ fn one(lab: &Lab, stream: &UnixStream) -> std::io::Result<()> {
     let request: Value = serde_json::from_str(&line).unwrap_or_default();
     match request.get("do").and_then(Value::as_str) {
         Some("ps") => tell(stream, &ps(lab)),
+        Some("check") => tell(stream, &check(lab)),
         Some("down") => {
             tell(stream, &json!({"keeper": lab.keeper}))?;
             // Process 1 ends, and the kernel ends everything of the lab with it.
@@ -153,6 +154,15 @@ fn ps(lab: &Lab) -> Value {
         })
     });
     json!({"namespaces": rows.collect::<Vec<Value>>()})
+}
+
+/// What the kernel holds otherwise than it was built.
+fn check(lab: &Lab) -> Value {
+    let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": "the lab is broken"}) };
+    match kernel.read_back() {
+        Ok(deviations) => json!({"deviations": deviations}),
+        Err(failure) => json!({"refused": failure.to_string()}),
+    }
 }
 
 /// The lab's processes by the identity of their network namespace.

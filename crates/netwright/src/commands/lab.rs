@@ -25,6 +25,13 @@ pub(super) fn run(command: &LabCommand, console: &mut Console) -> Result<Code, F
             show(&rows, *format, console);
             Ok(Code::Pass)
         }
+        LabCommand::Check { lab } => {
+            let deviations = control::check(&lab.name).map_err(told)?;
+            for what in &deviations {
+                console.line(what);
+            }
+            Ok(if deviations.is_empty() { Code::Pass } else { Code::Fail })
+        }
         LabCommand::Down { lab } => {
             control::down(&lab.name).map_err(told)?;
             Ok(Code::Pass)
