@@ -12,13 +12,13 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::{Kernel, within};
 use netwright_dataplane::plan::{
-    End, HostPlan, Link, MAIN, Namespace, Neighbour, Role, Route, Via,
+    End, HostPlan, Link, MAIN, Namespace, Neighbour, PolicyRule, Role, Route, Via,
 };
 use netwright_lab::{control, isolate, keeper, place, run};
 use netwright_model::scalar::Prefix;
@@ -38,6 +38,12 @@ fn machine(number: u8) -> IpAddr {
     Ipv4Addr::new(10, 0, 0, number).into()
 }
 
+const GATEWAY_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1));
+
+fn machine_v6(number: u8) -> IpAddr {
+    Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, number.into()).into()
+}
+
 fn space(name: &str, role: Role, forwards: bool) -> Namespace {
     Namespace {
         name: name.to_owned(),
@@ -52,7 +58,8 @@ fn space(name: &str, role: Role, forwards: bool) -> Namespace {
 }
 
 fn route(to: Prefix, link: &str) -> Route {
-    Route { table: MAIN, to, via: Via::Link { link: link.to_owned(), gateway: GATEWAY } }
+    let gateway = if to.is_v4() { GATEWAY } else { GATEWAY_V6 };
+    Route { table: MAIN, to, via: Via::Link { link: link.to_owned(), gateway } }
 }
 
 /// `machines` machines around one router.
@@ -63,16 +70,17 @@ fn star(machines: u8) -> HostPlan {
     for number in 1..=machines {
         let (name, port) = (format!("instance/m{number}"), format!("i{number}"));
         let mut machine_space = space(&name, Role::Machine, false);
-        machine_space.addresses.push(("eth0".to_owned(), machine(number)));
-        machine_space.routes.push(route(Prefix::of(Ipv4Addr::UNSPECIFIED.into(), 0), "eth0"));
         let (inner, outer) = ([2, 0, 0, 0, 0, number], [2, 1, 0, 0, 0, number]);
-        machine_space.neighbours.push(Neighbour {
-            link: "eth0".to_owned(),
-            address: GATEWAY,
-            mac: outer,
-        });
-        router.neighbours.push(Neighbour { link: port.clone(), address: GATEWAY, mac: inner });
-        router.routes.push(route(Prefix::host(machine(number)), &port));
+        let (v4, v6) = (Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into());
+        let families = [(machine(number), GATEWAY, v4), (machine_v6(number), GATEWAY_V6, v6)];
+        for (address, gateway, all) in families {
+            let next = |link: &str, mac| Neighbour { link: link.to_owned(), address: gateway, mac };
+            machine_space.addresses.push(("eth0".to_owned(), address));
+            machine_space.routes.push(route(Prefix::of(all, 0), "eth0"));
+            machine_space.neighbours.push(next("eth0", outer));
+            router.neighbours.push(next(&port, inner));
+            router.routes.push(route(Prefix::host(address), &port));
+        }
         plan.links.push(Link {
             a: End { namespace: name, name: "eth0".to_owned(), mac: inner },
             b: End { namespace: "vpc/v".to_owned(), name: port, mac: outer },
@@ -80,13 +88,29 @@ fn star(machines: u8) -> HostPlan {
         });
         plan.namespaces.push(machine_space);
     }
+    for v6 in [false, true] {
+        let all: IpAddr =
+            if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+        let other = Prefix::of(if v6 { machine_v6(9) } else { machine(9) }, 24);
+        router.rules.push(PolicyRule { priority: 100, mark: Some(7), table: 1000, v6 });
+        router.rules.push(PolicyRule { priority: 40000, mark: None, table: 100, v6 });
+        router.routes.push(Route { table: 1000, to: other, via: Via::Throw });
+        router.routes.push(Route { table: 1000, to: Prefix::of(all, 0), via: Via::Blackhole });
+        router.routes.push(Route { table: 100, to: Prefix::of(all, 0), via: Via::Local });
+    }
     plan.namespaces.push(router);
     plan
 }
 
 /// Whether a TCP connection from machine 1 to a port of machine 2 is made, and data comes back.
 fn connects(kernel: &Kernel, port: u16) -> bool {
-    let to = SocketAddr::new(machine(2), port);
+    let both = [(machine(1), machine(2)), (machine_v6(1), machine_v6(2))];
+    let [v4, v6] = both.map(|(from, to)| connects_between(kernel, from, SocketAddr::new(to, port)));
+    assert_eq!(v4, v6, "the families are treated alike");
+    v4
+}
+
+fn connects_between(kernel: &Kernel, source: IpAddr, to: SocketAddr) -> bool {
     let listener = within(kernel.namespace("instance/m2").unwrap(), || TcpListener::bind(to))
         .unwrap()
         .unwrap();
@@ -95,7 +119,7 @@ fn connects(kernel: &Kernel, port: u16) -> bool {
     });
     let Ok(Ok(mut stream)) = stream else { return false };
     let (mut accepted, from) = listener.accept().unwrap();
-    assert_eq!(from.ip(), machine(1), "the source address is the machine's own");
+    assert_eq!(from.ip(), source, "the source address is the machine's own");
     accepted.write_all(b"x").unwrap();
     let mut octet = [0];
     stream.read_exact(&mut octet).is_ok()
@@ -193,7 +217,7 @@ fn up_and_down() {
         let (ready, _) = keeper::up(&arguments(&["keeper", "again"]), false).unwrap();
         assert_eq!((ready.namespaces, ready.links), (3, 2));
         let rows = control::ps("again").unwrap();
-        assert_eq!(rows[0].addresses, ["10.0.0.1"]);
+        assert_eq!(rows[0].addresses, ["10.0.0.1", "fd00::1"]);
         let twice = keeper::up(&arguments(&["keeper", "again"]), false).unwrap_err();
         assert!(twice.message.contains("runs already"), "{twice}");
         control::down("again").unwrap();
