@@ -10,6 +10,7 @@ mod filters;
 mod gateways;
 mod intervals;
 mod links;
+mod nft;
 mod outside;
 mod services;
 mod show;

@@ -5,7 +5,6 @@
 //! packet meets does not grow with the number of interfaces.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use netwright_model::language::{Action, Direction};
@@ -17,6 +16,7 @@ use netwright_verify::space::protocol;
 
 use super::build::Build;
 use super::intervals;
+use super::nft::{self, Table};
 use super::vpc::link_of;
 
 /// Puts each VPC's ruleset on its router.
@@ -81,39 +81,25 @@ impl<'b, 'n> Writer<'b, 'n> {
                 }
             }
         }
-        let mut text = String::from("table inet netwright {\n");
-        self.write_own(&mut text);
+        let mut table = Table::new();
+        self.write_own(&mut table);
         for (name, lines) in &self.chains {
-            let _ = writeln!(text, "  chain {name} {{");
-            for line in lines {
-                let _ = writeln!(text, "    {line}");
-            }
-            text.push_str("  }\n");
+            table.chain(name, lines);
         }
-        text.push_str(
-            "  chain forward {\n    type filter hook forward priority filter; policy accept;\n",
-        );
-        let known =
-            (!stateful.is_empty()).then(|| "ct state established,related accept".to_owned());
-        for line in stateless.into_iter().chain(known).chain(stateful) {
-            let _ = writeln!(text, "    {line}");
-        }
-        text.push_str("  }\n");
+        let known = (!stateful.is_empty()).then(|| nft::KNOWN.to_owned());
+        let forward = stateless.into_iter().chain(known).chain(stateful);
+        table.hook("forward", nft::PASSED_ON, forward);
         if let Some(marks) = self.build.marks.get(&self.vpc).filter(|marks| !marks.is_empty()) {
             let marks: Vec<String> =
                 marks.iter().map(|(link, mark)| format!("\"{link}\" : {mark}")).collect();
-            let _ = writeln!(
-                text,
-                "  chain marks {{\n    type filter hook prerouting priority mangle; policy accept;\n    meta mark set iifname map {{ {} }}\n  }}",
-                marks.join(", ")
-            );
+            let mark = format!("meta mark set iifname map {{ {} }}", marks.join(", "));
+            table.hook("marks", nft::BEFORE_ROUTING, [mark]);
         }
-        text.push_str("}\n");
-        text
+        table.finish()
     }
 
     /// Which link holds which address: a packet that comes in by a link from its own address has come straight from there.
-    fn write_own(&self, text: &mut String) {
+    fn write_own(&self, table: &mut Table) {
         for (name, v6) in [("own4", false), ("own6", true)] {
             let kind = if v6 { "ipv6_addr" } else { "ipv4_addr" };
             let elements: Vec<String> = self
@@ -126,12 +112,7 @@ impl<'b, 'n> Writer<'b, 'n> {
                     own.map(move |address| format!("\"{link}\" . {address}"))
                 })
                 .collect();
-            let elements = if elements.is_empty() {
-                String::new()
-            } else {
-                format!("\n    elements = {{ {} }}", elements.join(", "))
-            };
-            let _ = writeln!(text, "  set {name} {{\n    type ifname . {kind}{elements}\n  }}");
+            table.set(name, &format!("ifname . {kind}"), &elements);
         }
     }
 
@@ -439,18 +420,16 @@ fn layer4(rule: &Rule, names_ports: bool, names_types: bool) -> Vec<String> {
     if wanted.is_empty() {
         return Vec::new();
     }
-    let mut text = String::new();
     if matches!(rule.protocol, ProtocolMatch::Any) && !names_ports {
-        return vec![text];
+        return vec![String::new()];
     }
-    if wanted.len() == 1 {
-        let _ = write!(text, "meta l4proto {} ", wanted[0]);
-    } else {
-        let _ = write!(text, "meta l4proto {{ {} }} ", wanted.join(", "));
-    }
+    let mut text = match wanted.as_slice() {
+        [only] => format!("meta l4proto {only} "),
+        several => format!("meta l4proto {{ {} }} ", several.join(", ")),
+    };
     for (field, ranges) in [("sport", &rule.source_ports), ("dport", &rule.ports)] {
         if !ranges.is_empty() {
-            let _ = write!(text, "th {field} {} ", intervals::ports(ranges));
+            text.push_str(&format!("th {field} {} ", intervals::ports(ranges)));
         }
     }
     vec![text]

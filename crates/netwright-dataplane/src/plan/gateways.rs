@@ -7,6 +7,7 @@ use netwright_model::network::{GatewayId, InterfaceId, Nat, NatId, VpcId};
 use netwright_model::scalar::Prefix;
 
 use super::build::{Build, host};
+use super::nft::{self, Table};
 use super::outside::INTERNET;
 use super::{MAIN, Role};
 
@@ -150,56 +151,55 @@ impl Edge {
             })
             .map(|(source, to)| format!("{source} : {to}"))
             .collect();
-        let mut text = String::from("table inet netwright {\n");
-        text.push_str(
-            "  chain into {\n    type nat hook prerouting priority dstnat; policy accept;\n",
-        );
-        if !inward.is_empty() {
-            text.push_str(&format!(
-                "    iifname \"outside\" dnat ip to ip daddr map {{ {} }}\n",
-                inward.join(", ")
-            ));
-        }
-        text.push_str(
-            "  }\n  chain out {\n    type nat hook postrouting priority srcnat; policy accept;\n",
-        );
-        if !outward.is_empty() {
-            text.push_str(&format!(
-                "    oifname \"outside\" snat ip to ip saddr map {{ {} }}\n",
-                outward.join(", ")
-            ));
-        }
-        if !nated.is_empty() {
-            text.push_str(&format!(
-                "    oifname \"outside\" meta l4proto {{ tcp, udp, icmp }} snat ip to ip saddr map {{ {} }}\n",
-                nated.join(", ")
-            ));
-        }
-        text.push_str("  }\n  chain forward {\n    type filter hook forward priority filter; policy drop;\n    ct state established,related accept\n");
-        let list = |entries: &[String]| {
+        let mut table = Table::new();
+        let inward = (!inward.is_empty()).then(|| {
+            format!("iifname \"outside\" dnat ip to ip daddr map {{ {} }}", inward.join(", "))
+        });
+        table.hook("into", nft::DESTINATIONS, inward);
+        let translated = [(CARRIED, &nated), ("", &outward)].into_iter().rev();
+        let translated = translated.filter(|(_, map)| !map.is_empty()).map(|(carried, map)| {
+            let map = map.join(", ");
+            format!("oifname \"outside\" {carried}snat ip to ip saddr map {{ {map} }}")
+        });
+        table.hook("out", nft::SOURCES, translated);
+        table.hook("forward", nft::PASSED_ON_IF_ACCEPTED, self.accepted(&outward, &nated));
+        table.finish()
+    }
+
+    /// What passes the gateway: sources that have a public address or a NAT gateway, what was translated on its way in, and IPv6.
+    fn accepted(&self, outward: &[String], nated: &[String]) -> Vec<String> {
+        let sources = |map: &[String]| {
             let sources: Vec<&str> =
-                entries.iter().filter_map(|entry| entry.split(" : ").next()).collect();
+                map.iter().filter_map(|entry| entry.split(" : ").next()).collect();
             sources.join(", ")
         };
-        if !outward.is_empty() {
-            text.push_str(&format!(
-                "    iifname \"inside\" ip saddr {{ {} }} accept\n",
-                list(&outward)
-            ));
+        let mut lines = vec![nft::KNOWN.to_owned()];
+        for (carried, map) in [("", outward), (CARRIED, nated)] {
+            if !map.is_empty() {
+                let sources = sources(map);
+                lines.push(format!("iifname \"inside\" {carried}ip saddr {{ {sources} }} accept"));
+            }
         }
-        if !nated.is_empty() {
-            text.push_str(&format!(
-                "    iifname \"inside\" meta l4proto {{ tcp, udp, icmp }} ip saddr {{ {} }} accept\n",
-                list(&nated)
-            ));
-        }
-        text.push_str("    iifname \"outside\" ct status dnat accept\n    iifname \"inside\" meta nfproto ipv6 accept\n");
+        lines.push("iifname \"outside\" ct status dnat accept".to_owned());
+        lines.push("iifname \"inside\" meta nfproto ipv6 accept".to_owned());
         if !self.egress_only {
-            text.push_str("    iifname \"outside\" meta nfproto ipv6 accept\n");
+            lines.push("iifname \"outside\" meta nfproto ipv6 accept".to_owned());
         }
-        text.push_str("  }\n}\n");
-        text
+        lines
     }
+}
+
+/// The protocols that NAT gateways carry.
+const CARRIED: &str = "meta l4proto { tcp, udp, icmp } ";
+
+/// What a namespace that translates to its own address does: a NAT gateway, or a connector. `passes` says what is passed on.
+pub(super) fn translating(own: IpAddr, carried: &str, passes: &str) -> String {
+    let mut table = Table::new();
+    let to_own = format!("oifname \"eth0\" ip saddr != {own} {carried}snat ip to {own}");
+    table.hook("out", nft::SOURCES, [to_own]);
+    table.hook("forward", nft::PASSED_ON_IF_ACCEPTED, [nft::KNOWN, passes]);
+    table.hook("here", nft::RECEIVED_IF_ACCEPTED, [nft::KNOWN]);
+    table.finish()
 }
 
 /// NAT gateways in subnets: machines that translate what they forward to their own address and let nothing else in.
@@ -216,9 +216,8 @@ pub(super) fn nat_gateways(build: &mut Build<'_>) {
         if let Some(namespace) = build.get(&name) {
             namespace.role = Role::Nat;
             namespace.forwards = true;
-            namespace.ruleset = format!(
-                "table inet netwright {{\n  chain out {{\n    type nat hook postrouting priority srcnat; policy accept;\n    oifname \"eth0\" ip saddr != {own} meta l4proto {{ tcp, udp, icmp }} snat ip to {own}\n  }}\n  chain forward {{\n    type filter hook forward priority filter; policy drop;\n    ct state established,related accept\n    meta nfproto ipv4 meta l4proto {{ tcp, udp, icmp }} accept\n  }}\n  chain here {{\n    type filter hook input priority filter; policy drop;\n    ct state established,related accept\n  }}\n}}\n"
-            );
+            let passes = format!("meta nfproto ipv4 {CARRIED}accept");
+            namespace.ruleset = translating(*own, CARRIED, &passes);
         }
     }
 }

@@ -11,6 +11,7 @@ use netwright_model::scalar::Prefix;
 use netwright_verify::prover::routing::best_routes;
 
 use super::build::{Build, everything};
+use super::nft::{self, Table};
 use super::{MAIN, Role, Via};
 
 /// Largest packet on a hub's links where none is said.
@@ -162,11 +163,11 @@ pub(super) fn hubs(build: &mut Build<'_>) {
         for table in &hub.tables {
             hub_table(build, &name, *table);
         }
-        let mut marks = String::new();
+        let mut marks: Vec<String> = Vec::new();
         for attachment in &hub.attachments {
             if let Some(table) = network[*attachment].table {
                 let mark = hub_mark(table);
-                marks.push_str(&format!(" \"t{}\" : {mark},", attachment.index()));
+                marks.push(format!("\"t{}\" : {mark}", attachment.index()));
             }
         }
         if let Some(namespace) = build.get(&name) {
@@ -176,11 +177,11 @@ pub(super) fn hubs(build: &mut Build<'_>) {
             for table in &hub.tables {
                 namespace.rule(families, 10_000, Some(hub_mark(*table)), hub_mark(*table));
             }
-            namespace.ruleset = format!(
-                "table inet netwright {{\n  chain marks {{\n    type filter hook prerouting priority mangle; policy accept;\n    meta mark set iifname map {{{marks} }}\n  }}\n}}\n"
-            );
-            if marks.is_empty() {
-                namespace.ruleset.clear();
+            if !marks.is_empty() {
+                let mut table = Table::new();
+                let mark = format!("meta mark set iifname map {{ {} }}", marks.join(", "));
+                table.hook("marks", nft::BEFORE_ROUTING, [mark]);
+                namespace.ruleset = table.finish();
             }
         }
     }
@@ -208,7 +209,7 @@ fn attach(build: &mut Build<'_>, hub: TransitId, id: AttachmentId) {
                         row.name
                     ));
                 }
-                let mark = super::vpc::departures(build, *door, Vec::new());
+                let mark = super::vpc::departures(build, *door, &[]);
                 build.marks.entry(vpc).or_default().insert(link, mark);
             }
         }
@@ -234,7 +235,7 @@ fn attach(build: &mut Build<'_>, hub: TransitId, id: AttachmentId) {
                 }
                 Some(_) => {}
                 None => {
-                    build.leave_out(format!("attachment {}: the far hub has none back", row.name))
+                    build.leave_out(format!("attachment {}: the far hub has none back", row.name));
                 }
             }
         }

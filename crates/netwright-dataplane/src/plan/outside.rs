@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 
-use netwright_model::network::{EndpointId, ExternalId};
+use netwright_model::network::{EndpointId, External, ExternalId};
 use netwright_model::scalar::Prefix;
 use netwright_verify::prover::index::NOT_GLOBAL_V4;
 
 use super::build::{Build, DELIVERY, everything, host};
 use super::intervals;
+use super::nft::{self, Table};
 use super::{MAIN, Role, Via};
 
 /// The namespace of the Internet: every address that nothing else holds is its own.
@@ -78,13 +79,24 @@ fn external(build: &mut Build<'_>, id: ExternalId) {
         for prefix in &endpoint.prefixes {
             namespace.route(MAIN, *prefix, Via::Local);
         }
-        if let Some(allowed) = &row.allow_from {
-            namespace.ruleset = allow_list(allowed);
-        }
-        if !row.attached.is_empty() && !row.initiates {
-            namespace.ruleset.push_str("table inet netwright_opens {\n  chain out {\n    type filter hook output priority filter; policy accept;\n    ct state new drop\n  }\n}\n");
-        }
+        namespace.ruleset = ruleset(row);
     }
+}
+
+/// Who an outside service accepts, and whether it opens connections into the VPCs that it is attached to.
+fn ruleset(row: &External) -> String {
+    let opens_nothing = !row.attached.is_empty() && !row.initiates;
+    if row.allow_from.is_none() && !opens_nothing {
+        return String::new();
+    }
+    let mut table = Table::new();
+    if let Some(allowed) = &row.allow_from {
+        table.hook("here", nft::RECEIVED_IF_ACCEPTED, allow_list(allowed));
+    }
+    if opens_nothing {
+        table.hook("out", nft::SENT, ["ct state new drop"]);
+    }
+    table.finish()
 }
 
 /// A database or balancer that has a public address and no interface in a VPC.
@@ -107,18 +119,15 @@ fn public_endpoint(build: &mut Build<'_>, id: EndpointId, addresses: &[IpAddr]) 
 }
 
 /// Accepts connections from listed sources only.
-fn allow_list(allowed: &[Prefix]) -> String {
+fn allow_list(allowed: &[Prefix]) -> Vec<String> {
     let of = |v6: bool| -> Vec<&Prefix> {
         allowed.iter().filter(|prefix| prefix.is_v4() != v6).collect()
     };
-    let mut text = String::from(
-        "table inet netwright {\n  chain here {\n    type filter hook input priority filter; policy drop;\n    ct state established,related accept\n",
-    );
+    let mut lines = vec![nft::KNOWN.to_owned()];
     for (word, members) in [("ip", of(false)), ("ip6", of(true))] {
         if !members.is_empty() {
-            text.push_str(&format!("    {word} saddr {} accept\n", intervals::prefixes(members)));
+            lines.push(format!("{word} saddr {} accept", intervals::prefixes(members)));
         }
     }
-    text.push_str("  }\n}\n");
-    text
+    lines
 }

@@ -4,7 +4,7 @@ use netwright_model::language::EgressMode;
 use netwright_model::network::{InterfaceId, ServerlessId};
 
 use super::build::{Build, host};
-use super::gateways::automatic;
+use super::gateways::{automatic, translating};
 use super::outside::INTERNET;
 use super::{MAIN, Role};
 
@@ -76,8 +76,6 @@ fn connector(build: &mut Build<'_>, machine: &str, interface: InterfaceId) {
     let Some(own) = network[interface].addresses.iter().find(|a| a.is_ipv4()) else { return };
     if let Some(namespace) = build.get(machine) {
         namespace.forwards = true;
-        namespace.ruleset = format!(
-            "table inet netwright {{\n  chain out {{\n    type nat hook postrouting priority srcnat; policy accept;\n    oifname \"eth0\" ip saddr != {own} snat ip to {own}\n  }}\n  chain forward {{\n    type filter hook forward priority filter; policy drop;\n    ct state established,related accept\n    iifname != \"eth0\" accept\n  }}\n  chain here {{\n    type filter hook input priority filter; policy drop;\n    ct state established,related accept\n  }}\n}}\n"
-        );
+        namespace.ruleset = translating(*own, "", "iifname != \"eth0\" accept");
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn machines(build: &mut Build<'_>) {
             }
         }
         let tags = tags_that_matter(build, row.subnet, &row.tags);
-        let mark = departures(build, row.subnet, tags);
+        let mark = departures(build, row.subnet, &tags);
         build.marks.entry(vpc).or_default().insert(link, mark);
     }
 }
@@ -76,8 +76,8 @@ fn tags_that_matter(build: &Build<'_>, subnet: SubnetId, tags: &[String]) -> Vec
 }
 
 /// The mark of packets that leave a subnet, with its table.
-pub(super) fn departures(build: &mut Build<'_>, subnet: SubnetId, tags: Vec<String>) -> u32 {
-    let (table, new) = build.table(subnet, tags.clone());
+pub(super) fn departures(build: &mut Build<'_>, subnet: SubnetId, tags: &[String]) -> u32 {
+    let (table, new) = build.table(subnet, tags.to_vec());
     if !new {
         return table;
     }
@@ -86,7 +86,7 @@ pub(super) fn departures(build: &mut Build<'_>, subnet: SubnetId, tags: Vec<Stri
     let router = build.router(vpc);
     let mut routes: Vec<(Prefix, Via)> =
         families.iter().map(|v6| (everything(*v6), Via::Blackhole)).collect();
-    for (to, best) in best_routes(&network[network[subnet].table].routes, &tags, false) {
+    for (to, best) in best_routes(&network[network[subnet].table].routes, tags, false) {
         let via = match best {
             Ok(position) => way(build, vpc, network[subnet].table, position),
             Err(_) => {
