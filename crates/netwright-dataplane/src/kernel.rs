@@ -308,6 +308,9 @@ impl Kernel {
                     .filter(|fact| !wanted.iter().any(|now| fact.replaced_by(now)))
                     .filter_map(|fact| messages::remove(fact, index)),
             );
+            if was.is_none() {
+                requests.extend(messages::local_asked_later(namespace));
+            }
             let before = was.map_or("", |was| was.ruleset.as_str());
             let ruleset =
                 (before != namespace.ruleset).then_some((before, namespace.ruleset.as_str()));

@@ -172,3 +172,7 @@ pub struct PolicyRule {
 
 /// The table `main`.
 pub const MAIN: u32 = 254;
+
+/// The table of a namespace's own addresses. Addresses that packets are sent from must be in it, whatever rules lead to others. Where a plan has a
+/// rule that leads to it, the kernel's own rule, which asks it before everything else, is taken away.
+pub const LOCAL: u32 = 255;

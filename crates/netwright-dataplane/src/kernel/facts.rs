@@ -187,7 +187,7 @@ fn route(
     name: &dyn Fn(u32) -> String,
 ) -> Option<Fact> {
     let header = &message.header;
-    if header.protocol == RouteProtocol::Kernel || header.table == 255 {
+    if header.protocol == RouteProtocol::Kernel {
         return None;
     }
     let v6 = header.address_family == netlink_packet_route::AddressFamily::Inet6;

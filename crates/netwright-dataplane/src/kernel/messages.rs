@@ -19,7 +19,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage as Message};
 
 use super::facts::{Fact, Way};
 use super::socket::Request;
-use crate::plan::{End, Link};
+use crate::plan::{End, LOCAL, Link, Namespace};
 
 /// The index of `lo` in every namespace.
 pub(super) const LOOPBACK: u32 = 1;
@@ -101,6 +101,16 @@ pub(super) fn add(fact: &Fact, index: impl Fn(&str) -> Option<u32>) -> Option<Re
         Fact::Route { .. } => (Message::NewRoute(route(fact, &index)?), replace),
     };
     Some(Request { message, flags, object: fact.to_string(), may_be_gone: false })
+}
+
+/// Takes away the kernel's rule that asks for own addresses before everything else, where the plan has another for them.
+pub(super) fn local_asked_later(namespace: &Namespace) -> Vec<Request> {
+    let later = |v6: &bool| namespace.rules.iter().any(|r| r.v6 == *v6 && r.table == LOCAL);
+    let rules = [false, true].into_iter().filter(later).filter_map(|v6| {
+        let first = Fact::Rule { v6, priority: 0, mark: None, table: LOCAL };
+        remove(&first, |_| None).map(|request| Request { may_be_gone: true, ..request })
+    });
+    rules.collect()
 }
 
 /// Removes a fact.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use netwright_model::network::{InterfaceId, Network, SubnetId, VpcId};
 use netwright_model::scalar::Prefix;
 
-use super::{End, HostPlan, Link, MAIN, Namespace, Neighbour, PolicyRule, Role, Route, Via};
+use super::{End, HostPlan, LOCAL, Link, MAIN, Namespace, Neighbour, PolicyRule, Role, Route, Via};
 
 /// The neighbour at the far end of every link, in IPv4. No link holds it: the neighbour entries are fixed.
 pub(super) const PEER_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 0, 1));
@@ -80,7 +80,8 @@ impl<'n> Build<'n> {
     /// A namespace, made where it is not there.
     pub(super) fn namespace(&mut self, name: &str, role: Role) -> &mut Namespace {
         self.namespaces.entry(name.to_owned()).or_insert_with(|| {
-            let forwards = !matches!(role, Role::Machine | Role::Site | Role::External);
+            let ends = [Role::Machine, Role::Site, Role::External, Role::Serverless];
+            let forwards = !ends.contains(&role);
             let addresses = if forwards { vec![("lo".to_owned(), ROUTER)] } else { Vec::new() };
             Namespace {
                 name: name.to_owned(),
@@ -180,6 +181,15 @@ impl Namespace {
     pub(super) fn default_over(&mut self, families: &[bool], link: &str) {
         for v6 in families {
             self.over(MAIN, everything(*v6), link);
+        }
+    }
+
+    /// Every address of the prefixes is this namespace's; it sends from the first host of each.
+    pub(super) fn owns(&mut self, prefixes: &[Prefix]) {
+        for prefix in prefixes {
+            let first = prefix.host_at(1).unwrap_or_else(|| prefix.first());
+            self.addresses.push(("lo".to_owned(), first));
+            self.route(LOCAL, *prefix, Via::Local);
         }
     }
 

@@ -128,9 +128,7 @@ pub(super) fn sites(build: &mut Build<'_>) {
         let name = site_namespace(network, id);
         let families = build.families();
         let namespace = build.namespace(&name, Role::Site);
-        for prefix in &site.cidrs {
-            namespace.route(MAIN, *prefix, Via::Local);
-        }
+        namespace.owns(&site.cidrs);
         for v6 in families {
             namespace.route(MAIN, everything(*v6), Via::Blackhole);
         }

@@ -4,12 +4,13 @@ use std::net::IpAddr;
 
 use netwright_model::network::{EndpointId, External, ExternalId};
 use netwright_model::scalar::Prefix;
+use netwright_verify::ask::ordinary;
 use netwright_verify::prover::index::NOT_GLOBAL_V4;
 
-use super::build::{Build, DELIVERY, everything, host};
+use super::build::{Build, everything, host};
 use super::intervals;
 use super::nft::{self, Table};
-use super::{MAIN, Role, Via};
+use super::{LOCAL, MAIN, Role, Via};
 
 /// The namespace of the Internet: every address that nothing else holds is its own.
 pub(super) const INTERNET: &str = "internet";
@@ -33,9 +34,11 @@ pub(super) fn internet(build: &mut Build<'_>) {
         }
         // Only what no route of `main` knows is the Internet's own.
         for v6 in families {
-            namespace.route(DELIVERY, everything(*v6), Via::Local);
+            namespace.route(LOCAL, everything(*v6), Via::Local);
         }
-        namespace.rule(families, 40_000, None, DELIVERY);
+        namespace.rule(families, 100, None, MAIN);
+        namespace.rule(families, 200, None, LOCAL);
+        namespace.addresses.insert(0, ("lo".to_owned(), ordinary(network)));
     }
     for index in 0..network.externals.len() {
         external(build, ExternalId::at(index));
@@ -76,9 +79,7 @@ fn external(build: &mut Build<'_>, id: ExternalId) {
         if row.attached.is_empty() {
             namespace.default_over(families, "eth0");
         }
-        for prefix in &endpoint.prefixes {
-            namespace.route(MAIN, *prefix, Via::Local);
-        }
+        namespace.owns(&endpoint.prefixes);
         namespace.ruleset = ruleset(row);
     }
 }

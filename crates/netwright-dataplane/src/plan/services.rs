@@ -1,5 +1,7 @@
 //! Serverless services: one way out through the VPC, another straight to the Internet, and the egress mode between them.
 
+use std::net::IpAddr;
+
 use netwright_model::language::EgressMode;
 use netwright_model::network::{InterfaceId, ServerlessId};
 
@@ -42,7 +44,7 @@ pub(super) fn services(build: &mut Build<'_>) {
                     network[network[network[interface].subnet].vpc].mtu,
                 );
                 inside = Some("vpc".to_owned());
-                connector(build, &machine, interface);
+                connector(build, &machine, interface, (&link, seen));
             }
         }
         if let Some(namespace) = build.get(&name) {
@@ -71,11 +73,17 @@ pub(super) fn services(build: &mut Build<'_>) {
 }
 
 /// A connector translates what its services send to its own address, and lets nothing in.
-fn connector(build: &mut Build<'_>, machine: &str, interface: InterfaceId) {
+fn connector(
+    build: &mut Build<'_>,
+    machine: &str,
+    interface: InterfaceId,
+    (link, service): (&str, IpAddr),
+) {
     let network = build.network;
     let Some(own) = network[interface].addresses.iter().find(|a| a.is_ipv4()) else { return };
     if let Some(namespace) = build.get(machine) {
         namespace.forwards = true;
+        namespace.over(MAIN, host(service), link);
         namespace.ruleset = translating(*own, "", "iifname != \"eth0\" accept");
     }
 }

@@ -9,7 +9,7 @@ use netwright_model::scalar::Prefix;
 use netwright_verify::prover::routing::best_routes;
 
 use super::build::{Build, DELIVERY, everything, host};
-use super::{MAIN, Role, Via};
+use super::{LOCAL, Role, Via};
 
 /// The name, on the router, of the link to an interface.
 pub(super) fn link_of(interface: InterfaceId) -> String {
@@ -47,7 +47,7 @@ pub(super) fn machines(build: &mut Build<'_>) {
             namespace.forwards |= row.forwards;
             namespace.addresses.extend(row.addresses.iter().map(|a| (inside.clone(), *a)));
             for prefix in &row.prefixes {
-                namespace.route(MAIN, *prefix, Via::Local);
+                namespace.route(LOCAL, *prefix, Via::Local);
             }
             if own.is_none_or(|position| position == 0) {
                 namespace.default_over(families, &inside);
