@@ -18,7 +18,7 @@ mod vpc;
 
 use std::net::IpAddr;
 
-use netwright_model::network::Network;
+use netwright_model::network::{EndpointId, InterfaceId, Network};
 use netwright_model::scalar::Prefix;
 
 /// The plan of one host that holds the whole network.
@@ -48,6 +48,22 @@ pub struct HostPlan {
     /// What the description says and this plan does not build, in words.
     pub left_out: Vec<String>,
 }
+
+/// The namespace of the machine that has an interface.
+#[must_use]
+pub fn machine(network: &Network, interface: InterfaceId) -> String {
+    endpoint(network, network[interface].owner)
+}
+
+/// The namespace of an endpoint.
+#[must_use]
+pub fn endpoint(network: &Network, endpoint: EndpointId) -> String {
+    let endpoint = &network[endpoint];
+    format!("{}/{}", endpoint.kind.word(), endpoint.name)
+}
+
+/// The namespace of the Internet.
+pub const INTERNET: &str = "internet";
 
 /// What a namespace stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

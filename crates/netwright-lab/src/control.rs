@@ -11,9 +11,12 @@ use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::place;
+use crate::probe::{Probe, Seen};
 
-/// Longest request.
-pub(crate) const REQUEST_OCTETS: u64 = 64 * 1024;
+/// Longest request: some hundred probes.
+pub(crate) const REQUEST_OCTETS: u64 = 256 * 1024;
+/// Most probes of one request.
+const PROBES: usize = 512;
 /// Longest answer: about a hundred thousand namespaces.
 const ANSWER_OCTETS: u64 = 64 * 1024 * 1024;
 /// How long an answer may take.
@@ -115,6 +118,30 @@ pub fn check(lab: &str) -> Result<Vec<String>, Failure> {
         .iter()
         .filter_map(|what| Some(what.as_str()?.to_owned()))
         .collect())
+}
+
+/// Tries connections inside a lab; the answers are in the order of the probes. Each place is given so many milliseconds.
+///
+/// # Errors
+///
+/// No such lab, or it does not answer.
+pub fn probe(lab: &str, probes: &[Probe], milliseconds: u64) -> Result<Vec<Seen>, Failure> {
+    let mut all = Vec::with_capacity(probes.len());
+    for part in probes.chunks(PROBES) {
+        let stream = place::connect(lab)?;
+        let asked: Vec<Value> = part.iter().map(Probe::to_json).collect();
+        ask(&stream, &json!({"do": "probe", "probes": asked, "milliseconds": milliseconds}))?;
+        // Every place may take its time.
+        let patience = Duration::from_millis(milliseconds.saturating_mul(PROBES as u64)) + PATIENCE;
+        stream.set_read_timeout(Some(patience)).map_err(Failure::during("asking the lab"))?;
+        let value = answer(BufReader::new(&stream))?;
+        let seen = value.get("seen").and_then(Value::as_array).cloned().unwrap_or_default();
+        if seen.len() != part.len() {
+            return Err(Failure::new("the lab answered for fewer connections than were asked"));
+        }
+        all.extend(seen.iter().map(Seen::from_json));
+    }
+    Ok(all)
 }
 
 /// Ends a lab, and returns when it has ended.

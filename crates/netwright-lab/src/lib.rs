@@ -11,4 +11,5 @@ pub mod failure;
 pub mod isolate;
 pub mod keeper;
 pub mod place;
+pub mod probe;
 pub mod run;

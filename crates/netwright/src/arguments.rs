@@ -121,6 +121,13 @@ pub(crate) enum Command {
         after_help = "Examples:\n  netwright lab up network.yaml\n  netwright lab exec web-1 -- ping -c 1 10.0.2.20\n  netwright lab down"
     )]
     Lab(Lab),
+    /// Build a network on this machine, try TCP connections between all that it holds, and compare them with the verdicts.
+    ///
+    /// Ends with 1 where a connection does what was not predicted.
+    #[command(
+        after_help = "Examples:\n  netwright prove network.yaml\n  netwright prove network.yaml --most 200 --format json"
+    )]
+    Prove(Prove),
     /// Write the JSON Schema of the description, or its reference.
     Schema(Schema),
     /// Say why a finding matters and where its rule comes from; without an identifier, list all rules.
@@ -276,6 +283,22 @@ pub(crate) struct Generate {
     /// Whose semantics: aws or gcp.
     #[arg(long, default_value = "aws")]
     pub(crate) provider: String,
+}
+
+/// Arguments of `prove`.
+#[derive(Debug, Args)]
+pub(crate) struct Prove {
+    /// The network.
+    pub(crate) file: PathBuf,
+    /// Most connections that are tried.
+    #[arg(long, default_value_t = 5_000)]
+    pub(crate) most: usize,
+    /// How long an answer may take, in milliseconds: what takes longer counts as dropped.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(50..=5_000))]
+    pub(crate) wait: u64,
+    /// How the result is written.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
 }
 
 /// Arguments of `lab`.

@@ -6,6 +6,7 @@ mod explain;
 mod generate;
 mod import;
 mod lab;
+mod prove;
 mod reach;
 mod schema;
 mod shell;
@@ -28,6 +29,7 @@ pub(crate) fn run(command: &Command, console: &mut Console) -> Result<Code, Fail
         Command::Import(arguments) => import::run(arguments, console),
         Command::Generate(arguments) => generate::run(arguments, console),
         Command::Lab(arguments) => lab::run(&arguments.command, console),
+        Command::Prove(arguments) => prove::run(arguments, console),
         Command::Schema(arguments) => Ok(schema::run(arguments, console)),
         Command::Explain { id } => explain::run(id.as_deref(), console),
         Command::Completions { shell } => Ok(shell::completions(*shell, console)),

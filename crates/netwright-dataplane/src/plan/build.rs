@@ -151,8 +151,7 @@ impl<'n> Build<'n> {
 
     /// The namespace of the machine that has an interface.
     pub(super) fn machine(&self, interface: InterfaceId) -> String {
-        let owner = &self.network[self.network[interface].owner];
-        format!("{}/{}", owner.kind.word(), owner.name)
+        super::machine(self.network, interface)
     }
 }
 
@@ -172,9 +171,14 @@ impl Namespace {
 
     /// As [`Self::over`], unless the table has a route to the prefix already.
     pub(super) fn over_if_new(&mut self, table: u32, to: Prefix, link: &str) {
-        if !self.routes.iter().any(|route| route.table == table && route.to == to) {
+        if !self.has_route(table, to) {
             self.over(table, to, link);
         }
+    }
+
+    /// Whether a table has a route to exactly this prefix.
+    pub(super) fn has_route(&self, table: u32, to: Prefix) -> bool {
+        self.routes.iter().any(|route| route.table == table && route.to == to)
     }
 
     /// Everything of the families goes over a link.

@@ -8,8 +8,7 @@ use netwright_model::scalar::Prefix;
 
 use super::build::{Build, host};
 use super::nft::{self, Table};
-use super::outside::INTERNET;
-use super::{MAIN, Role};
+use super::{INTERNET, MAIN, Role};
 
 /// The first of the addresses that stand for those which a provider chooses and nobody can predict (RFC 2544: for tests of networks).
 const AUTOMATIC: u32 = u32::from_be_bytes([198, 18, 0, 1]);

@@ -12,7 +12,7 @@ use netwright_verify::prover::routing::best_routes;
 
 use super::build::{Build, everything};
 use super::nft::{self, Table};
-use super::{MAIN, Role, Via};
+use super::{LOCAL, MAIN, Role, Via};
 
 /// Largest packet on a hub's links where none is said.
 const HUB_MTU: u32 = 8500;
@@ -64,8 +64,9 @@ pub(super) fn tunnel_gateway(build: &mut Build<'_>, vpc: Option<VpcId>, links: &
     }
     let families = build.families();
     let gateway = build.namespace(&name, Role::Vpn);
-    for v6 in families {
-        gateway.route(MAIN, everything(*v6), Via::Blackhole);
+    let everywhere = |all: Prefix| sorted.iter().any(|id| network[*id].remote.contains(&all));
+    for all in families.iter().map(|v6| everything(*v6)).filter(|all| !everywhere(*all)) {
+        gateway.route(MAIN, all, Via::Blackhole);
     }
     let mut taken: BTreeSet<Prefix> = BTreeSet::new();
     for id in &sorted {
@@ -129,8 +130,14 @@ pub(super) fn sites(build: &mut Build<'_>) {
         let families = build.families();
         let namespace = build.namespace(&name, Role::Site);
         namespace.owns(&site.cidrs);
-        for v6 in families {
-            namespace.route(MAIN, everything(*v6), Via::Blackhole);
+        // A link may lead to more than the site itself: what lies behind it is the site's to answer, after what is the cloud's.
+        namespace.rule(families, 100, None, MAIN);
+        namespace.rule(families, 200, None, LOCAL);
+        let links = network.vpns.iter().filter(|vpn| vpn.site == Some(id) && vpn.up);
+        for prefix in links.flat_map(|vpn| &vpn.remote) {
+            if !namespace.has_route(LOCAL, *prefix) {
+                namespace.route(LOCAL, *prefix, Via::Local);
+            }
         }
         for (number, vpn) in network.vpns.iter().enumerate() {
             if vpn.site == Some(id) && vpn.up {

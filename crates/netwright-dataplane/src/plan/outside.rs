@@ -10,10 +10,7 @@ use netwright_verify::prover::index::NOT_GLOBAL_V4;
 use super::build::{Build, everything, host};
 use super::intervals;
 use super::nft::{self, Table};
-use super::{LOCAL, MAIN, Role, Via};
-
-/// The namespace of the Internet: every address that nothing else holds is its own.
-pub(super) const INTERNET: &str = "internet";
+use super::{INTERNET, LOCAL, MAIN, Role, Via};
 
 /// IPv4 ranges that the Internet does not route.
 pub(super) fn not_global() -> impl Iterator<Item = Prefix> {

@@ -7,8 +7,7 @@ use netwright_model::network::{InterfaceId, ServerlessId};
 
 use super::build::{Build, host};
 use super::gateways::{automatic, translating};
-use super::outside::INTERNET;
-use super::{MAIN, Role};
+use super::{INTERNET, MAIN, Role};
 
 /// Largest packet of a service's own way out.
 const PLATFORM_MTU: u32 = 1500;

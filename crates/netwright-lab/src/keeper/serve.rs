@@ -20,11 +20,14 @@ use serde_json::{Value, json};
 
 use super::tell;
 use crate::control::REQUEST_OCTETS;
+use crate::probe::{Probe, Seen, probe};
 
 /// Connections answered at a time.
 const CONNECTIONS: usize = 64;
 /// How long a request may take to arrive, and its answer to be taken.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest wait for connections to one place, in milliseconds.
+const LONGEST_WAIT: u64 = 5_000;
 /// How often ended processes without a parent are taken note of, in seconds.
 const REAP: i64 = 1;
 
@@ -82,6 +85,7 @@ fn one(lab: &Lab, stream: &UnixStream) -> std::io::Result<()> {
     match request.get("do").and_then(Value::as_str) {
         Some("ps") => tell(stream, &ps(lab)),
         Some("check") => tell(stream, &check(lab)),
+        Some("probe") => tell(stream, &probed(lab, &request)),
         Some("down") => {
             tell(stream, &json!({"keeper": lab.keeper}))?;
             // Process 1 ends, and the kernel ends everything of the lab with it.
@@ -154,6 +158,19 @@ fn ps(lab: &Lab) -> Value {
         })
     });
     json!({"namespaces": rows.collect::<Vec<Value>>()})
+}
+
+/// Connections that were asked for, tried.
+fn probed(lab: &Lab, request: &Value) -> Value {
+    let asked = request.get("probes").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let probes: Vec<Probe> = asked.iter().filter_map(Probe::from_json).collect();
+    let patience = request.get("milliseconds").and_then(Value::as_u64).unwrap_or_default();
+    if probes.len() != asked.len() {
+        return json!({"refused": "a probe of the request cannot be read"});
+    }
+    let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": "the lab is broken"}) };
+    let seen = probe(&kernel, &probes, Duration::from_millis(patience.min(LONGEST_WAIT)));
+    json!({"seen": seen.iter().map(Seen::to_json).collect::<Vec<Value>>()})
 }
 
 /// What the kernel holds otherwise than it was built.

@@ -91,7 +91,11 @@ impl Prover<'_> {
     fn home(&self, request: &Path) -> Arrival {
         match request.origin {
             Origin::Interface(interface) => Arrival::Interface(interface),
-            Origin::Internet => Arrival::Internet,
+            // An outside service that stands on the Internet is found there by its address.
+            Origin::Internet => match self.index.outside_service(request.sent_from) {
+                Some(endpoint) => Arrival::Endpoint(endpoint),
+                None => Arrival::Internet,
+            },
             Origin::Site(site) => Arrival::Endpoint(self.network[site].endpoint),
             Origin::External(external) => Arrival::Endpoint(self.network[external].endpoint),
             Origin::PrivateEndpoint(endpoint, _) => Arrival::Endpoint(endpoint),

@@ -66,7 +66,7 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-fn told(failure: netwright_lab::failure::Failure) -> Failure {
+pub(super) fn told(failure: netwright_lab::failure::Failure) -> Failure {
     Failure::usage(failure.message, failure.help)
 }
 

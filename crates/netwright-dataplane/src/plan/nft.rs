@@ -1,0 +1,83 @@
+//! A ruleset as text: the one table that is ours, with its sets and chains.
+
+use std::fmt::Display;
+
+/// The table in the making.
+pub(super) struct Table(String);
+
+impl Table {
+    pub(super) fn new() -> Self {
+        Self("table inet netwright {\n".to_owned())
+    }
+
+    /// A named set with its type and its elements.
+    pub(super) fn set(&mut self, name: &str, kind: &str, elements: &[String]) {
+        self.open(&format!("set {name}"));
+        self.line(format!("type {kind}"));
+        if !elements.is_empty() {
+            self.line(format!("elements = {{ {} }}", elements.join(", ")));
+        }
+        self.close();
+    }
+
+    /// A chain that others jump to.
+    pub(super) fn chain(&mut self, name: &str, lines: impl IntoIterator<Item = impl Display>) {
+        self.open(&format!("chain {name}"));
+        for line in lines {
+            self.line(line);
+        }
+        self.close();
+    }
+
+    /// A chain that the kernel enters: `base` says at which hook, at which priority and with which policy.
+    pub(super) fn hook(
+        &mut self,
+        name: &str,
+        base: &str,
+        lines: impl IntoIterator<Item = impl Display>,
+    ) {
+        self.open(&format!("chain {name}"));
+        self.line(base);
+        for line in lines {
+            self.line(line);
+        }
+        self.close();
+    }
+
+    pub(super) fn finish(mut self) -> String {
+        self.0.push_str("}\n");
+        self.0
+    }
+
+    fn open(&mut self, what: &str) {
+        self.0.push_str(&format!("  {what} {{\n"));
+    }
+
+    fn line(&mut self, line: impl Display) {
+        self.0.push_str(&format!("    {line}\n"));
+    }
+
+    fn close(&mut self) {
+        self.0.push_str("  }\n");
+    }
+}
+
+/// Before a packet is routed.
+pub(super) const BEFORE_ROUTING: &str =
+    "type filter hook prerouting priority mangle; policy accept;";
+/// Destinations are translated.
+pub(super) const DESTINATIONS: &str = "type nat hook prerouting priority dstnat; policy accept;";
+/// Sources are translated.
+pub(super) const SOURCES: &str = "type nat hook postrouting priority srcnat; policy accept;";
+/// What is passed on, unless it is dropped.
+pub(super) const PASSED_ON: &str = "type filter hook forward priority filter; policy accept;";
+/// What is passed on, if it is accepted.
+pub(super) const PASSED_ON_IF_ACCEPTED: &str =
+    "type filter hook forward priority filter; policy drop;";
+/// What is for this namespace itself, if it is accepted.
+pub(super) const RECEIVED_IF_ACCEPTED: &str =
+    "type filter hook input priority filter; policy drop;";
+/// What this namespace sends, unless it is dropped.
+pub(super) const SENT: &str = "type filter hook output priority filter; policy accept;";
+/// What belongs to a connection that was let through.
+pub(super) const KNOWN: &str = "ct state established,related accept";
