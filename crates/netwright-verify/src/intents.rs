@@ -192,7 +192,16 @@ fn consider(
             answer.example = Some(trace);
             return;
         }
-        Verdict::Reachable => clause(prover, intent, &trace),
+        Verdict::Reachable => match size(prover.network, intent, &trace) {
+            Size::Unknown(why) => {
+                answer.standing = Standing::Unknown;
+                answer.why = format!("{label}: {why}");
+                answer.example = Some(trace);
+                return;
+            }
+            Size::TooLarge(why) => Some(why),
+            Size::Fits => clause(prover, intent, &trace),
+        },
         other => {
             let why = why(prover.network, &trace, other);
             Some(match part_that_fails(prover, &trace, service) {
@@ -317,11 +326,8 @@ fn part_that_fails(prover: &mut Prover<'_>, trace: &Trace, service: Service) -> 
 
 /// The clauses of an intent that no description can answer, by the names they are written with.
 fn not_asked(intent: &Intent) -> Vec<&'static str> {
-    let clauses = [
-        ("mtu", intent.mtu.is_some()),
-        ("latency", intent.latency.is_some()),
-        ("availability", intent.availability.is_some()),
-    ];
+    let clauses =
+        [("latency", intent.latency.is_some()), ("availability", intent.availability.is_some())];
     clauses.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect()
 }
 
@@ -333,6 +339,34 @@ fn why(network: &Network, trace: &Trace, verdict: Verdict) -> String {
         crate::prover::path::End::Blocked(obstacle) => obstacle_reason(network, obstacle).text,
         _ => format!("it is {}", verdict.word().replace('_', " ")),
     }
+}
+
+/// Whether packets of the size that an intent asks for pass, both ways.
+enum Size {
+    Fits,
+    TooLarge(String),
+    Unknown(String),
+}
+
+fn size(network: &Network, intent: &Intent, trace: &Trace) -> Size {
+    let Some(wanted) = intent.mtu.as_ref().map(|mtu| mtu.value) else { return Size::Fits };
+    let mut unknown = None;
+    for direction in std::iter::once(&trace.forward).chain(&trace.back) {
+        let found = crate::mtu::path::of(network, &direction.path);
+        match found.octets {
+            Some(octets) if octets < wanted => {
+                let why = format!(
+                    "packets of {wanted} octets do not fit: {} carries up to {octets}, and {}",
+                    found.at,
+                    found.larger.sentence()
+                );
+                return Size::TooLarge(why);
+            }
+            Some(_) => {}
+            None => unknown = Some(format!("the largest packet of {} is not described", found.at)),
+        }
+    }
+    unknown.map_or(Size::Fits, Size::Unknown)
 }
 
 /// What else an intent asks of a flow that works.

@@ -1,5 +1,7 @@
 //! The largest packet that fits into a tunnel.
 
+pub mod path;
+
 /// A cipher suite of ESP, by what it adds to a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Suite {

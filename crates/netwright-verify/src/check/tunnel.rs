@@ -1,10 +1,10 @@
 //! Tunnels: what fits into them, and what happens to what does not.
 
-use netwright_model::language::{AddressFamily, VpnKind};
 use netwright_model::network::Network;
 
 use super::Report;
-use crate::mtu::{Suite, esp, gre, segment, wireguard};
+use crate::mtu::path::fits;
+use crate::mtu::segment;
 
 pub(super) fn check(network: &Network, report: &mut Report) {
     for vpn in &network.vpns {
@@ -14,20 +14,7 @@ pub(super) fn check(network: &Network, report: &mut Report) {
 
 fn tunnel(network: &Network, index: usize, report: &mut Report) {
     let Some((name, written)) = network.description.vpns.0.get(index) else { return };
-    let kind = written.kind.as_ref().map(|kind| kind.value).unwrap_or_default();
-    let underlay = written.underlay_mtu.as_ref().map_or(1500, |mtu| mtu.value);
-    let v6 = written.underlay.as_ref().is_some_and(|family| family.value == AddressFamily::V6);
-    let traversal = written.nat_traversal.as_ref().is_some_and(|yes| yes.value);
-    let fits = match kind {
-        VpnKind::Ipsec => {
-            let suite = written.suite.as_ref().and_then(|suite| Suite::named(&suite.value));
-            suite.map(|suite| esp(suite, underlay, traversal, v6))
-        }
-        VpnKind::Wireguard => Some(wireguard(underlay, v6)),
-        VpnKind::Gre => Some(gre(underlay, v6)),
-        VpnKind::Dedicated => None,
-    };
-    let Some(fits) = fits else { return };
+    let Some(fits) = fits(written) else { return };
     if let Some(set) = &written.mtu
         && set.value > fits
     {

@@ -6,10 +6,11 @@ use netwright_model::network::Network;
 use netwright_model::scalar::Service;
 use netwright_model::source::{Sources, Span};
 use netwright_verify::ask::{flows_between, packet_of, set_of};
+use netwright_verify::mtu::path::{Larger, PathMtu, of as path_mtu};
 use netwright_verify::prover::Prover;
 use netwright_verify::prover::policy::Layer4;
 use netwright_verify::space::show;
-use netwright_verify::trace::{Flow, Hop, HopKind, Trace as Traced, Verdict, hops};
+use netwright_verify::trace::{Direction, Flow, Hop, HopKind, Trace as Traced, Verdict, hops};
 use serde_json::{Value, json};
 
 use crate::arguments::{DrawnFormat, Trace};
@@ -168,6 +169,7 @@ fn text(
             .map_or_else(|| "an address that cannot be predicted".to_owned(), |a| a.to_string());
         console.line(&format!("  the destination sees {seen}"));
     }
+    sizes(console, input, trace);
     let (src, dst) = (sender(trace.flow.src), trace.flow.dst);
     console.line(&console.styled(Style::Strong, &format!("\nforward  {src} → {dst}")));
     list(console, input, &hops(network, &trace.forward));
@@ -176,6 +178,50 @@ fn text(
         console.line(&console.styled(Style::Strong, &format!("\nback     {src} → {dst}")));
         list(console, input, &hops(network, back));
     }
+}
+
+/// The largest packet of each direction, where something on the way carries less than the sender's own network.
+fn sizes(console: &mut Console, input: &Input, trace: &Traced) {
+    if trace.verdict != Verdict::Reachable {
+        return;
+    }
+    let directions = [("requests", Some(&trace.forward)), ("answers", trace.back.as_ref())];
+    let mut told: Vec<(&str, PathMtu)> = Vec::new();
+    for (word, direction) in directions {
+        let Some(direction) = direction else { continue };
+        let found = path_mtu(&input.network, &direction.path);
+        if found.narrows()
+            && !told.iter().any(|(_, known)| known.octets == found.octets && known.at == found.at)
+        {
+            told.push((word, found));
+        }
+    }
+    for (word, found) in told {
+        let line = match found.octets {
+            Some(octets) => format!(
+                "  {word} of up to {octets} octets pass {}; {}",
+                found.at,
+                found.larger.sentence()
+            ),
+            None => format!("  what size of {word} passes {} is not described", found.at),
+        };
+        let style = match found.larger {
+            Larger::Told => Style::Dim,
+            Larger::Lost => Style::Bad,
+            Larger::OnlyTcpFits | Larger::Unknown => Style::Doubt,
+        };
+        console.line(&console.styled(style, &line));
+    }
+}
+
+fn size_json(input: &Input, direction: &Direction) -> Value {
+    let found = path_mtu(&input.network, &direction.path);
+    json!({
+        "octets": found.octets,
+        "limited_by": found.at,
+        "larger": if found.narrows() { found.larger.word() } else { "not_sent" },
+        "at": place_json(&input.sources, found.span),
+    })
 }
 
 /// A source address; a serverless service's own is not known before its packet has left.
@@ -258,6 +304,10 @@ fn document(input: &Input, trace: &Traced, passes: Option<&str>) -> Value {
             "destination_port": flow.packet.map(|packet| packet.dst_port),
         },
         "passes": passes,
+        "mtu": {
+            "request": size_json(input, &trace.forward),
+            "answer": trace.back.as_ref().map(|back| size_json(input, back)),
+        },
         "source_seen": trace.source_seen().map(|address| address.to_string()),
         "blockers": all(blockers),
         "forward": { "hops": all(hops(network, &trace.forward)) },

@@ -177,3 +177,24 @@ fn a_name_that_others_answer_for_is_unknown_and_a_private_zone_is_not_seen_from_
     let ran = on(&with_zones(), &words).ends(3);
     assert!(ran.out.contains("no zone of the description that is seen from there"), "{}", ran.out);
 }
+
+#[test]
+fn the_largest_packet_of_a_path_is_told_where_something_narrows_it() {
+    let ticket =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/ticket-3291");
+    let text = std::fs::read_to_string(ticket.join("reported.yaml")).expect("the example");
+    let words = ["trace", "network.yaml", "site:on-premises", "shop", "--port", "tcp/443"];
+    let ran = on(&text, &words).ends(0);
+    let told = "requests of up to 1438 octets pass vpn tunnel; larger ones are lost in silence";
+    assert!(ran.out.contains(told), "{}", ran.out);
+    let json: Vec<&str> = words.iter().copied().chain(["--format", "json"]).collect();
+    let json = on(&text, &json).ends(0).json();
+    assert_eq!(json["mtu"]["request"]["octets"], 1438);
+    assert_eq!(json["mtu"]["answer"]["larger"], "lost");
+    let asked = text.replace(
+        "https-from-on-premises: { from: \"site:on-premises\", to: shop, service: tcp/443 }",
+        "https-from-on-premises: { from: \"site:on-premises\", to: shop, service: tcp/443, mtu: 1500 }",
+    );
+    let ran = on(&asked, &["check", "network.yaml"]).ends(1);
+    assert!(ran.out.contains("packets of 1500 octets do not fit"), "{}", ran.out);
+}
