@@ -37,7 +37,15 @@ impl<'e> Import<'e> {
             let listed = !rules.is_empty() || !effective.is_empty();
             self.vpc_rules(&key, &rules, at, listed);
             let policies = self.policies(&link, &key, &effective);
-            if effective.is_empty() && listed && policies == 0 {
+            let unnamed = effective.is_empty() && self.has_unnamed_answer();
+            if unnamed || (effective.is_empty() && self.lists_hierarchy()) {
+                let what = if unnamed {
+                    "an answer about effective firewalls does not say of which network it is"
+                } else {
+                    "the export holds policies of folders or of the organisation, and not whether they are for this network"
+                };
+                self.uncertain_policies(&key, what, at);
+            } else if effective.is_empty() && listed && policies == 0 {
                 let what = "the export holds no effective firewalls of the network: policies of folders and of the organisation are taken to be none";
                 self.gap(&format!("vpc:{key}"), what, at, false);
             }
@@ -59,6 +67,32 @@ impl<'e> Import<'e> {
             }
         }
         found
+    }
+
+    /// Whether some answer names no network and stands beside several.
+    fn has_unnamed_answer(&self) -> bool {
+        self.export.all("effectiveFirewalls").iter().any(|answer| {
+            let mut rules = answer.node.list("firewalls").iter();
+            rules.all(|rule| rule.word("network").is_none())
+                && self.only_network_beside(*answer).is_none()
+        })
+    }
+
+    /// Policies that may be asked before the network's own rules and are not known: whatever they could decide is unknown.
+    fn uncertain_policies(&mut self, key: &str, what: &str, at: Span) {
+        let filter = Filter {
+            attach: Some(Spanned::new(Attachment::Vpc, at)),
+            vpc: Some(Spanned::new(key.to_owned(), at)),
+            ordered: Some(Spanned::new(true, at)),
+            tier: Some(Spanned::new(TIER_HIERARCHY, at)),
+            default_ingress: Some(Spanned::new(Action::Next, at)),
+            default_egress: Some(Spanned::new(Action::Next, at)),
+            incomplete: Some(Spanned::new(what.to_owned(), at)),
+            span: at.into(),
+            ..Filter::default()
+        };
+        self.description.filters.insert(Spanned::new(format!("{key}-policies"), at), filter);
+        self.gap(&format!("vpc:{key}"), what, at, true);
     }
 
     /// The network of an answer that names none: the only one whose objects stand in its folder.

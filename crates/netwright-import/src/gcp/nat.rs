@@ -38,6 +38,17 @@ impl<'e> Import<'e> {
             self.gap(&object, "private NAT between networks is not represented", at, true);
             return;
         }
+        let serves_machines = |kind: &Node| kind.as_text() == Some("ENDPOINT_TYPE_VM");
+        let kinds = node.list("endpointTypes");
+        if !kinds.is_empty() && !kinds.iter().any(serves_machines) {
+            self.gap(
+                &object,
+                "it serves load balancers or gateways, which is not represented",
+                at,
+                false,
+            );
+            return;
+        }
         let mut made = NatGateway {
             vpc: Some(Spanned::new(network.clone(), at)),
             region: region.map(|region| Spanned::new(region, at)),
@@ -121,7 +132,8 @@ impl<'e> Import<'e> {
     ) -> Vec<Spanned<IpAddr>> {
         let mut found = Vec::new();
         let mut missing = false;
-        for item in node.list("natIps").iter().chain(node.list("drainNatIps")) {
+        // Addresses that are drained serve no new connections.
+        for item in node.list("natIps") {
             let link = item.as_text().unwrap_or("");
             match self.export.find(link).and_then(|address| address.node.address("address")) {
                 Some(address) => found.push(address),

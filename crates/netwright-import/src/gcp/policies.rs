@@ -27,6 +27,9 @@ const UNCERTAIN: [(&str, &str); 12] = [
     ("destNetworkScope", "it asks for the kind of network of destinations"),
 ];
 
+/// Conditions of a rule that are represented.
+const UNDERSTOOD: [&str; 3] = ["srcIpRanges", "destIpRanges", "layer4Configs"];
+
 /// What a policy is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Level {
@@ -49,9 +52,8 @@ impl<'e> Import<'e> {
         });
         let answered = effective.iter().flat_map(|one| one.node.list("firewallPolicys"));
         let mut policies: Vec<&'e Node> = answered.collect();
-        if policies.is_empty() {
-            policies.extend(self.associated(link));
-        }
+        // What is answered for the network as a whole holds no regional policies; each is taken once, by its name.
+        policies.extend(self.associated(link));
         let mut hierarchy = TIER_HIERARCHY;
         let mut seen = std::collections::BTreeSet::new();
         let mut count = 0;
@@ -74,6 +76,14 @@ impl<'e> Import<'e> {
             count += 1;
         }
         count
+    }
+
+    /// Whether the export lists policies of the organisation or of folders by themselves: for whom they are, it does not say then.
+    pub(super) fn lists_hierarchy(&self) -> bool {
+        self.export
+            .all("firewallPolicy")
+            .iter()
+            .any(|policy| level(policy.node) == Level::Hierarchy)
     }
 
     /// Policies of lists of their own that are associated with a network.
@@ -155,6 +165,14 @@ impl<'e> Import<'e> {
         let tags = tags.then_some("it is for interfaces with secure tags");
         if let Some(what) = conditions.map(|(_, what)| *what).or(tags) {
             uncertain = Some(what.to_owned());
+        }
+        let other = matched.entries().iter().find(|(key, value)| {
+            !UNDERSTOOD.contains(&&*key.text)
+                && UNCERTAIN.iter().all(|(field, _)| **field != *key.text)
+                && given(value)
+        });
+        if let Some((key, _)) = other {
+            uncertain = Some(format!("its condition `{}` is not known", key.text));
         }
         if let Some(what) = &uncertain {
             self.gap(&object, what.clone(), node.span, true);

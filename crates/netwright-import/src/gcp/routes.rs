@@ -61,6 +61,10 @@ impl<'e> Import<'e> {
     fn route(&mut self, node: &'e Node, key: &str) -> Option<Route> {
         let name = node.word("name").unwrap_or("unnamed");
         let object = format!("route:{key}/{name}");
+        // A route whose next hop is away, or that another one replaces, is not used.
+        if node.word("routeStatus").is_some_and(|status| status != "ACTIVE") {
+            return None;
+        }
         let to = self.range(node, "destRange", &object)?;
         let via = self.next_hop(node, key, to.value, &object)?;
         let dynamic = matches!(node.word("routeType"), Some("BGP" | "TRANSIT"));
@@ -220,7 +224,7 @@ impl<'e> Import<'e> {
                 continue;
             }
             for node in result.list("bestRoutes").iter().chain(result.list("bestRoutesForRouter")) {
-                let dynamic = ["nextHopVpnTunnel", "nextHopInterconnectAttachment"];
+                let dynamic = ["nextHopVpnTunnel", "nextHopInterconnectAttachment", "nextHopIp"];
                 if !dynamic.iter().any(|field| node.word(field).is_some()) {
                     continue;
                 }

@@ -451,3 +451,57 @@ fn an_instance_is_found_by_its_name_and_by_its_identifier() {
         assert!(matches!(places.as_deref(), Ok([Place::Interface(_)])), "{name}: {places:?}");
     }
 }
+
+#[test]
+fn a_policy_of_a_folder_that_is_only_listed_may_be_for_the_network() {
+    let policy = r#"{"kind": "compute#firewallPolicy", "name": "7", "shortName": "all",
+        "selfLink": "https://www.googleapis.com/compute/v1/locations/global/firewallPolicies/7",
+        "rules": [{"priority": 1, "action": "deny", "direction": "INGRESS", "match": {"layer4Configs": [{"ipProtocol": "all"}]}}]}"#;
+    let made = prod(&[policy.to_owned(), firewall("in", r#""allowed": [{"IPProtocol": "tcp"}],"#)]);
+    assert!(made.filters.get("prod-policies").is_some_and(|filter| filter.incomplete.is_some()));
+    assert!(has_gap(&made, "not whether they are for this network"), "{:?}", gaps(&made));
+}
+
+#[test]
+fn a_condition_that_is_not_known_makes_a_rule_uncertain() {
+    let rule = policy("folder", "HIERARCHY", "")
+        .replace(r#""layer4Configs""#, r#""destNetworkType": "INTERNET", "layer4Configs""#);
+    let made = effective(&rule, "AFTER_CLASSIC_FIREWALL");
+    let rule = &made.filters.get("prod-policy-folder").expect("the policy").rules[0];
+    assert!(rule.uncertain.as_ref().is_some_and(|why| why.value.contains("destNetworkType")));
+}
+
+#[test]
+fn a_regional_policy_beside_the_answer_for_the_network_is_asked_too() {
+    let rule = firewall("in", r#""allowed": [{"IPProtocol": "tcp"}],"#);
+    let answer = format!(
+        r#"{{"firewalls": [{rule}], "firewallPolicys": [{}]}}"#,
+        policy("folder", "HIERARCHY", "")
+    );
+    let regional = format!(
+        r#"{{"kind": "compute#firewallPolicy", "name": "near", "region": "{COMPUTE}/regions/r1",
+            "selfLink": "{COMPUTE}/regions/r1/firewallPolicies/near",
+            "associations": [{{"attachmentTarget": "{COMPUTE}/global/networks/prod"}}],
+            "rules": [{{"priority": 1, "action": "deny", "direction": "INGRESS", "match": {{"layer4Configs": [{{"ipProtocol": "all"}}]}}}}]}}"#
+    );
+    let objects = [network("prod", ""), subnet("front", "r1", "prod", "10.0.0.0/24", ""), regional];
+    let made = describe(&[&list(&objects), &answer]);
+    assert!(made.filters.get("prod-policy-near").is_some(), "{:?}", gaps(&made));
+}
+
+#[test]
+fn a_route_that_is_not_active_and_a_gateway_for_balancers_are_not_used() {
+    let away = route(
+        "away",
+        r#""destRange": "10.99.0.0/16", "nextHopIp": "10.0.0.20", "routeStatus": "INACTIVE","#,
+    );
+    let made = prod(&[
+        away,
+        router(
+            r#""natIpAllocateOption": "AUTO_ONLY", "endpointTypes": ["ENDPOINT_TYPE_MANAGED_PROXY_LB"],"#,
+        ),
+    ]);
+    let table = made.vpcs.get("prod").and_then(|v| v.route_tables.get("routes")).expect("a table");
+    assert!(table.routes.iter().all(|route| route.name.as_ref().is_none_or(|n| n.value != "away")));
+    assert_eq!(made.nat_gateways.iter().count(), 0);
+}
