@@ -105,24 +105,21 @@ pub fn probe(kernel: &Kernel, probes: &[Probe], patience: Duration) -> Vec<Seen>
         let listens = SocketAddr::new(probe.listens, probe.target.port());
         places.entry((&probe.to, listens)).or_default().push(index);
     }
-    let work: Vec<_> = places
-        .into_iter()
-        .flat_map(|(place, all)| {
-            all.chunks(AT_A_TIME).map(|part| (place, part.to_vec())).collect::<Vec<_>>()
-        })
-        .collect();
-    let queue = Mutex::new(work.into_iter());
+    let queue = Mutex::new(places.into_iter());
     let results = Mutex::new(&mut seen);
     std::thread::scope(|scope| {
         for _ in 0..PLACES {
             scope.spawn(|| {
                 while let Some(((namespace, listens), indices)) = next(&queue) {
-                    let own: Vec<(usize, &Probe)> =
-                        indices.iter().map(|index| (*index, &probes[*index])).collect();
-                    let found = one_place(kernel, namespace, listens, &own, patience);
-                    let Ok(mut seen) = results.lock() else { return };
-                    for (index, result) in found {
-                        seen[index] = result;
+                    // One after the other: an address and port has one listener.
+                    for part in indices.chunks(AT_A_TIME) {
+                        let own: Vec<(usize, &Probe)> =
+                            part.iter().map(|index| (*index, &probes[*index])).collect();
+                        let found = one_place(kernel, namespace, listens, &own, patience);
+                        let Ok(mut seen) = results.lock() else { return };
+                        for (index, result) in found {
+                            seen[index] = result;
+                        }
                     }
                 }
             });

@@ -21,7 +21,10 @@ pub(super) fn run(arguments: &Prove, console: &mut Console) -> Result<Code, Fail
     let name = format!("prove-{}", std::process::id());
     let left_out = up(&arguments.file, &name)?;
     let probes: Vec<_> = asked.questions.iter().map(|question| question.probe.clone()).collect();
-    let seen = control::probe(&name, &probes, arguments.wait);
+    let mut seen = control::probe(&name, &probes, arguments.wait);
+    if let Ok(seen) = &mut seen {
+        again(&name, &asked.questions, seen, arguments.wait);
+    }
     let down = control::down(&name);
     let seen = seen.map_err(super::lab::told)?;
     down.map_err(super::lab::told)?;
@@ -54,6 +57,30 @@ fn up(file: &Path, name: &str) -> Result<Vec<String>, Failure> {
     let words = ["lab", "keeper", name, file].map(str::to_owned);
     let (ready, _) = keeper::up(&words, false).map_err(super::lab::told)?;
     Ok(ready.left_out)
+}
+
+/// How often what was to work and did not is tried once more, each time with more patience.
+const AGAIN: u32 = 2;
+
+/// Tries once more what was to work and did not, few at a time and with more patience: on a busy machine an answer comes late. What
+/// was not to work and did is evidence as it is.
+fn again(lab: &str, questions: &[Question], seen: &mut [Seen], wait: u64) {
+    for round in 1..=AGAIN {
+        let missed: Vec<usize> = (0..seen.len())
+            .filter(|at| questions[*at].verdict == Verdict::Reachable && !seen[*at].connected)
+            .collect();
+        let probes: Vec<_> = missed.iter().map(|at| questions[*at].probe.clone()).collect();
+        if probes.is_empty() {
+            return;
+        }
+        // Where the lab does not answer any more, what was seen first stands.
+        let Ok(found) = control::probe(lab, &probes, wait.saturating_mul(4_u64.pow(round))) else {
+            return;
+        };
+        for (at, found) in missed.into_iter().zip(found) {
+            seen[at] = found;
+        }
+    }
 }
 
 /// Whether what was seen is what was predicted: it works, and from the predicted source; or it does not.
