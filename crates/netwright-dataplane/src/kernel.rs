@@ -155,13 +155,16 @@ impl Kernel {
         plan: &HostPlan,
         kept: &BTreeMap<&str, &Namespace>,
     ) -> Result<BTreeSet<(String, String)>, Vec<Failure>> {
-        let wanted: BTreeSet<_> = plan.links.iter().map(|link| (&link.a, &link.b)).collect();
+        fn kind(link: &Link) -> (&End, &End, bool) {
+            (&link.a, &link.b, link.unaggregated)
+        }
+        let wanted: BTreeSet<_> = plan.links.iter().map(kind).collect();
         let mut stay = BTreeSet::new();
         let mut gone: BTreeMap<&str, Vec<Request>> = BTreeMap::new();
         for link in &old.links {
             let both = [&link.a, &link.b];
             if both.iter().all(|end| kept.contains_key(end.namespace.as_str()))
-                && wanted.contains(&(&link.a, &link.b))
+                && wanted.contains(&kind(link))
             {
                 stay.extend(both.map(|end| (end.namespace.clone(), end.name.clone())));
                 continue;

@@ -14,6 +14,7 @@ mod nft;
 mod outside;
 mod services;
 mod show;
+mod tunnels;
 mod vpc;
 
 use std::net::IpAddr;
@@ -30,7 +31,7 @@ pub fn plan(network: &Network) -> HostPlan {
     gateways::internet_gateways(&mut build);
     gateways::nat_gateways(&mut build);
     links::peerings(&mut build);
-    links::sites(&mut build);
+    tunnels::sites(&mut build);
     links::hubs(&mut build);
     outside::internet(&mut build);
     services::services(&mut build);
@@ -120,6 +121,8 @@ pub struct Link {
     pub b: End,
     /// Largest packet, in octets.
     pub mtu: u32,
+    /// Each packet goes by itself: the kernel holds no segments of a TCP stream together on it.
+    pub unaggregated: bool,
 }
 
 /// An end of a link.

@@ -1,121 +1,212 @@
-//! Real TCP connections between namespaces of a lab: whether each is made and answered, and which source the far end sees.
+//! Real packets between namespaces of a lab: whether each question is answered, which source the far end sees, and how large a packet may be.
 //!
-//! Sockets are made inside their namespaces by a thread that enters them, and used from here. A connection carries its own number, so that
+//! Sockets are made inside their namespaces by a thread that enters them, and used from here. What is sent carries its own number, so that
 //! what arrives is known whatever was translated on the way.
 
+mod datagram;
+mod echo;
+mod socket;
+mod stream;
+
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use netwright_dataplane::kernel::{Kernel, within};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::sockopt::{set_ipv6_freebind, set_socket_reuseaddr};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, listen, socket_with};
+use netwright_dataplane::kernel::Kernel;
+use rustix::event::{PollFd, Timespec, poll};
 use serde_json::{Value, json};
 
-/// Connections tried at a time to one place.
+/// Questions asked at a time at one place.
 const AT_A_TIME: usize = 128;
 
-/// Places that are tried at a time.
+/// Places that are asked at a time.
 const PLACES: usize = 24;
 
-/// Connections that wait to be taken.
-const WAITING: i32 = 256;
+/// Octets of the number that everything sent begins with.
+const NUMBER: usize = size_of::<u64>();
 
-/// A connection to try.
+/// A question to try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
     /// Namespace that sends.
     pub from: String,
-    /// Its address.
+    /// Its address and port; the port is also the identifier of an echo request.
     pub source: SocketAddr,
-    /// Where the connection goes, as its sender knows it.
+    /// Where it goes, as its sender knows it.
     pub target: SocketAddr,
-    /// Namespace that listens.
+    /// Namespace that answers.
     pub to: String,
-    /// The address that it listens on: what the target is after all translations.
+    /// The address that it answers on: what the target is after all translations.
     pub listens: IpAddr,
+    /// What is sent.
+    pub what: What,
+}
+
+/// What is sent. Sizes are those of whole packets in octets, the IP header included; zero is the smallest that there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// A TCP connection and a few octets over it.
+    Connect,
+    /// A TCP connection and much over it, both ways, so that the kernel finds the largest packet of each direction.
+    Transfer,
+    /// A UDP datagram that is never fragmented, and one in answer.
+    Datagram {
+        /// Size of the datagram.
+        octets: u32,
+        /// Size of its answer.
+        back: u32,
+    },
+    /// An ICMP echo request that is never fragmented; the kernel of the target answers.
+    Echo {
+        /// Size of the request.
+        octets: u32,
+    },
+}
+
+/// Kinds of questions that share a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Stream,
+    Datagram,
+    Echo,
+}
+
+impl What {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Connect | Self::Transfer => Kind::Stream,
+            Self::Datagram { .. } => Kind::Datagram,
+            Self::Echo { .. } => Kind::Echo,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Transfer => "transfer",
+            Self::Datagram { .. } => "datagram",
+            Self::Echo { .. } => "echo",
+        }
+    }
 }
 
 /// What came of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// The connection was made, and what was sent arrived at the listener.
-    pub connected: bool,
-    /// The source that the listener saw.
+    /// It was answered. For TCP: the connection was made, and what was sent first arrived.
+    pub answered: bool,
+    /// It was seen where it is answered.
+    pub arrived: bool,
+    /// The source that was seen there.
     pub source: Option<IpAddr>,
+    /// The largest packet that the sender found to pass; only of a transfer that arrived whole.
+    pub there: Option<u32>,
+    /// The same of the answers.
+    pub back: Option<u32>,
     /// Why it could not be tried, or how it ended.
     pub why: Option<String>,
 }
 
 impl Seen {
     fn failed(why: impl Into<String>) -> Self {
-        Self { connected: false, source: None, why: Some(why.into()) }
+        Self { why: Some(why.into()), ..Self::default() }
     }
 
     pub(crate) fn to_json(&self) -> Value {
         json!({
-            "connected": self.connected,
+            "answered": self.answered,
+            "arrived": self.arrived,
             "source": self.source.map(|source| source.to_string()),
+            "there": self.there,
+            "back": self.back,
             "why": self.why,
         })
     }
 
     pub(crate) fn from_json(value: &Value) -> Self {
         let text = |key: &str| value.get(key).and_then(Value::as_str);
+        let yes = |key: &str| value.get(key).and_then(Value::as_bool).unwrap_or_default();
         Self {
-            connected: value.get("connected").and_then(Value::as_bool).unwrap_or_default(),
+            answered: yes("answered"),
+            arrived: yes("arrived"),
             source: text("source").and_then(|source| source.parse().ok()),
+            there: number(value, "there"),
+            back: number(value, "back"),
             why: text("why").map(str::to_owned),
         }
     }
 }
 
+fn number(value: &Value, key: &str) -> Option<u32> {
+    value.get(key).and_then(Value::as_u64).and_then(|number| number.try_into().ok())
+}
+
 impl Probe {
     pub(crate) fn to_json(&self) -> Value {
+        let (octets, back) = match self.what {
+            What::Connect | What::Transfer => (0, 0),
+            What::Datagram { octets, back } => (octets, back),
+            What::Echo { octets } => (octets, 0),
+        };
         json!({
             "from": self.from,
             "source": self.source.to_string(),
             "target": self.target.to_string(),
             "to": self.to,
             "listens": self.listens.to_string(),
+            "what": self.what.word(),
+            "octets": octets,
+            "back": back,
         })
     }
 
     pub(crate) fn from_json(value: &Value) -> Option<Self> {
         let text = |key: &str| value.get(key).and_then(Value::as_str);
+        let octets = number(value, "octets")?;
+        let what = match text("what")? {
+            "connect" => What::Connect,
+            "transfer" => What::Transfer,
+            "datagram" => What::Datagram { octets, back: number(value, "back")? },
+            "echo" => What::Echo { octets },
+            _ => return None,
+        };
         Some(Self {
             from: text("from")?.to_owned(),
             source: text("source")?.parse().ok()?,
             target: text("target")?.parse().ok()?,
             to: text("to")?.to_owned(),
             listens: text("listens")?.parse().ok()?,
+            what,
         })
     }
 }
 
-/// Tries connections; the answers are in the order of the probes. Those to one place are tried together, for as long as `patience`.
+/// Where questions are answered: a namespace, an address and port, and the kind of listener.
+type Place<'a> = (&'a str, SocketAddr, Kind);
+
+/// The results of one place, by the position of each question.
+type Results = BTreeMap<usize, Seen>;
+
+/// Asks; the answers are in the order of the questions. Those at one place are asked together, for as long as `patience`.
 pub fn probe(kernel: &Kernel, probes: &[Probe], patience: Duration) -> Vec<Seen> {
     let mut seen: Vec<Seen> = vec![Seen::failed("it was not tried"); probes.len()];
-    let mut places: BTreeMap<(&str, SocketAddr), Vec<usize>> = BTreeMap::new();
+    let mut places: BTreeMap<Place<'_>, Vec<usize>> = BTreeMap::new();
     for (index, probe) in probes.iter().enumerate() {
-        let listens = SocketAddr::new(probe.listens, probe.target.port());
-        places.entry((&probe.to, listens)).or_default().push(index);
+        let kind = probe.what.kind();
+        let port = if kind == Kind::Echo { 0 } else { probe.target.port() };
+        let listens = SocketAddr::new(probe.listens, port);
+        places.entry((&probe.to, listens, kind)).or_default().push(index);
     }
     let queue = Mutex::new(places.into_iter());
     let results = Mutex::new(&mut seen);
     std::thread::scope(|scope| {
         for _ in 0..PLACES {
             scope.spawn(|| {
-                while let Some(((namespace, listens), indices)) = next(&queue) {
+                while let Some((place, indices)) = next(&queue) {
                     // One after the other: an address and port has one listener.
                     for part in indices.chunks(AT_A_TIME) {
-                        let own: Vec<(usize, &Probe)> =
-                            part.iter().map(|index| (*index, &probes[*index])).collect();
-                        let found = one_place(kernel, namespace, listens, &own, patience);
+                        let found = one_place(kernel, place, probes, part, patience);
                         let Ok(mut seen) = results.lock() else { return };
                         for (index, result) in found {
                             seen[index] = result;
@@ -133,144 +224,45 @@ fn next<T>(queue: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
     queue.lock().ok()?.next()
 }
 
-/// A socket with an address of its own, which may be one of a whole range that is its namespace's.
-fn socket(address: &SocketAddr) -> io::Result<OwnedFd> {
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
-    set_socket_reuseaddr(&socket, true)?;
-    if address.is_ipv6() {
-        set_ipv6_freebind(&socket, true)?;
-    }
-    bind(&socket, address)?;
-    Ok(socket)
-}
-
 fn one_place(
     kernel: &Kernel,
-    namespace: &str,
-    listens: SocketAddr,
-    probes: &[(usize, &Probe)],
+    (namespace, listens, kind): Place<'_>,
+    probes: &[Probe],
+    part: &[usize],
     patience: Duration,
-) -> Vec<(usize, Seen)> {
-    let all = |why: &str| probes.iter().map(|(index, _)| (*index, Seen::failed(why))).collect();
-    let Some(space) = kernel.namespace(namespace) else {
-        return all(&format!("the lab has no {namespace}"));
+) -> Results {
+    let own: Vec<(usize, &Probe)> = part.iter().map(|index| (*index, &probes[*index])).collect();
+    let round = Round { kernel, namespace, listens, own: &own, end: Instant::now() + patience };
+    let asked = match kind {
+        Kind::Stream => stream::ask(&round),
+        Kind::Datagram => datagram::ask(&round),
+        Kind::Echo => echo::ask(&round),
     };
-    let made = within(space, || -> io::Result<OwnedFd> {
-        let socket = socket(&listens)?;
-        listen(&socket, WAITING)?;
-        Ok(socket)
-    });
-    let listener = match made.and_then(|made| made) {
-        Ok(socket) => TcpListener::from(socket),
-        Err(error) => return all(&format!("{namespace} cannot listen on {listens}: {error}")),
-    };
-    let mut open: Vec<(usize, TcpStream)> = Vec::new();
-    let mut results: BTreeMap<usize, Seen> = BTreeMap::new();
-    for (index, probe) in probes {
-        match start(kernel, probe) {
-            Ok(stream) => open.push((*index, stream)),
-            Err(why) => {
-                results.insert(*index, Seen::failed(why));
-            }
-        }
-    }
-    let end = Instant::now() + patience;
-    wait(&listener, open, end, &mut results);
-    results.into_iter().collect()
+    asked.unwrap_or_else(|why| {
+        part.iter().map(|index| (*index, Seen::failed(why.clone()))).collect()
+    })
 }
 
-/// Begins a connection from its own namespace.
-fn start(kernel: &Kernel, probe: &Probe) -> Result<TcpStream, String> {
-    let space = kernel.namespace(&probe.from).ok_or(format!("the lab has no {}", probe.from))?;
-    let made = within(space, || -> io::Result<OwnedFd> {
-        let socket = socket(&probe.source)?;
-        match connect(&socket, &probe.target) {
-            Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(socket),
-            Err(error) => Err(error.into()),
-        }
-    });
-    match made.and_then(|made| made) {
-        Ok(socket) => Ok(TcpStream::from(socket)),
-        Err(error) => Err(format!("{} cannot send from {}: {error}", probe.from, probe.source)),
-    }
-}
-
-/// Waits until every connection is made or refused, or time is up. A connection counts when its number has arrived.
-fn wait(
-    listener: &TcpListener,
-    mut open: Vec<(usize, TcpStream)>,
+/// Questions that are asked together at one place.
+struct Round<'a> {
+    kernel: &'a Kernel,
+    namespace: &'a str,
+    listens: SocketAddr,
+    own: &'a [(usize, &'a Probe)],
     end: Instant,
-    results: &mut BTreeMap<usize, Seen>,
-) {
-    let mut accepted: Vec<(TcpStream, IpAddr)> = Vec::new();
-    while !open.is_empty() || !accepted.is_empty() {
-        let Some(left) = end.checked_duration_since(Instant::now()) else { break };
-        let mut waiting: Vec<PollFd<'_>> = vec![PollFd::new(listener, PollFlags::IN)];
-        waiting.extend(open.iter().map(|(_, stream)| PollFd::new(stream, PollFlags::OUT)));
-        waiting.extend(accepted.iter().map(|(stream, _)| PollFd::new(stream, PollFlags::IN)));
+}
+
+impl Round<'_> {
+    /// Waits until a descriptor is ready; which are. None where time is up.
+    fn ready(&self, waiting: &mut [PollFd<'_>], until: Instant) -> Option<Vec<bool>> {
+        let left = until.min(self.end).checked_duration_since(Instant::now())?;
         let time = Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(1),
             tv_nsec: i64::from(left.subsec_nanos()),
         };
-        if !matches!(poll(&mut waiting, Some(&time)), Ok(1..)) {
-            break;
-        }
-        let ready: Vec<bool> = waiting.iter().map(|poll| !poll.revents().is_empty()).collect();
-        drop(waiting);
-        let (clients, servers) = ready[1..].split_at(open.len());
-        let (clients, servers) = (clients.to_vec(), servers.to_vec());
-        take(&mut accepted, &servers, results);
-        send(&mut open, &clients, results);
-        while let Ok((stream, from)) = listener.accept() {
-            if stream.set_nonblocking(true).is_ok() {
-                accepted.push((stream, from.ip()));
-            }
+        match poll(waiting, Some(&time)) {
+            Ok(1..) => Some(waiting.iter().map(|poll| !poll.revents().is_empty()).collect()),
+            _ => None,
         }
     }
-    for (index, _) in open {
-        results.entry(index).or_insert_with(|| Seen::failed("no answer"));
-    }
-}
-
-/// Sends its number over each connection that is made.
-fn send(open: &mut Vec<(usize, TcpStream)>, ready: &[bool], results: &mut BTreeMap<usize, Seen>) {
-    let mut ready = ready.iter();
-    open.retain_mut(|(index, stream)| {
-        if ready.next() != Some(&true) {
-            return true;
-        }
-        let refused = stream.take_error().ok().flatten();
-        let sent = match refused {
-            Some(error) => Err(error),
-            None => stream.write_all(&index.to_be_bytes()),
-        };
-        let why = match sent {
-            Ok(()) => "it was made, and what was sent did not arrive".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        results.entry(*index).or_insert_with(|| Seen::failed(why));
-        false
-    });
-}
-
-/// Reads the numbers of connections that were taken.
-fn take(
-    accepted: &mut Vec<(TcpStream, IpAddr)>,
-    ready: &[bool],
-    results: &mut BTreeMap<usize, Seen>,
-) {
-    let mut ready = ready.iter();
-    accepted.retain_mut(|(stream, from)| {
-        if ready.next() != Some(&true) {
-            return true;
-        }
-        let mut number = [0; size_of::<usize>()];
-        if stream.read_exact(&mut number).is_ok() {
-            let seen = Seen { connected: true, source: Some(*from), why: None };
-            results.insert(usize::from_be_bytes(number), seen);
-        }
-        false
-    });
 }

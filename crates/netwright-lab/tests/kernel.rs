@@ -85,6 +85,7 @@ fn star(machines: u8) -> HostPlan {
             a: End { namespace: name, name: "eth0".to_owned(), mac: inner },
             b: End { namespace: "vpc/v".to_owned(), name: port, mac: outer },
             mtu: 1500,
+            unaggregated: false,
         });
         plan.namespaces.push(machine_space);
     }

@@ -45,9 +45,13 @@ fn end(end: &End, index: u32, mtu: u32, namespace: BorrowedFd<'_>) -> LinkMessag
 /// which is made before it has a peer.
 pub(super) fn link(link: &Link, a: (u32, BorrowedFd<'_>), b: (u32, BorrowedFd<'_>)) -> Request {
     let mut message = end(&link.a, a.0, link.mtu, a.1);
+    let mut peer = end(&link.b, b.0, link.mtu, b.1);
+    if link.unaggregated {
+        message.attributes.push(LinkAttribute::GsoMaxSegs(1));
+        peer.attributes.push(LinkAttribute::GsoMaxSegs(1));
+    }
     message.header.flags = LinkFlags::Up;
     message.header.change_mask = LinkFlags::Up;
-    let peer = end(&link.b, b.0, link.mtu, b.1);
     message.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::Kind(InfoKind::Veth),
         LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),

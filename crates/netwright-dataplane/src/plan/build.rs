@@ -102,7 +102,7 @@ impl<'n> Build<'n> {
     }
 
     /// A link between two namespaces, each with the other as its neighbour.
-    pub(super) fn link(&mut self, a: (&str, &str), b: (&str, &str), mtu: u32) {
+    pub(super) fn link(&mut self, a: (&str, &str), b: (&str, &str), mtu: u32) -> &mut Link {
         let number = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
         let end = |(namespace, name): (&str, &str), side: u8| End {
             namespace: namespace.to_owned(),
@@ -121,7 +121,9 @@ impl<'n> Build<'n> {
                 });
             }
         }
-        self.links.push(Link { a, b, mtu });
+        let index = self.links.len();
+        self.links.push(Link { a, b, mtu, unaggregated: false });
+        &mut self.links[index]
     }
 
     pub(super) fn finish(self) -> HostPlan {

@@ -8,6 +8,7 @@ use netwright_model::scalar::Prefix;
 
 use super::build::{Build, host};
 use super::nft::{self, Table};
+use super::outside::INTERNET_MTU;
 use super::{INTERNET, MAIN, Role};
 
 /// The first of the addresses that stand for those which a provider chooses and nobody can predict (RFC 2544: for tests of networks).
@@ -39,7 +40,7 @@ pub(super) fn internet_gateways(build: &mut Build<'_>) {
         build.namespace(INTERNET, Role::Internet);
         build.namespace(&name, Role::Gateway);
         build.link((&router, &link), (&name, "inside"), network[vpc].mtu);
-        build.link((&name, "outside"), (INTERNET, &link), network[vpc].mtu);
+        build.link((&name, "outside"), (INTERNET, &link), network[vpc].mtu.min(INTERNET_MTU));
         let edge = Edge::of(build, vpc, gateway.egress_only);
         for address in &edge.reached {
             if let Some(internet) = build.get(INTERNET) {

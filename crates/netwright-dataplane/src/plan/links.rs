@@ -1,21 +1,22 @@
-//! Peerings, tunnels to sites, transit hubs.
+//! Peerings and transit hubs.
 
 use std::collections::BTreeSet;
 
 use netwright_model::language::PeeringState;
 use netwright_model::network::{
-    Attached, AttachmentId, Network, PeeringId, SiteId, Target, TransitId, TransitTableId, VpcId,
-    VpnId,
+    Attached, AttachmentId, Network, PeeringId, Target, TransitId, TransitTableId, VpcId,
 };
 use netwright_model::scalar::Prefix;
+use netwright_verify::mtu::path::transit;
 use netwright_verify::prover::routing::best_routes;
 
 use super::build::{Build, everything};
 use super::nft::{self, Table};
-use super::{LOCAL, MAIN, Role, Via};
+use super::tunnels::{tunnel_gateway, tunnel_returns};
+use super::{MAIN, Role, Via};
 
-/// Largest packet on a hub's links where none is said.
-const HUB_MTU: u32 = 8500;
+/// Largest packet on a hub's links where none is said: what clouds carry inside a VPC at most.
+const HUB_MTU: u32 = 9001;
 
 /// Peerings: a link between two routers. What comes in by it is delivered locally or dropped.
 pub(super) fn peerings(build: &mut Build<'_>) {
@@ -47,106 +48,6 @@ pub(super) fn peerings(build: &mut Build<'_>) {
 pub(super) fn attachment(network: &Network, hub: TransitId, vpc: VpcId) -> Option<AttachmentId> {
     let mut own = network[hub].attachments.iter().copied();
     own.find(|attachment| network[*attachment].to == Attached::Vpc(vpc))
-}
-
-/// The namespace that chooses between links that share a gateway, made where it is not there; answers the link to it on the side of
-/// the VPC, or of the hub where that is `None`.
-pub(super) fn tunnel_gateway(build: &mut Build<'_>, vpc: Option<VpcId>, links: &[VpnId]) -> String {
-    let network = build.network;
-    let mut sorted: Vec<VpnId> = links.to_vec();
-    sorted.sort();
-    sorted.dedup();
-    let names: Vec<String> = sorted.iter().map(|link| link.index().to_string()).collect();
-    let name = format!("tunnels/{}", names.join("+"));
-    let link = format!("w{}", names.first().map_or("", String::as_str));
-    if build.get(&name).is_some() {
-        return link;
-    }
-    let families = build.families();
-    let gateway = build.namespace(&name, Role::Vpn);
-    let everywhere = |all: Prefix| sorted.iter().any(|id| network[*id].remote.contains(&all));
-    for all in families.iter().map(|v6| everything(*v6)).filter(|all| !everywhere(*all)) {
-        gateway.route(MAIN, all, Via::Blackhole);
-    }
-    let mut taken: BTreeSet<Prefix> = BTreeSet::new();
-    for id in &sorted {
-        let row = &network[*id];
-        let Some(site) = row.site.filter(|_| row.up) else { continue };
-        let (site_name, out) = (site_namespace(network, site), format!("s{}", id.index()));
-        build.namespace(&site_name, Role::Site);
-        build.link((&name, &out), (&site_name, &out), network[site].mtu);
-        if let Some(gateway) = build.get(&name) {
-            for prefix in &row.remote {
-                if taken.insert(*prefix) {
-                    gateway.over(MAIN, *prefix, &out);
-                }
-            }
-        }
-    }
-    if let Some(vpc) = vpc {
-        let router = build.router(vpc);
-        build.link((&router, &link), (&name, "in"), network[vpc].mtu);
-        tunnel_returns(build, &name, &sorted, "in");
-    }
-    link
-}
-
-/// What a site sends goes into the VPC, or the hub, behind the gateway.
-pub(super) fn tunnel_returns(build: &mut Build<'_>, name: &str, links: &[VpnId], link: &str) {
-    let network = build.network;
-    let local: BTreeSet<Prefix> =
-        links.iter().flat_map(|id| network[*id].local.iter().copied()).collect();
-    if let Some(gateway) = build.get(name) {
-        for prefix in local {
-            gateway.over(MAIN, prefix, link);
-        }
-    }
-}
-
-fn site_namespace(network: &Network, site: SiteId) -> String {
-    format!("site/{}", network[network[site].endpoint].name)
-}
-
-/// Sites: every address of their ranges is theirs, and each range that a link knows lies behind it.
-pub(super) fn sites(build: &mut Build<'_>) {
-    let network = build.network;
-    // Links that no route of a VPC names: packets from the site come in by them all the same.
-    for (index, vpn) in network.vpns.iter().enumerate() {
-        if let Some(vpc) = vpn.vpc {
-            let id = VpnId::at(index);
-            let known = network.route_tables.iter().flat_map(|table| &table.routes);
-            let mut named = known.filter_map(|route| match &route.via {
-                Target::Vpn(links) => Some(links),
-                _ => None,
-            });
-            if !named.any(|links| links.contains(&id)) {
-                tunnel_gateway(build, Some(vpc), &[id]);
-            }
-        }
-    }
-    for (index, site) in network.sites.iter().enumerate() {
-        let id = SiteId::at(index);
-        let name = site_namespace(network, id);
-        let families = build.families();
-        let namespace = build.namespace(&name, Role::Site);
-        namespace.owns(&site.cidrs);
-        // A link may lead to more than the site itself: what lies behind it is the site's to answer, after what is the cloud's.
-        namespace.rule(families, 100, None, MAIN);
-        namespace.rule(families, 200, None, LOCAL);
-        let links = network.vpns.iter().filter(|vpn| vpn.site == Some(id) && vpn.up);
-        for prefix in links.flat_map(|vpn| &vpn.remote) {
-            if !namespace.has_route(LOCAL, *prefix) {
-                namespace.route(LOCAL, *prefix, Via::Local);
-            }
-        }
-        for (number, vpn) in network.vpns.iter().enumerate() {
-            if vpn.site == Some(id) && vpn.up {
-                for prefix in &vpn.local {
-                    namespace.over_if_new(MAIN, *prefix, &format!("s{number}"));
-                }
-            }
-        }
-    }
 }
 
 /// The namespace of a hub.
@@ -200,7 +101,7 @@ fn attach(build: &mut Build<'_>, hub: TransitId, id: AttachmentId) {
     let network = build.network;
     let (name, row) = (hub_namespace(network, hub), &network[id]);
     let link = format!("t{}", id.index());
-    let mtu = network[hub].mtu.unwrap_or(HUB_MTU);
+    let mtu = transit(network, hub).unwrap_or(HUB_MTU);
     match row.to {
         Attached::Vpc(vpc) => {
             let router = build.router(vpc);

@@ -18,7 +18,7 @@ pub(super) fn not_global() -> impl Iterator<Item = Prefix> {
 }
 
 /// Largest packet on the Internet.
-const INTERNET_MTU: u32 = 1500;
+pub(super) const INTERNET_MTU: u32 = 1500;
 
 /// The Internet, outside services, and endpoints with public addresses of their own.
 pub(super) fn internet(build: &mut Build<'_>) {

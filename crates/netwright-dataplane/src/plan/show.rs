@@ -8,9 +8,10 @@ impl fmt::Display for HostPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for link in &self.links {
             let (a, b) = (&link.a, &link.b);
+            let alone = if link.unaggregated { ", each packet by itself" } else { "" };
             writeln!(
                 f,
-                "link {} {} — {} {}  mtu {}",
+                "link {} {} — {} {}  mtu {}{alone}",
                 a.namespace, a.name, b.namespace, b.name, link.mtu
             )?;
         }

@@ -132,7 +132,7 @@ fn way(build: &mut Build<'_>, vpc: VpcId, table: RouteTableId, position: usize) 
             let own = super::links::attachment(network, *id, vpc);
             own.map_or(Via::Blackhole, |attachment| over(format!("t{}", attachment.index())))
         }
-        Target::Vpn(links) => over(super::links::tunnel_gateway(build, Some(vpc), links)),
+        Target::Vpn(links) => over(super::tunnels::tunnel_gateway(build, Some(vpc), links)),
         Target::Interface(interface) if network[network[*interface].subnet].vpc == vpc => {
             over(link_of(*interface))
         }

@@ -5,7 +5,7 @@
 //! clamped there sends nothing larger in the first place. Whether a filter drops the ICMP message on its way back is not asked.
 
 use netwright_model::language::{AddressFamily, Provider, Vpn, VpnKind};
-use netwright_model::network::{Network, VpnId};
+use netwright_model::network::{Network, TransitId, VpnId};
 use netwright_model::source::Span;
 
 use super::{Suite, esp, gre, wireguard};
@@ -136,8 +136,7 @@ fn hop(network: &Network, object: Object) -> Option<Hop> {
         }
         Object::Transit(id) => {
             let row = &network[id];
-            let aws = network.vpcs.iter().any(|vpc| vpc.provider == Provider::Aws);
-            told(row.mtu.or(aws.then_some(AWS_TRANSIT))?, "transit", &row.name, row.span)
+            told(transit(network, id)?, "transit", &row.name, row.span)
         }
         Object::Internet => Hop {
             octets: Some(INTERNET),
@@ -145,7 +144,7 @@ fn hop(network: &Network, object: Object) -> Option<Hop> {
             span: Span::NONE,
             larger: Larger::Told,
         },
-        Object::Vpn(id) => tunnel(network, id),
+        Object::Vpn(id) => link(network, id),
         Object::Endpoint(id) => {
             let site = network.sites.iter().find(|site| site.endpoint == id)?;
             told(site.mtu, "site", &network[id].name, network[id].span)
@@ -173,8 +172,25 @@ pub(crate) fn fits(written: &Vpn) -> Option<u32> {
     }
 }
 
+/// The largest packet of a transit hub in octets, where it is said or its provider has one.
+#[must_use]
+pub fn transit(network: &Network, id: TransitId) -> Option<u32> {
+    let aws = network.vpcs.iter().any(|vpc| vpc.provider == Provider::Aws);
+    network[id].mtu.or(aws.then_some(AWS_TRANSIT))
+}
+
+/// The largest packet of a tunnel in octets, what becomes of larger ones, and whether TCP is clamped to it. None where the description
+/// does not say how large it is.
+#[must_use]
+pub fn tunnel(network: &Network, id: VpnId) -> Option<(u32, Larger, bool)> {
+    let hop = link(network, id);
+    let written = network.description.vpns.0.get(network[id].index);
+    let clamped = written.and_then(|(_, vpn)| vpn.mss_clamp.as_ref()).is_some_and(|yes| yes.value);
+    Some((hop.octets?, hop.larger, clamped))
+}
+
 /// What a tunnel carries: by its suite and what carries it, or by what its interface is set to where that is less.
-fn tunnel(network: &Network, id: VpnId) -> Hop {
+fn link(network: &Network, id: VpnId) -> Hop {
     let row = &network[id];
     let name = format!("vpn {}", row.name);
     let Some((_, written)) = network.description.vpns.0.get(row.index) else {

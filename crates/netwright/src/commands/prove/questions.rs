@@ -1,33 +1,39 @@
-//! What to try in a lab: TCP connections between everything that sends and everything that receives, to the ports that rules tell apart,
-//! each with the verdict that is to be confirmed.
+//! What to try in a lab: TCP, UDP and ICMP echo between everything that sends and everything that receives, to the ports that rules tell
+//! apart, each with the verdict that is to be confirmed; and the largest packets of what works.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-use netwright_dataplane::plan::{INTERNET, endpoint, machine};
-use netwright_lab::probe::Probe;
-use netwright_model::language::{EndpointRef, NatAllocation};
-use netwright_model::network::{
-    EndpointId, ExternalId, InterfaceId, Network, ServerlessId, SiteId,
-};
+use netwright_lab::probe::{Probe, Seen, What};
+use netwright_model::language::NatAllocation;
+use netwright_model::network::Network;
 use netwright_model::scalar::ProtocolMatch;
-use netwright_verify::ask::{Point, flows_between, points};
+use netwright_verify::ask::flows_between;
 use netwright_verify::prover::Prover;
-use netwright_verify::prover::path::{Arrival, End, Origin};
 use netwright_verify::prover::policy::Layer4;
 use netwright_verify::space::protocol;
 use netwright_verify::trace::{Flow, Trace, Verdict};
 
+use super::parties::{Party, parties};
+use super::sizes::{Fit, Sizes};
+
 /// A port that rules of networks seldom name: what is asked of it is decided by defaults.
 const UNNAMED_PORT: u16 = 9;
 
-/// Most ports that are tried for each pair.
+/// Most ports of a protocol that are tried for each pair.
 const PORTS: usize = 6;
 
 /// First port that clients send from (RFC 6335).
 const CLIENT_PORT: u16 = 49_152;
 
-/// A connection to try, and what is expected of it.
+/// Ports that clients send from before they begin anew.
+const CLIENT_PORTS: u16 = 16_000;
+
+/// Types of ICMP echo requests (RFC 792, RFC 4443).
+const ECHO_V4: u16 = 8;
+const ECHO_V6: u16 = 128;
+
+/// A question to try, and what is expected of it.
 pub(super) struct Question {
     pub(super) from: String,
     pub(super) to: String,
@@ -38,89 +44,241 @@ pub(super) struct Question {
     pub(super) source: Option<IpAddr>,
     /// Why it does not work, where it does not.
     pub(super) why: Option<String>,
+    /// What is expected of a transfer's sizes, there and back.
+    pub(super) fits: (Fit, Fit),
 }
 
-/// Who can be asked: a name, its namespace, and the point that the prover knows.
-struct Party {
-    name: String,
-    namespace: String,
-    point: Point,
-    sends: bool,
-    receives: bool,
+impl Question {
+    /// Whether what was seen is what was predicted: it works, from the predicted source and with the predicted sizes; it arrives and is
+    /// not answered, where that can be seen; or it does not arrive.
+    pub(super) fn agrees(&self, seen: &Seen) -> bool {
+        match self.verdict {
+            Verdict::Reachable => {
+                seen.answered
+                    && self.source.is_none_or(|source| seen.source == Some(source))
+                    && fits(self.fits.0, seen.there)
+                    // Where nothing comes there is nothing to answer.
+                    && (self.fits.0 == Fit::Stops || fits(self.fits.1, seen.back))
+            }
+            // Of TCP nothing is seen until its answer has come.
+            Verdict::NoReturn => !seen.answered && (seen.arrived || self.is_stream()),
+            _ => !seen.answered && !seen.arrived,
+        }
+    }
+
+    /// Whether more patience may change what was seen: something was expected that did not come.
+    pub(super) fn missed(&self, seen: &Seen) -> bool {
+        let arrives = matches!(self.verdict, Verdict::Reachable | Verdict::NoReturn);
+        arrives
+            && !self.agrees(seen)
+            && seen.source.is_none_or(|seen| self.source.is_none_or(|source| source == seen))
+    }
+
+    fn is_stream(&self) -> bool {
+        matches!(self.probe.what, What::Connect | What::Transfer)
+    }
+
+    /// The protocol and, where there is one, the port.
+    pub(super) fn service(&self) -> String {
+        let port = self.probe.target.port();
+        match self.probe.what {
+            What::Connect | What::Transfer => format!("tcp/{port}"),
+            What::Datagram { .. } => format!("udp/{port}"),
+            What::Echo { .. } => "icmp echo".to_owned(),
+        }
+    }
+
+    /// The size that is asked about, where one is.
+    pub(super) fn size(&self) -> Option<u32> {
+        match self.probe.what {
+            What::Datagram { octets, back } => Some(octets.max(back)).filter(|octets| *octets > 0),
+            What::Echo { octets } => Some(octets).filter(|octets| *octets > 0),
+            What::Connect | What::Transfer => None,
+        }
+    }
+}
+
+fn fits(fit: Fit, seen: Option<u32>) -> bool {
+    match fit {
+        Fit::Exactly(octets) => seen == Some(octets),
+        Fit::Stops => seen.is_none(),
+        Fit::NotSaid => true,
+    }
 }
 
 /// Questions, how many more there were, and how many of these have no verdict that could be confirmed.
+#[derive(Default)]
 pub(super) struct Asked {
     pub(super) questions: Vec<Question>,
     pub(super) left: usize,
     pub(super) unknown: usize,
 }
 
+/// One protocol's way of asking.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Tcp,
+    Udp,
+    Echo,
+}
+
 pub(super) fn ask(network: &Network, most: usize) -> Asked {
     let parties = parties(network);
-    let ports = ports(network);
-    // The lab speaks IPv6 where some subnet does.
-    let v6 = network.subnets.iter().flat_map(|subnet| &subnet.cidrs).any(|cidr| !cidr.is_v4());
-    let mut prover = Prover::new(network);
-    let mut asked = Asked { questions: Vec::new(), left: 0, unknown: 0 };
-    let mut number: u16 = 0;
+    let mut asker = Asker {
+        network,
+        // The lab speaks IPv6 where some subnet does.
+        v6: network.subnets.iter().flat_map(|subnet| &subnet.cidrs).any(|cidr| !cidr.is_v4()),
+        prover: Prover::new(network),
+        asked: Asked::default(),
+        most,
+        number: 0,
+    };
+    let (tcp, udp) = (ports(network, protocol::TCP), ports(network, protocol::UDP));
     for from in parties.iter().filter(|party| party.sends) {
-        for to in parties.iter().filter(|party| party.receives) {
-            if from.name == to.name {
+        for to in parties.iter().filter(|party| party.receives && party.name != from.name) {
+            asker.pair(from, to, &tcp, &udp);
+        }
+    }
+    asker.asked
+}
+
+struct Asker<'n> {
+    network: &'n Network,
+    v6: bool,
+    prover: Prover<'n>,
+    asked: Asked,
+    most: usize,
+    number: u16,
+}
+
+impl Asker<'_> {
+    /// All that is asked between two parties. Sizes are asked once for each pair of addresses, by the first that works.
+    fn pair(&mut self, from: &Party, to: &Party, tcp: &BTreeSet<u16>, udp: &BTreeSet<u16>) {
+        let mut sized = BTreeSet::new();
+        let ways = tcp.iter().map(|port| (Way::Tcp, *port));
+        let ways = ways.chain(udp.iter().map(|port| (Way::Udp, *port))).chain([(Way::Echo, 0)]);
+        for (way, port) in ways {
+            if self.asked.questions.len() >= self.most {
+                self.asked.left += 1;
                 continue;
             }
-            for port in &ports {
-                if asked.questions.len() >= most {
-                    asked.left += 1;
-                    continue;
-                }
-                number = (number + 1) % 16_000;
-                let packet = Layer4 {
-                    protocol: protocol::TCP,
-                    src_port: CLIENT_PORT + number,
-                    dst_port: *port,
-                };
-                let built = |flow: &Flow| v6 || flow.dst.is_ipv4();
+            self.number = (self.number + 1) % CLIENT_PORTS;
+            for v6 in [false, true].into_iter().take(1 + usize::from(self.v6)) {
+                let packet = self.packet(way, port, v6);
                 let flows = flows_between(&from.point, &to.point, Some(packet));
-                for flow in flows.into_iter().filter(built) {
-                    question(&mut prover, from, to, flow, &mut asked);
+                for flow in flows.into_iter().filter(|flow| flow.dst.is_ipv6() == v6) {
+                    self.flow(from, to, way, flow, &mut sized);
                 }
             }
         }
     }
-    asked
+
+    fn packet(&self, way: Way, port: u16, v6: bool) -> Layer4 {
+        let (protocol, src_port, dst_port) = match way {
+            Way::Tcp => (protocol::TCP, CLIENT_PORT + self.number, port),
+            Way::Udp => (protocol::UDP, CLIENT_PORT + self.number, port),
+            Way::Echo if v6 => (protocol::ICMPV6, ECHO_V6, 0),
+            Way::Echo => (protocol::ICMP, ECHO_V4, 0),
+        };
+        Layer4 { protocol, src_port, dst_port }
+    }
+
+    fn flow(
+        &mut self,
+        from: &Party,
+        to: &Party,
+        way: Way,
+        flow: Flow,
+        sized: &mut BTreeSet<(IpAddr, IpAddr)>,
+    ) {
+        let trace = self.prover.trace(flow);
+        if matches!(trace.verdict, Verdict::Unknown | Verdict::Unresolved) {
+            self.asked.unknown += 1;
+            return;
+        }
+        let works = trace.verdict == Verdict::Reachable;
+        let sizes =
+            Sizes::of(self.network, &trace).filter(|_| works && sized.insert((flow.src, flow.dst)));
+        let what = match way {
+            Way::Tcp if sizes.is_some() => What::Transfer,
+            Way::Tcp => What::Connect,
+            Way::Udp => What::Datagram { octets: 0, back: 0 },
+            Way::Echo => What::Echo { octets: 0 },
+        };
+        let fits = match &sizes {
+            Some(sizes) if way == Way::Tcp => sizes.transfer(),
+            _ => (Fit::NotSaid, Fit::NotSaid),
+        };
+        let asked = self.question(from, to, &trace, what, fits);
+        let Some(sizes) = sizes.filter(|_| way != Way::Tcp) else {
+            self.asked.questions.push(asked);
+            return;
+        };
+        let more = larger(way, &sizes).into_iter().map(|(what, verdict, why)| Question {
+            verdict,
+            why,
+            ..self.question(from, to, &trace, what, fits)
+        });
+        let more: Vec<Question> = more.collect();
+        self.asked.questions.push(asked);
+        self.asked.questions.extend(more);
+    }
+
+    fn question(
+        &self,
+        from: &Party,
+        to: &Party,
+        trace: &Trace,
+        what: What,
+        fits: (Fit, Fit),
+    ) -> Question {
+        let (network, flow) = (self.network, trace.flow);
+        // A service sends from what its platform gives it; which that is, the lab knows.
+        let port = if flow.src.is_unspecified() { 0 } else { CLIENT_PORT + self.number };
+        let (namespace, listens) = to.listener(network, trace);
+        let target = match what {
+            What::Echo { .. } => 0,
+            _ => flow.packet.map_or(0, |packet| packet.dst_port),
+        };
+        Question {
+            from: from.name.clone(),
+            to: to.name.clone(),
+            probe: Probe {
+                from: from.namespace.clone(),
+                source: SocketAddr::new(flow.src, port),
+                target: SocketAddr::new(flow.dst, target),
+                to: namespace,
+                listens,
+                what,
+            },
+            verdict: trace.verdict,
+            source: trace.source_seen().filter(|_| is_stable(network, trace)),
+            why: trace.blockers(network).first().map(|hop| hop.text.clone()),
+            flow,
+            fits,
+        }
+    }
 }
 
-fn question(prover: &mut Prover<'_>, from: &Party, to: &Party, flow: Flow, asked: &mut Asked) {
-    let trace = prover.trace(flow);
-    if matches!(trace.verdict, Verdict::Unknown | Verdict::Unresolved) {
-        asked.unknown += 1;
-        return;
+/// The questions of exact sizes: what fits passes, and one octet more does not, in each direction.
+fn larger(way: Way, sizes: &Sizes) -> Vec<(What, Verdict, Option<String>)> {
+    let Some((there, back)) = sizes.octets() else { return Vec::new() };
+    let (limit, limit_back) = (Some(sizes.limit()), Some(sizes.limit_back()));
+    if way == Way::Echo {
+        // An answer is as large as its request.
+        let fits = there.min(back);
+        let verdict = if there <= back { Verdict::Blocked } else { Verdict::NoReturn };
+        let why = if there <= back { limit } else { limit_back };
+        return vec![
+            (What::Echo { octets: fits }, Verdict::Reachable, None),
+            (What::Echo { octets: fits + 1 }, verdict, why),
+        ];
     }
-    let network = prover.network;
-    let Some(packet) = flow.packet else { return };
-    // A service sends from what its platform gives it; which that is, the lab knows.
-    let source = if flow.src.is_unspecified() {
-        SocketAddr::new(flow.src, 0)
-    } else {
-        SocketAddr::new(flow.src, packet.src_port)
-    };
-    let (namespace, listens) = listener(network, to, &trace, flow.dst);
-    asked.questions.push(Question {
-        from: from.name.clone(),
-        to: to.name.clone(),
-        probe: Probe {
-            from: from.namespace.clone(),
-            source,
-            target: SocketAddr::new(flow.dst, packet.dst_port),
-            to: namespace,
-            listens,
-        },
-        verdict: trace.verdict,
-        source: trace.source_seen().filter(|_| is_stable(network, &trace)),
-        why: trace.blockers(network).first().map(|hop| hop.text.clone()),
-        flow,
-    });
+    vec![
+        (What::Datagram { octets: there, back }, Verdict::Reachable, None),
+        (What::Datagram { octets: there + 1, back: 0 }, Verdict::Blocked, limit),
+        (What::Datagram { octets: 0, back: back + 1 }, Verdict::NoReturn, limit_back),
+    ]
 }
 
 /// Whether the source that is seen is one that the lab has too: of addresses that a provider chooses it has others.
@@ -132,81 +290,16 @@ fn is_stable(network: &Network, trace: &Trace) -> bool {
     })
 }
 
-/// Where a listener has to be for a flow: where it arrives, or would.
-fn listener(network: &Network, to: &Party, trace: &Trace, sent_to: IpAddr) -> (String, IpAddr) {
-    match trace.forward.path.end {
-        End::Delivered(Arrival::Interface(id)) => (machine(network, id), trace.forward.path.dst),
-        End::Delivered(Arrival::Endpoint(id)) => (endpoint(network, id), trace.forward.path.dst),
-        End::Delivered(Arrival::Internet) => (INTERNET.to_owned(), trace.forward.path.dst),
-        _ => {
-            let same = |own: &&IpAddr| own.is_ipv4() == sent_to.is_ipv4();
-            let private = to.point.addresses.iter().find(same);
-            (to.namespace.clone(), private.copied().unwrap_or(sent_to))
-        }
-    }
-}
-
-fn parties(network: &Network) -> Vec<Party> {
-    let mut all = Vec::new();
-    for (index, row) in network.interfaces.iter().enumerate() {
-        let id = InterfaceId::at(index);
-        let owned_by_service = network.serverless.iter().any(|s| s.endpoint == row.owner);
-        if row.answers_only || !row.running || owned_by_service {
-            continue;
-        }
-        let addresses = row.addresses.clone();
-        let v6 = addresses.iter().copied().filter(IpAddr::is_ipv6);
-        let point = Point {
-            name: row.name.clone(),
-            origin: Some(Origin::Interface(id)),
-            public: row.public.iter().copied().chain(v6).collect(),
-            addresses,
-            outside: None,
-        };
-        // Further interfaces of a machine have no routes of their own in the lab.
-        let first = network[row.owner].interfaces.first() == Some(&id);
-        let namespace = machine(network, id);
-        all.push(Party { name: row.name.clone(), namespace, point, sends: first, receives: first });
-    }
-    let mut named = |reference: &EndpointRef, namespace: String, receives: bool| {
-        for point in points(network, reference).unwrap_or_default() {
-            let sends = point.origin.is_some();
-            all.push(Party {
-                name: point.name.clone(),
-                namespace: namespace.clone(),
-                point,
-                sends,
-                receives,
-            });
-        }
-    };
-    named(&EndpointRef::Internet, INTERNET.to_owned(), true);
-    let kind = |id: EndpointId| (network[id].kind, network[id].name.clone());
-    for index in 0..network.sites.len() {
-        let id = network[SiteId::at(index)].endpoint;
-        let (kind, name) = kind(id);
-        named(&EndpointRef::Kind(kind, name), endpoint(network, id), true);
-    }
-    for index in 0..network.externals.len() {
-        let id = network[ExternalId::at(index)].endpoint;
-        let (kind, name) = kind(id);
-        named(&EndpointRef::Kind(kind, name), endpoint(network, id), true);
-    }
-    for index in 0..network.serverless.len() {
-        let id = network[ServerlessId::at(index)].endpoint;
-        let (kind, name) = kind(id);
-        named(&EndpointRef::Kind(kind, name), endpoint(network, id), false);
-    }
-    all
-}
-
-/// Ports that rules for TCP tell apart, the first few, and one that none names.
-fn ports(network: &Network) -> BTreeSet<u16> {
+/// Ports that rules for a protocol tell apart, the first few, and one that none names.
+fn ports(network: &Network, protocol: u8) -> BTreeSet<u16> {
     let rules = network.filters.iter().flat_map(|filter| &filter.rules);
-    let tcp = rules.filter(|rule| {
-        matches!(rule.protocol, ProtocolMatch::Any | ProtocolMatch::Number(protocol::TCP))
+    let own = rules.filter(|rule| match rule.protocol {
+        ProtocolMatch::Any => true,
+        ProtocolMatch::Number(number) => number == protocol,
+        #[expect(unreachable_patterns, reason = "other kinds of match name neither")]
+        _ => false,
     });
-    let ends = tcp.flat_map(|rule| rule.ports.iter().flat_map(|range| [range.first, range.last]));
+    let ends = own.flat_map(|rule| rule.ports.iter().flat_map(|range| [range.first, range.last]));
     let named: BTreeSet<u16> = ends.filter(|port| *port > 0 && *port < u16::MAX).collect();
     named.into_iter().take(PORTS).chain([UNNAMED_PORT]).collect()
 }
