@@ -79,5 +79,7 @@ pub(super) const RECEIVED_IF_ACCEPTED: &str =
     "type filter hook input priority filter; policy drop;";
 /// What this namespace sends, unless it is dropped.
 pub(super) const SENT: &str = "type filter hook output priority filter; policy accept;";
+/// What this namespace sends, before its route is chosen for good.
+pub(super) const ROUTED_AGAIN: &str = "type route hook output priority mangle; policy accept;";
 /// What belongs to a connection that was let through.
 pub(super) const KNOWN: &str = "ct state established,related accept";

@@ -59,8 +59,12 @@ fn external(build: &mut Build<'_>, id: ExternalId) {
         let (router, inside) = (build.router(*vpc), format!("vpc{number}"));
         build.link((&router, &link), (&name, &inside), network[*vpc].mtu);
         if let Some(namespace) = build.get(&name) {
+            // VPCs may have the same ranges: an answer goes back to where its request came from.
+            let own = FIRST_TABLE + u32::try_from(number).unwrap_or_default();
+            namespace.rule(families, 50, Some(own), own);
             for cidr in &network[*vpc].cidrs {
                 namespace.over_if_new(MAIN, *cidr, &inside);
+                namespace.over(own, *cidr, &inside);
             }
         }
     }
@@ -81,13 +85,26 @@ fn external(build: &mut Build<'_>, id: ExternalId) {
     }
 }
 
-/// Who an outside service accepts, and whether it opens connections into the VPCs that it is attached to.
+/// The first of the tables that lead back into one of several VPCs.
+const FIRST_TABLE: u32 = 1000;
+
+/// Who an outside service accepts, which VPC an answer goes back to, and whether it opens connections into
+/// the VPCs that it is attached to.
 fn ruleset(row: &External) -> String {
     let opens_nothing = !row.attached.is_empty() && !row.initiates;
-    if row.allow_from.is_none() && !opens_nothing {
+    if row.allow_from.is_none() && !opens_nothing && row.attached.len() < 2 {
         return String::new();
     }
     let mut table = Table::new();
+    if row.attached.len() > 1 {
+        let of = |number: usize| FIRST_TABLE + u32::try_from(number).unwrap_or_default();
+        let marks: Vec<String> = (0..row.attached.len())
+            .map(|number| format!("\"vpc{number}\" : {}", of(number)))
+            .collect();
+        let mark = format!("ct mark set iifname map {{ {} }}", marks.join(", "));
+        table.hook("came", nft::BEFORE_ROUTING, [mark]);
+        table.hook("goes", nft::ROUTED_AGAIN, ["meta mark set ct mark"]);
+    }
     if let Some(allowed) = &row.allow_from {
         table.hook("here", nft::RECEIVED_IF_ACCEPTED, allow_list(allowed));
     }

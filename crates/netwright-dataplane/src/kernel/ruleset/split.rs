@@ -1,7 +1,39 @@
 //! A ruleset's text in pieces, each a ruleset of its own that may follow the ones before.
 
-/// Pieces of about a size: whole chains and sets in their order; the elements of large sets by themselves.
+/// Pieces of about a size: whole chains and sets in their order; the elements of large sets by themselves. Chains that others jump to are
+/// there, empty, from the first piece on, since a rule may name a chain of a later piece.
 pub(super) fn pieces(text: &str, size: usize) -> Vec<String> {
+    let pieces = cut(text, size);
+    if pieces.len() < 2 {
+        return pieces;
+    }
+    declarations(text, size).into_iter().chain(pieces).collect()
+}
+
+/// Pieces that declare every chain that the kernel does not enter by itself.
+fn declarations(text: &str, size: usize) -> Vec<String> {
+    let mut pieces = Vec::new();
+    let (mut table, mut open) = ("", String::new());
+    let mut lines = text.lines().map(str::trim).peekable();
+    while let Some(line) = lines.next() {
+        if let Some(rest) = line.strip_prefix("table ") {
+            flush(&mut pieces, table, &mut open);
+            table = rest.trim_end_matches('{').trim();
+        }
+        let entered = lines.peek().is_some_and(|next| next.starts_with("type "));
+        if let Some(rest) = line.strip_prefix("chain ").filter(|_| !entered) {
+            let name = rest.trim_end_matches('{').trim();
+            open.push_str(&format!("  chain {name} {{\n  }}\n"));
+            if open.len() > size {
+                flush(&mut pieces, table, &mut open);
+            }
+        }
+    }
+    flush(&mut pieces, table, &mut open);
+    pieces
+}
+
+fn cut(text: &str, size: usize) -> Vec<String> {
     let mut pieces = Vec::new();
     let (mut table, mut open) = ("", String::new());
     let mut depth = 0_usize;
@@ -76,11 +108,13 @@ mod tests {
     use super::pieces;
 
     #[test]
-    fn chains_stay_whole_and_in_order_and_elements_of_large_sets_follow_their_set() {
+    fn chains_are_declared_first_and_stay_whole_and_in_order_and_elements_of_large_sets_follow_their_set()
+     {
         let text = "table inet t {\n  set s {\n    type ipv4_addr\n    elements = { 10.0.0.1, 10.0.0.2, 10.0.0.3 }\n  }\n  chain a {\n    accept\n  }\n  chain b {\n    drop\n  }\n}\n";
         assert_eq!(
             pieces(text, 40),
             [
+                "table inet t {\n  chain a {\n  }\n  chain b {\n  }\n}\n",
                 "table inet t {\n  set s {\n    type ipv4_addr\n  }\n}\n",
                 "add element inet t s { 10.0.0.1, 10.0.0.2 }\n",
                 "add element inet t s { 10.0.0.3 }\n",

@@ -1,11 +1,12 @@
 //! Who can be asked in a lab, and where.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use netwright_dataplane::plan::{INTERNET, endpoint, machine};
 use netwright_model::language::EndpointRef;
 use netwright_model::network::{
-    EndpointId, ExternalId, InterfaceId, Network, ServerlessId, SiteId,
+    EndpointId, ExternalId, InterfaceId, Network, ServerlessId, SiteId, VpcId,
 };
 use netwright_verify::ask::{Point, points};
 use netwright_verify::prover::path::{Arrival, End, Origin};
@@ -15,6 +16,8 @@ use netwright_verify::trace::Trace;
 pub(super) struct Party {
     pub(super) name: String,
     pub(super) namespace: String,
+    /// The VPC that its addresses are in.
+    pub(super) vpc: Option<VpcId>,
     pub(super) point: Point,
     pub(super) sends: bool,
     pub(super) receives: bool,
@@ -59,7 +62,14 @@ pub(super) fn parties(network: &Network) -> Vec<Party> {
         // Further interfaces of a machine have no routes of their own in the lab.
         let first = network[row.owner].interfaces.first() == Some(&id);
         let namespace = machine(network, id);
-        all.push(Party { name: row.name.clone(), namespace, point, sends: first, receives: first });
+        all.push(Party {
+            name: row.name.clone(),
+            namespace,
+            vpc: Some(network[row.subnet].vpc),
+            point,
+            sends: first,
+            receives: first,
+        });
     }
     let mut named = |reference: &EndpointRef, namespace: String, receives: bool| {
         for point in points(network, reference).unwrap_or_default() {
@@ -67,6 +77,7 @@ pub(super) fn parties(network: &Network) -> Vec<Party> {
             all.push(Party {
                 name: point.name.clone(),
                 namespace: namespace.clone(),
+                vpc: None,
                 point,
                 sends,
                 receives,
@@ -91,4 +102,14 @@ pub(super) fn parties(network: &Network) -> Vec<Party> {
         named(&EndpointRef::Kind(kind, name), endpoint(network, id), false);
     }
     all
+}
+
+/// Addresses that several interfaces of a VPC hold: which of them gets a packet nobody can say.
+pub(super) fn shared(network: &Network) -> BTreeSet<(Option<VpcId>, IpAddr)> {
+    let mut seen = BTreeSet::new();
+    let all = network.interfaces.iter().flat_map(|row| {
+        let vpc = network[row.subnet].vpc;
+        row.addresses.iter().map(move |address| (Some(vpc), *address))
+    });
+    all.filter(|held| !seen.insert(*held)).collect()
 }

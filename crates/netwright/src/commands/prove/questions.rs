@@ -6,15 +6,16 @@ use std::net::{IpAddr, SocketAddr};
 
 use netwright_lab::probe::{Probe, Seen, What};
 use netwright_model::language::NatAllocation;
-use netwright_model::network::Network;
+use netwright_model::network::{Network, VpcId};
 use netwright_model::scalar::ProtocolMatch;
 use netwright_verify::ask::flows_between;
 use netwright_verify::prover::Prover;
+use netwright_verify::prover::path::Origin;
 use netwright_verify::prover::policy::Layer4;
 use netwright_verify::space::protocol;
 use netwright_verify::trace::{Flow, Trace, Verdict};
 
-use super::parties::{Party, parties};
+use super::parties::{Party, parties, shared};
 use super::sizes::{Fit, Sizes};
 
 /// A port that rules of networks seldom name: what is asked of it is decided by defaults.
@@ -112,6 +113,8 @@ pub(super) struct Asked {
     pub(super) questions: Vec<Question>,
     pub(super) left: usize,
     pub(super) unknown: usize,
+    /// Questions about an address that several hold, so that nobody can say where packets go.
+    pub(super) shared: usize,
 }
 
 /// One protocol's way of asking.
@@ -130,6 +133,7 @@ pub(super) fn ask(network: &Network, most: usize) -> Asked {
         v6: network.subnets.iter().flat_map(|subnet| &subnet.cidrs).any(|cidr| !cidr.is_v4()),
         prover: Prover::new(network),
         asked: Asked::default(),
+        shared: shared(network),
         most,
         number: 0,
     };
@@ -147,6 +151,7 @@ struct Asker<'n> {
     v6: bool,
     prover: Prover<'n>,
     asked: Asked,
+    shared: BTreeSet<(Option<VpcId>, IpAddr)>,
     most: usize,
     number: u16,
 }
@@ -191,6 +196,13 @@ impl Asker<'_> {
         flow: Flow,
         sized: &mut BTreeSet<(IpAddr, IpAddr)>,
     ) {
+        if self.shared.contains(&(to.vpc, flow.dst))
+            || self.shared.contains(&(from.vpc, flow.src))
+            || self.is_elsewhere_too(&flow)
+        {
+            self.asked.shared += 1;
+            return;
+        }
         let trace = self.prover.trace(flow);
         if matches!(trace.verdict, Verdict::Unknown | Verdict::Unresolved) {
             self.asked.unknown += 1;
@@ -222,6 +234,16 @@ impl Asker<'_> {
         let more: Vec<Question> = more.collect();
         self.asked.questions.push(asked);
         self.asked.questions.extend(more);
+    }
+
+    /// Whether an outside service that is attached to several VPCs sends to an address that is in the ranges of several of them.
+    fn is_elsewhere_too(&self, flow: &Flow) -> bool {
+        let Origin::External(id) = flow.origin else { return false };
+        let holds = |vpc: &&VpcId| {
+            let mut ranges = self.network[**vpc].cidrs.iter();
+            ranges.any(|range| range.contains(flow.dst))
+        };
+        self.network[id].attached.iter().filter(holds).count() > 1
     }
 
     fn question(

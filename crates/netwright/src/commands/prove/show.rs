@@ -107,6 +107,12 @@ pub(super) fn text(
             asked.unknown
         ));
     }
+    if asked.shared > 0 {
+        console.line(&format!(
+            "{} are about an address that several hold: nobody can say where packets go",
+            asked.shared
+        ));
+    }
     if asked.left > 0 {
         console.line(&format!("{} more were not tried; `--most` tries more", asked.left));
     }
@@ -133,6 +139,7 @@ pub(super) fn document(asked: &Asked, compared: &[Compared<'_>], left_out: &[Str
         "version": 1,
         "questions": questions,
         "unknown": asked.unknown,
+        "address_shared": asked.shared,
         "not_tried": asked.left,
         "not_built": left_out,
     })
