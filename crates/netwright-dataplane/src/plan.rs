@@ -33,6 +33,7 @@ pub fn plan(network: &Network) -> HostPlan {
     links::peerings(&mut build);
     tunnels::sites(&mut build);
     links::hubs(&mut build);
+    tunnels::site_routes(&mut build);
     outside::internet(&mut build);
     services::services(&mut build);
     filters::rulesets(&mut build);

@@ -116,3 +116,17 @@ fn json_holds_each_connection_with_what_was_predicted_and_seen() {
     assert!(seen, "the provider sees the NAT gateway's address: {json}");
     assert!(all.iter().all(|connection| connection["agrees"] == true), "{json}");
 }
+
+#[path = "../../netwright-verify/tests/equivalence/networks.rs"]
+pub(crate) mod networks;
+#[path = "../../netwright-verify/tests/equivalence/random.rs"]
+pub(crate) mod random;
+
+#[test]
+fn dump() {
+    let Ok(folder) = std::env::var("DUMP") else { return };
+    for seed in 0..300 {
+        let mut random = random::Random(seed);
+        std::fs::write(format!("{folder}/{seed}.yaml"), networks::network(&mut random)).unwrap();
+    }
+}

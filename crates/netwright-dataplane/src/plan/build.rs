@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use netwright_model::network::{InterfaceId, Network, SubnetId, VpcId};
+use netwright_model::network::{InterfaceId, Network, SubnetId, VpcId, VpnId};
 use netwright_model::scalar::Prefix;
 
 use super::{End, HostPlan, LOCAL, Link, MAIN, Namespace, Neighbour, PolicyRule, Role, Route, Via};
@@ -48,6 +48,7 @@ pub(super) struct Build<'n> {
     /// For each VPC, its links to peers over which references to groups hold.
     pub(super) peers: BTreeMap<VpcId, Vec<(String, VpcId)>>,
     tables: BTreeMap<(SubnetId, Vec<String>), u32>,
+    choosers: BTreeMap<(VpcId, Vec<VpnId>), usize>,
     /// Some address of the network is IPv6.
     pub(super) v6: bool,
 }
@@ -63,6 +64,7 @@ impl<'n> Build<'n> {
             marks: BTreeMap::new(),
             peers: BTreeMap::new(),
             tables: BTreeMap::new(),
+            choosers: BTreeMap::new(),
             v6,
         }
     }
@@ -151,6 +153,19 @@ impl<'n> Build<'n> {
         (table, self.tables.len() > known)
     }
 
+    /// Whether a namespace has a link of a name.
+    pub(super) fn has_link(&self, namespace: &str, name: &str) -> bool {
+        let is = |end: &End| end.namespace == namespace && end.name == name;
+        self.links.iter().any(|link| is(&link.a) || is(&link.b))
+    }
+
+    /// The number of what chooses between tunnels in a VPC; and whether it is new.
+    pub(super) fn chooser(&mut self, vpc: VpcId, links: Vec<VpnId>) -> (usize, bool) {
+        let known = self.choosers.len();
+        let number = *self.choosers.entry((vpc, links)).or_insert(known);
+        (number, self.choosers.len() > known)
+    }
+
     /// The namespace of the machine that has an interface.
     pub(super) fn machine(&self, interface: InterfaceId) -> String {
         super::machine(self.network, interface)
@@ -176,6 +191,12 @@ impl Namespace {
         if !self.has_route(table, to) {
             self.over(table, to, link);
         }
+    }
+
+    /// As [`Self::over`], in the place of what the table has for the prefix.
+    pub(super) fn replace(&mut self, table: u32, to: Prefix, link: &str) {
+        self.routes.retain(|route| route.table != table || route.to != to);
+        self.over(table, to, link);
     }
 
     /// Whether a table has a route to exactly this prefix.

@@ -12,7 +12,7 @@ use netwright_verify::prover::routing::best_routes;
 
 use super::build::{Build, everything};
 use super::nft::{self, Table};
-use super::tunnels::{tunnel_gateway, tunnel_returns};
+use super::tunnels;
 use super::{MAIN, Role, Via};
 
 /// Largest packet on a hub's links where none is said: what clouds carry inside a VPC at most.
@@ -120,10 +120,7 @@ fn attach(build: &mut Build<'_>, hub: TransitId, id: AttachmentId) {
             }
         }
         Attached::Vpn(vpn) => {
-            tunnel_gateway(build, None, &[vpn]);
-            let gateway = format!("tunnels/{}", vpn.index());
-            build.link((&name, &link), (&gateway, "in"), mtu);
-            tunnel_returns(build, &gateway, &[vpn], "in");
+            tunnels::attached(build, (&name, &link), vpn, mtu);
         }
         Attached::Transit(other) => {
             // Once for both hubs, by the side that comes first.

@@ -4,6 +4,7 @@
 //! delivered inside the VPC is thrown on from there to the delivery table, which holds one route for each interface and nothing else; so
 //! does everything that enters by a peering or a gateway, which carries no mark. That is how a peering is not transitive here.
 
+use netwright_model::language::PeeringState;
 use netwright_model::network::{InterfaceId, Route, RouteTableId, SubnetId, Target, VpcId};
 use netwright_model::scalar::Prefix;
 use netwright_verify::prover::routing::best_routes;
@@ -125,14 +126,15 @@ fn way(build: &mut Build<'_>, vpc: VpcId, table: RouteTableId, position: usize) 
             }
             _ => unbuilt(build, route),
         },
-        Target::Peering(id) if network[*id].other(vpc).is_some() => {
+        Target::Peering(id) if network[*id].state != PeeringState::Active => Via::Blackhole,
+        Target::Peering(id) if network[*id].other(vpc).is_some_and(|other| other != vpc) => {
             over(format!("p{}", id.index()))
         }
         Target::Transit(id) => {
             let own = super::links::attachment(network, *id, vpc);
             own.map_or(Via::Blackhole, |attachment| over(format!("t{}", attachment.index())))
         }
-        Target::Vpn(links) => over(super::tunnels::tunnel_gateway(build, Some(vpc), links)),
+        Target::Vpn(links) => over(super::tunnels::tunnels(build, vpc, links)),
         Target::Interface(interface) if network[network[*interface].subnet].vpc == vpc => {
             over(link_of(*interface))
         }
