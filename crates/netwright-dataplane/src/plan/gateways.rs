@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
-use netwright_model::network::{GatewayId, InterfaceId, Nat, NatId, VpcId};
+use netwright_model::network::{GatewayId, InterfaceId, Nat, NatId, Network, VpcId};
 use netwright_model::scalar::Prefix;
 
 use super::build::{Build, host};
@@ -29,33 +29,55 @@ pub(super) fn public_of(nat: &Nat, number: usize) -> IpAddr {
     nat.addresses.iter().copied().find(IpAddr::is_ipv4).unwrap_or_else(|| automatic(number))
 }
 
+/// The link on a VPC's router to one of its internet gateways. All gateways of a VPC are one namespace, which knows both what left and what
+/// comes back, whichever the routes name.
+pub(super) fn gateway_link(network: &Network, gateway: GatewayId) -> String {
+    let kind = if network[gateway].egress_only { "o" } else { "g" };
+    format!("{kind}{}", network[gateway].vpc.map_or(0, VpcId::index))
+}
+
 /// Internet gateways: between a VPC's router and the Internet, with one-to-one translation and the NAT gateways that serve subnets there.
 pub(super) fn internet_gateways(build: &mut Build<'_>) {
     let network = build.network;
-    for (index, gateway) in network.gateways.iter().enumerate() {
-        let id = GatewayId::at(index);
-        let Some(vpc) = gateway.vpc else { continue };
-        let (name, router) = (gateway_namespace(build, id), build.router(vpc));
-        let (link, families) = (format!("g{index}"), build.families());
+    for index in 0..network.vpcs.len() {
+        let vpc = VpcId::at(index);
+        let Some(first) = network[vpc].gateways.first() else { continue };
+        let (name, router) = (gateway_namespace(build, *first), build.router(vpc));
+        let families = build.families();
         build.namespace(INTERNET, Role::Internet);
         build.namespace(&name, Role::Gateway);
-        build.link((&router, &link), (&name, "inside"), network[vpc].mtu);
-        build.link((&name, "outside"), (INTERNET, &link), network[vpc].mtu.min(INTERNET_MTU));
-        let edge = Edge::of(build, vpc, gateway.egress_only);
+        let kind = |egress_only: bool| {
+            let mut all = network[vpc].gateways.iter();
+            all.find(|gateway| network[**gateway].egress_only == egress_only)
+        };
+        for (inside, gateway) in [(INSIDE, kind(false)), (ONLY_OUT, kind(true))] {
+            if let Some(gateway) = gateway {
+                let link = gateway_link(network, *gateway);
+                build.link((&router, &link), (&name, inside), network[vpc].mtu);
+            }
+        }
+        let edge = Edge::of(build, vpc, kind(false).is_none());
+        let home = if edge.egress_only { ONLY_OUT } else { INSIDE };
+        let (outside, mtu) = (format!("g{index}"), network[vpc].mtu.min(INTERNET_MTU));
+        build.link((&name, "outside"), (INTERNET, &outside), mtu);
         for address in &edge.reached {
             if let Some(internet) = build.get(INTERNET) {
-                internet.over_if_new(MAIN, host(*address), &link);
+                internet.over_if_new(MAIN, host(*address), &outside);
             }
         }
         if let Some(namespace) = build.get(&name) {
             namespace.default_over(families, "outside");
             for prefix in &network[vpc].cidrs {
-                namespace.over(MAIN, *prefix, "inside");
+                namespace.over(MAIN, *prefix, home);
             }
             namespace.ruleset = edge.ruleset();
         }
     }
 }
+
+/// The links of a gateway to its VPC: for all, and for what may only open connections.
+const INSIDE: &str = "inside";
+const ONLY_OUT: &str = "only-out";
 
 /// What an internet gateway translates.
 struct Edge {
@@ -181,7 +203,7 @@ impl Edge {
             }
         }
         lines.push("iifname \"outside\" ct status dnat accept".to_owned());
-        lines.push("iifname \"inside\" meta nfproto ipv6 accept".to_owned());
+        lines.push("iifname { \"inside\", \"only-out\" } meta nfproto ipv6 accept".to_owned());
         if !self.egress_only {
             lines.push("iifname \"outside\" meta nfproto ipv6 accept".to_owned());
         }
@@ -192,12 +214,30 @@ impl Edge {
 /// The protocols that NAT gateways carry.
 const CARRIED: &str = "meta l4proto { tcp, udp, icmp } ";
 
-/// What a namespace that translates to its own address does: a NAT gateway, or a connector. `passes` says what is passed on.
-pub(super) fn translating(own: IpAddr, carried: &str, passes: &str) -> String {
+/// What a NAT gateway in a subnet does: it translates to its own address, and passes on what it carries.
+fn translating(own: IpAddr) -> String {
     let mut table = Table::new();
-    let to_own = format!("oifname \"eth0\" ip saddr != {own} {carried}snat ip to {own}");
+    let to_own = format!("oifname \"eth0\" ip saddr != {own} {CARRIED}snat ip to {own}");
     table.hook("out", nft::SOURCES, [to_own]);
-    table.hook("forward", nft::PASSED_ON_IF_ACCEPTED, [nft::KNOWN, passes]);
+    let passes = format!("meta nfproto ipv4 {CARRIED}accept");
+    table.hook("forward", nft::PASSED_ON_IF_ACCEPTED, [nft::KNOWN, &passes]);
+    table.hook("here", nft::RECEIVED_IF_ACCEPTED, [nft::KNOWN]);
+    table.finish()
+}
+
+/// What a connector does: it translates each family that it has an address of, and passes on what comes from its services.
+pub(super) fn translating_all(own: [Option<IpAddr>; 2]) -> String {
+    let mut table = Table::new();
+    let own = [("ip", "ipv4", own[0]), ("ip6", "ipv6", own[1])];
+    let own = own.iter().filter_map(|(word, family, own)| Some((*word, *family, (*own)?)));
+    let to_own = own.clone().map(|(word, _, own)| {
+        format!("oifname \"eth0\" {word} saddr != {own} snat {word} to {own}")
+    });
+    table.hook("out", nft::SOURCES, to_own);
+    let passes =
+        own.map(|(_, family, _)| format!("iifname != \"eth0\" meta nfproto {family} accept"));
+    let passes = [nft::KNOWN.to_owned()].into_iter().chain(passes);
+    table.hook("forward", nft::PASSED_ON_IF_ACCEPTED, passes);
     table.hook("here", nft::RECEIVED_IF_ACCEPTED, [nft::KNOWN]);
     table.finish()
 }
@@ -216,8 +256,7 @@ pub(super) fn nat_gateways(build: &mut Build<'_>) {
         if let Some(namespace) = build.get(&name) {
             namespace.role = Role::Nat;
             namespace.forwards = true;
-            let passes = format!("meta nfproto ipv4 {CARRIED}accept");
-            namespace.ruleset = translating(*own, CARRIED, &passes);
+            namespace.ruleset = translating(*own);
         }
     }
 }

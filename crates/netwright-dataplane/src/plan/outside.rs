@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use netwright_model::network::{EndpointId, External, ExternalId};
+use netwright_model::network::{EndpointId, External, ExternalId, Network, Target, VpcId};
 use netwright_model::scalar::Prefix;
 use netwright_verify::ask::ordinary;
 use netwright_verify::prover::index::NOT_GLOBAL_V4;
@@ -47,7 +47,21 @@ pub(super) fn internet(build: &mut Build<'_>) {
     }
 }
 
-/// An outside service: on the Internet, or behind links of its own to the VPCs that are attached to it.
+/// The VPCs that have a link to an outside service: those that it is attached to, then those with a route to it.
+fn linked(network: &Network, id: ExternalId) -> Vec<VpcId> {
+    let mut all = network[id].attached.clone();
+    for subnet in &network.subnets {
+        let routes = &network[subnet.table].routes;
+        let named = routes.iter().any(|route| route.via == Target::External(id));
+        if named && !all.contains(&subnet.vpc) {
+            all.push(subnet.vpc);
+        }
+    }
+    all
+}
+
+/// An outside service: on the Internet, or behind links of its own to the VPCs that are attached to it; and behind those of VPCs with a
+/// route to it.
 fn external(build: &mut Build<'_>, id: ExternalId) {
     let network = build.network;
     let row = &network[id];
@@ -55,7 +69,8 @@ fn external(build: &mut Build<'_>, id: ExternalId) {
     let (name, link) = (format!("external/{}", endpoint.name), format!("x{}", id.index()));
     let families = build.families();
     build.namespace(&name, Role::External);
-    for (number, vpc) in row.attached.iter().enumerate() {
+    let linked = linked(network, id);
+    for (number, vpc) in linked.iter().enumerate() {
         let (router, inside) = (build.router(*vpc), format!("vpc{number}"));
         build.link((&router, &link), (&name, &inside), network[*vpc].mtu);
         if let Some(namespace) = build.get(&name) {
@@ -63,8 +78,10 @@ fn external(build: &mut Build<'_>, id: ExternalId) {
             let own = FIRST_TABLE + u32::try_from(number).unwrap_or_default();
             namespace.rule(families, 50, Some(own), own);
             for cidr in &network[*vpc].cidrs {
-                namespace.over_if_new(MAIN, *cidr, &inside);
                 namespace.over(own, *cidr, &inside);
+                if row.attached.contains(vpc) {
+                    namespace.over_if_new(MAIN, *cidr, &inside);
+                }
             }
         }
     }
@@ -81,7 +98,7 @@ fn external(build: &mut Build<'_>, id: ExternalId) {
             namespace.default_over(families, "eth0");
         }
         namespace.owns(&endpoint.prefixes);
-        namespace.ruleset = ruleset(row);
+        namespace.ruleset = ruleset(row, linked.len());
     }
 }
 
@@ -90,17 +107,16 @@ const FIRST_TABLE: u32 = 1000;
 
 /// Who an outside service accepts, which VPC an answer goes back to, and whether it opens connections into
 /// the VPCs that it is attached to.
-fn ruleset(row: &External) -> String {
+fn ruleset(row: &External, linked: usize) -> String {
     let opens_nothing = !row.attached.is_empty() && !row.initiates;
-    if row.allow_from.is_none() && !opens_nothing && row.attached.len() < 2 {
+    if row.allow_from.is_none() && !opens_nothing && linked == 0 {
         return String::new();
     }
     let mut table = Table::new();
-    if row.attached.len() > 1 {
+    if linked > 0 {
         let of = |number: usize| FIRST_TABLE + u32::try_from(number).unwrap_or_default();
-        let marks: Vec<String> = (0..row.attached.len())
-            .map(|number| format!("\"vpc{number}\" : {}", of(number)))
-            .collect();
+        let marks: Vec<String> =
+            (0..linked).map(|number| format!("\"vpc{number}\" : {}", of(number))).collect();
         let mark = format!("ct mark set iifname map {{ {} }}", marks.join(", "));
         table.hook("came", nft::BEFORE_ROUTING, [mark]);
         table.hook("goes", nft::ROUTED_AGAIN, ["meta mark set ct mark"]);

@@ -119,7 +119,9 @@ fn way(build: &mut Build<'_>, vpc: VpcId, table: RouteTableId, position: usize) 
     let over = |link: String| Via::Link { link, gateway };
     match &route.via {
         Target::Local => Via::Throw,
-        Target::Gateway(id) if network[*id].vpc == Some(vpc) => over(format!("g{}", id.index())),
+        Target::Gateway(id) if network[*id].vpc == Some(vpc) => {
+            over(super::gateways::gateway_link(network, *id))
+        }
         Target::Nat(id) => match network[*id].interface {
             Some(interface) if network[network[interface].subnet].vpc == vpc => {
                 over(link_of(interface))

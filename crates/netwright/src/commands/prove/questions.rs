@@ -2,11 +2,11 @@
 //! apart, each with the verdict that is to be confirmed; and the largest packets of what works.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use netwright_lab::probe::{Probe, Seen, What};
 use netwright_model::language::NatAllocation;
-use netwright_model::network::{Network, VpcId};
+use netwright_model::network::{EndpointId, Network, VpcId};
 use netwright_model::scalar::ProtocolMatch;
 use netwright_verify::ask::flows_between;
 use netwright_verify::prover::Prover;
@@ -196,8 +196,8 @@ impl Asker<'_> {
         flow: Flow,
         sized: &mut BTreeSet<(IpAddr, IpAddr)>,
     ) {
-        if self.shared.contains(&(to.vpc, flow.dst))
-            || self.shared.contains(&(from.vpc, flow.src))
+        if self.is_shared(to, flow.dst)
+            || self.is_shared(from, flow.src)
             || self.is_elsewhere_too(&flow)
         {
             self.asked.shared += 1;
@@ -236,6 +236,20 @@ impl Asker<'_> {
         self.asked.questions.extend(more);
     }
 
+    /// Whether another endpoint of the same VPC, or of the outside, holds a party's address too.
+    fn is_shared(&self, party: &Party, address: IpAddr) -> bool {
+        if party.vpc.is_some() {
+            return self.shared.contains(&(party.vpc, address));
+        }
+        let holds = |endpoint: EndpointId| {
+            let mut ranges = self.network[endpoint].prefixes.iter();
+            ranges.any(|range| range.contains(address))
+        };
+        let sites = self.network.sites.iter().map(|site| site.endpoint);
+        let outside = self.network.externals.iter().map(|external| external.endpoint);
+        sites.chain(outside).filter(|endpoint| holds(*endpoint)).count() > 1
+    }
+
     /// Whether an outside service that is attached to several VPCs sends to an address that is in the ranges of several of them.
     fn is_elsewhere_too(&self, flow: &Flow) -> bool {
         let Origin::External(id) = flow.origin else { return false };
@@ -256,7 +270,13 @@ impl Asker<'_> {
     ) -> Question {
         let (network, flow) = (self.network, trace.flow);
         // A service sends from what its platform gives it; which that is, the lab knows.
-        let port = if flow.src.is_unspecified() { 0 } else { CLIENT_PORT + self.number };
+        let source = if !flow.src.is_unspecified() {
+            SocketAddr::new(flow.src, CLIENT_PORT + self.number)
+        } else if flow.dst.is_ipv6() {
+            SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0)
+        } else {
+            SocketAddr::new(flow.src, 0)
+        };
         let (namespace, listens) = to.listener(network, trace);
         let target = match what {
             What::Echo { .. } => 0,
@@ -267,7 +287,7 @@ impl Asker<'_> {
             to: to.name.clone(),
             probe: Probe {
                 from: from.namespace.clone(),
-                source: SocketAddr::new(flow.src, port),
+                source,
                 target: SocketAddr::new(flow.dst, target),
                 to: namespace,
                 listens,
