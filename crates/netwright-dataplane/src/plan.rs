@@ -35,6 +35,7 @@ pub fn plan(network: &Network) -> HostPlan {
     links::hubs(&mut build);
     tunnels::site_routes(&mut build);
     outside::internet(&mut build);
+    outside::private_endpoints(&mut build);
     services::services(&mut build);
     filters::rulesets(&mut build);
     build.finish()

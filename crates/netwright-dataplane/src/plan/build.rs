@@ -136,6 +136,7 @@ impl<'n> Build<'n> {
             namespace.neighbours.sort();
             namespace.neighbours.dedup();
             namespace.rules.sort_by_key(|rule| (rule.v6, rule.priority));
+            namespace.spare_neighbour();
         }
         HostPlan { namespaces, links, left_out: self.left_out }
     }
@@ -216,7 +217,20 @@ impl Namespace {
         for prefix in prefixes {
             let first = prefix.host_at(1).unwrap_or_else(|| prefix.first());
             self.addresses.push(("lo".to_owned(), first));
-            self.route(LOCAL, *prefix, Via::Local);
+            if !self.has_route(LOCAL, *prefix) {
+                self.route(LOCAL, *prefix, Via::Local);
+            }
+        }
+    }
+
+    /// Takes the neighbour of every link out of what is this namespace's own: the kernel sends to no neighbour whose address is its own.
+    fn spare_neighbour(&mut self) {
+        let covers = |route: &Route| {
+            route.table == LOCAL && route.via == Via::Local && route.to.contains(PEER_V4)
+        };
+        if self.routes.iter().any(covers) {
+            let spared = Route { table: LOCAL, to: host(PEER_V4), via: Via::Throw };
+            self.routes.insert(0, spared);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The Internet, and what stands on it.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use netwright_model::network::{EndpointId, External, ExternalId, Network, Target, VpcId};
@@ -47,17 +48,18 @@ pub(super) fn internet(build: &mut Build<'_>) {
     }
 }
 
-/// The VPCs that have a link to an outside service: those that it is attached to, then those with a route to it.
-fn linked(network: &Network, id: ExternalId) -> Vec<VpcId> {
-    let mut all = network[id].attached.clone();
+/// What routes of VPCs lead to: VPCs with a route there, and the prefixes of those routes.
+fn routed(network: &Network, is: impl Fn(&Target) -> bool) -> (Vec<VpcId>, BTreeSet<Prefix>) {
+    let (mut vpcs, mut prefixes) = (Vec::new(), BTreeSet::new());
     for subnet in &network.subnets {
-        let routes = &network[subnet.table].routes;
-        let named = routes.iter().any(|route| route.via == Target::External(id));
-        if named && !all.contains(&subnet.vpc) {
-            all.push(subnet.vpc);
+        for route in network[subnet.table].routes.iter().filter(|route| is(&route.via)) {
+            prefixes.insert(route.to);
+            if !vpcs.contains(&subnet.vpc) {
+                vpcs.push(subnet.vpc);
+            }
         }
     }
-    all
+    (vpcs, prefixes)
 }
 
 /// An outside service: on the Internet, or behind links of its own to the VPCs that are attached to it; and behind those of VPCs with a
@@ -69,22 +71,10 @@ fn external(build: &mut Build<'_>, id: ExternalId) {
     let (name, link) = (format!("external/{}", endpoint.name), format!("x{}", id.index()));
     let families = build.families();
     build.namespace(&name, Role::External);
-    let linked = linked(network, id);
-    for (number, vpc) in linked.iter().enumerate() {
-        let (router, inside) = (build.router(*vpc), format!("vpc{number}"));
-        build.link((&router, &link), (&name, &inside), network[*vpc].mtu);
-        if let Some(namespace) = build.get(&name) {
-            // VPCs may have the same ranges: an answer goes back to where its request came from.
-            let own = FIRST_TABLE + u32::try_from(number).unwrap_or_default();
-            namespace.rule(families, 50, Some(own), own);
-            for cidr in &network[*vpc].cidrs {
-                namespace.over(own, *cidr, &inside);
-                if row.attached.contains(vpc) {
-                    namespace.over_if_new(MAIN, *cidr, &inside);
-                }
-            }
-        }
-    }
+    let (more, prefixes) = routed(network, |target| *target == Target::External(id));
+    let more = more.into_iter().filter(|vpc| !row.attached.contains(vpc));
+    let linked: Vec<VpcId> = row.attached.iter().copied().chain(more).collect();
+    behind(build, &name, &link, &linked, &prefixes);
     if row.attached.is_empty() {
         build.link((INTERNET, &link), (&name, "eth0"), INTERNET_MTU);
         if let Some(internet) = build.get(INTERNET) {
@@ -97,30 +87,109 @@ fn external(build: &mut Build<'_>, id: ExternalId) {
         if row.attached.is_empty() {
             namespace.default_over(families, "eth0");
         }
+        for (number, vpc) in row.attached.iter().enumerate() {
+            for cidr in &network[*vpc].cidrs {
+                namespace.over_if_new(MAIN, *cidr, &inside(number));
+            }
+        }
         namespace.owns(&endpoint.prefixes);
         namespace.ruleset = ruleset(row, linked.len());
     }
 }
 
+/// A private endpoint that routes lead to: whatever comes by them is for it.
+pub(super) fn private_endpoints(build: &mut Build<'_>) {
+    let network = build.network;
+    for (index, endpoint) in network.endpoints.iter().enumerate() {
+        let id = EndpointId::at(index);
+        let (vpcs, prefixes) = routed(network, |target| *target == Target::PrivateEndpoint(id));
+        if vpcs.is_empty() {
+            continue;
+        }
+        let name = super::endpoint(network, id);
+        build.namespace(&name, Role::External);
+        behind(build, &name, &format!("e{index}"), &vpcs, &prefixes);
+        if let Some(namespace) = build.get(&name) {
+            namespace.owns(&endpoint.prefixes);
+            let mut table = Table::new();
+            ways_back(&mut table, vpcs.len());
+            if endpoint.interfaces.is_empty() {
+                // It answers, and asks nothing.
+                table.hook("out", nft::SENT, ["ct state new drop"]);
+            }
+            namespace.ruleset = table.finish();
+        }
+    }
+}
+
+/// The link of a service to one of the VPCs behind which it is.
+fn inside(number: usize) -> String {
+    format!("vpc{number}")
+}
+
 /// The first of the tables that lead back into one of several VPCs.
 const FIRST_TABLE: u32 = 1000;
 
-/// Who an outside service accepts, which VPC an answer goes back to, and whether it opens connections into
-/// the VPCs that it is attached to.
+fn way_back(number: usize) -> u32 {
+    FIRST_TABLE + u32::try_from(number).unwrap_or_default()
+}
+
+/// The mark of what arrives: it is for the service, whatever its own routes say.
+const ARRIVED: u32 = 1;
+
+/// Links from VPCs to a service, which takes what comes over them. VPCs may have the same ranges: an answer goes back to where its request
+/// came from.
+fn behind(
+    build: &mut Build<'_>,
+    name: &str,
+    link: &str,
+    vpcs: &[VpcId],
+    prefixes: &BTreeSet<Prefix>,
+) {
+    let (network, families) = (build.network, build.families());
+    for (number, vpc) in vpcs.iter().enumerate() {
+        let router = build.router(*vpc);
+        build.link((&router, link), (name, &inside(number)), network[*vpc].mtu);
+        if let Some(namespace) = build.get(name) {
+            let own = way_back(number);
+            namespace.rule(families, 50, Some(own), own);
+            for cidr in &network[*vpc].cidrs {
+                namespace.over(own, *cidr, &inside(number));
+            }
+        }
+    }
+    if let Some(namespace) = build.get(name).filter(|_| !vpcs.is_empty()) {
+        namespace.rule(families, 50, Some(ARRIVED), LOCAL);
+        namespace.rule(families, 100, None, MAIN);
+        namespace.rule(families, 200, None, LOCAL);
+        for prefix in prefixes {
+            namespace.route(LOCAL, *prefix, Via::Local);
+        }
+    }
+}
+
+/// Notes where each request came from, and sends its answer there.
+fn ways_back(table: &mut Table, linked: usize) {
+    if linked == 0 {
+        return;
+    }
+    let marks: Vec<String> = (0..linked)
+        .map(|number| format!("\"{}\" : {}", inside(number), way_back(number)))
+        .collect();
+    let mark = format!("ct mark set iifname map {{ {} }}", marks.join(", "));
+    let arrived = format!("meta mark set {ARRIVED}");
+    table.hook("came", nft::BEFORE_ROUTING, [mark, arrived]);
+    table.hook("goes", nft::ROUTED_AGAIN, ["ct mark != 0 meta mark set ct mark"]);
+}
+
+/// Who an outside service accepts, which VPC an answer goes back to, and whether it opens connections into the VPCs that it is attached to.
 fn ruleset(row: &External, linked: usize) -> String {
     let opens_nothing = !row.attached.is_empty() && !row.initiates;
     if row.allow_from.is_none() && !opens_nothing && linked == 0 {
         return String::new();
     }
     let mut table = Table::new();
-    if linked > 0 {
-        let of = |number: usize| FIRST_TABLE + u32::try_from(number).unwrap_or_default();
-        let marks: Vec<String> =
-            (0..linked).map(|number| format!("\"vpc{number}\" : {}", of(number))).collect();
-        let mark = format!("ct mark set iifname map {{ {} }}", marks.join(", "));
-        table.hook("came", nft::BEFORE_ROUTING, [mark]);
-        table.hook("goes", nft::ROUTED_AGAIN, ["meta mark set ct mark"]);
-    }
+    ways_back(&mut table, linked);
     if let Some(allowed) = &row.allow_from {
         table.hook("here", nft::RECEIVED_IF_ACCEPTED, allow_list(allowed));
     }

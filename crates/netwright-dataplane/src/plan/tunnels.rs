@@ -17,6 +17,9 @@ use super::{LOCAL, MAIN, Role, Via};
 /// The table of packets that come from the site.
 const INWARD: u32 = 1001;
 
+/// The table of packets that go to the site.
+const OUTWARD: u32 = 1002;
+
 /// The mark of packets that arrive at a site: they are its own to answer, whatever leads back to the cloud.
 const ARRIVED: u32 = 1;
 
@@ -44,7 +47,10 @@ impl Size {
     /// The ruleset of the tunnel's namespace: what comes from the site is looked up by itself, and sizes.
     fn ruleset(&self) -> String {
         let mut table = Table::new();
-        let mut before = vec![format!("iifname \"{OUT}\" meta mark set {INWARD}")];
+        let mut before = vec![
+            format!("iifname \"{OUT}\" meta mark set {INWARD}"),
+            format!("iifname != \"{OUT}\" meta mark set {OUTWARD}"),
+        ];
         before.extend(self.lost.map(|octets| format!("meta length > {octets} drop")));
         table.hook("before", nft::BEFORE_ROUTING, before);
         if let Some(octets) = self.clamped {
@@ -88,16 +94,19 @@ fn made(build: &mut Build<'_>, id: VpnId) -> String {
     }
     if let Some(tunnel) = build.get(&name) {
         tunnel.ruleset = size.ruleset();
-        tunnel.rule(families, 10_000, Some(INWARD), INWARD);
+        for table in [INWARD, OUTWARD] {
+            tunnel.rule(families, 10_000, Some(table), table);
+        }
         if row.up && row.site.is_some() {
             for prefix in &row.remote {
+                tunnel.over_if_new(OUTWARD, *prefix, OUT);
                 tunnel.over_if_new(MAIN, *prefix, OUT);
             }
         }
         for all in families.iter().map(|v6| everything(*v6)) {
             tunnel.route(INWARD, all, Via::Blackhole);
-            if !tunnel.has_route(MAIN, all) {
-                tunnel.route(MAIN, all, Via::Blackhole);
+            if !tunnel.has_route(OUTWARD, all) {
+                tunnel.route(OUTWARD, all, Via::Blackhole);
             }
         }
     }

@@ -88,6 +88,10 @@ pub(super) fn departures(build: &mut Build<'_>, subnet: SubnetId, tags: &[String
     let mut routes: Vec<(Prefix, Via)> =
         families.iter().map(|v6| (everything(*v6), Via::Blackhole)).collect();
     for (to, best) in best_routes(&network[network[subnet].table].routes, tags, false) {
+        // Inside its own ranges a subnet delivers whatever its routes say.
+        if network[subnet].cidrs.iter().any(|cidr| cidr.contains_prefix(&to)) {
+            continue;
+        }
         let via = match best {
             Ok(position) => way(build, vpc, network[subnet].table, position),
             Err(_) => {
@@ -98,7 +102,6 @@ pub(super) fn departures(build: &mut Build<'_>, subnet: SubnetId, tags: &[String
         };
         routes.push((to, via));
     }
-    // Inside its own ranges a subnet delivers whatever its routes say.
     routes.extend(network[subnet].cidrs.iter().map(|cidr| (*cidr, Via::Throw)));
     if let Some(namespace) = build.get(&router) {
         namespace.rule(families, 10_000, Some(table), table);
@@ -141,6 +144,7 @@ fn way(build: &mut Build<'_>, vpc: VpcId, table: RouteTableId, position: usize) 
             over(link_of(*interface))
         }
         Target::External(id) => over(format!("x{}", id.index())),
+        Target::PrivateEndpoint(id) => over(format!("e{}", id.index())),
         Target::Gateway(_) | Target::Blackhole => Via::Blackhole,
         _ => unbuilt(build, route),
     }

@@ -2,6 +2,7 @@
 
 use netwright_model::network::Network;
 use netwright_verify::mtu::path::{Larger, PathMtu, of};
+use netwright_verify::prover::path::{Arrival, End, Object, Step};
 use netwright_verify::trace::Trace;
 
 /// What is expected of the size of TCP's packets in one direction.
@@ -24,6 +25,9 @@ pub(super) struct Sizes {
 impl Sizes {
     pub(super) fn of(network: &Network, trace: &Trace) -> Option<Self> {
         let back = trace.back.as_ref()?;
+        if is_reached_twice(network, trace) {
+            return None;
+        }
         Some(Self { there: of(network, &trace.forward.path), back: of(network, &back.path) })
     }
 
@@ -64,4 +68,14 @@ fn fit(way: &PathMtu, other: &PathMtu) -> Fit {
         Larger::Lost => Fit::Stops,
         Larger::Unknown => Fit::NotSaid,
     }
+}
+
+/// Whether a flow reaches, by a route of its VPC, an outside service that also stands on the Internet: the service's own network is the
+/// Internet's, and what it says of sizes is not what this way carries.
+fn is_reached_twice(network: &Network, trace: &Trace) -> bool {
+    let End::Delivered(Arrival::Endpoint(end)) = trace.forward.path.end else { return false };
+    let mut steps = trace.forward.path.steps.iter();
+    let over_internet = steps.any(|step| *step == Step::At(Object::Internet));
+    let mut externals = network.externals.iter();
+    !over_internet && externals.any(|row| row.endpoint == end && row.attached.is_empty())
 }
