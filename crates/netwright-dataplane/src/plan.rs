@@ -14,12 +14,15 @@ mod nft;
 mod outside;
 mod services;
 mod show;
+pub mod task;
 mod vpc;
 
 use std::net::IpAddr;
 
 use netwright_model::network::{EndpointId, InterfaceId, Network};
 use netwright_model::scalar::Prefix;
+
+pub use task::{Ready, Restart, Task, What};
 
 /// The plan of one host that holds the whole network.
 #[must_use]
@@ -35,6 +38,7 @@ pub fn plan(network: &Network) -> HostPlan {
     outside::internet(&mut build);
     services::services(&mut build);
     filters::rulesets(&mut build);
+    task::commands(&mut build);
     build.finish()
 }
 
@@ -45,6 +49,8 @@ pub struct HostPlan {
     pub namespaces: Vec<Namespace>,
     /// Links between namespaces, sorted by their first ends.
     pub links: Vec<Link>,
+    /// Processes that run in the namespaces, sorted by namespace and name.
+    pub tasks: Vec<Task>,
     /// What the description says and this plan does not build, in words.
     pub left_out: Vec<String>,
 }

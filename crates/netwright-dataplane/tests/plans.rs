@@ -11,7 +11,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use netwright_dataplane::plan::{HostPlan, Via, plan};
+use netwright_dataplane::plan::{HostPlan, Ready, Restart, Via, plan};
 use netwright_model::decode_description;
 use netwright_model::generate::{Plan, Shape, generate};
 use netwright_model::network::resolve::resolve;
@@ -102,4 +102,25 @@ fn the_kernels_program_accepts_every_ruleset() {
             );
         }
     }
+}
+
+#[test]
+fn commands_of_an_instance_are_tasks_with_names_of_their_own() {
+    let text = "vpcs: { v: { subnets: { s: { cidr: 10.0.0.0/24 } } } }
+instances:
+  web:
+    subnet: s
+    exec:
+      - python3 -m http.server 80
+      - { run: /usr/bin/python3 worker.py, restart: always }
+      - { name: api, run: ./api, ready: { port: tcp/8080, after: 2s } }
+  off: { subnet: s, running: false, exec: sleep 9 }
+";
+    let root = yaml::parse(text, FileId::default(), &Limits::default()).unwrap();
+    let plan = plan(&resolve(decode_description(&root).unwrap()).unwrap());
+    let names: Vec<&str> = plan.tasks.iter().map(|task| task.name.as_str()).collect();
+    assert_eq!(names, ["api", "python3", "python3-2"]);
+    let ready = [Ready::Runs { milliseconds: 2000 }, Ready::Listens { protocol: 6, port: 8080 }];
+    assert_eq!(plan.tasks[0].ready, ready);
+    assert_eq!(plan.tasks[2].restart, Restart::Always);
 }

@@ -6,7 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use netwright_model::network::{InterfaceId, Network, SubnetId, VpcId};
 use netwright_model::scalar::Prefix;
 
-use super::{End, HostPlan, LOCAL, Link, MAIN, Namespace, Neighbour, PolicyRule, Role, Route, Via};
+use super::{
+    End, HostPlan, LOCAL, Link, MAIN, Namespace, Neighbour, PolicyRule, Role, Route, Task, Via,
+};
 
 /// The neighbour at the far end of every link, in IPv4. No link holds it: the neighbour entries are fixed.
 pub(super) const PEER_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 0, 1));
@@ -43,6 +45,7 @@ pub(super) struct Build<'n> {
     namespaces: BTreeMap<String, Namespace>,
     links: Vec<Link>,
     left_out: Vec<String>,
+    tasks: Vec<Task>,
     /// For each VPC, the mark of packets that come in by a link: which table decides.
     pub(super) marks: BTreeMap<VpcId, BTreeMap<String, u32>>,
     /// For each VPC, its links to peers over which references to groups hold.
@@ -60,6 +63,7 @@ impl<'n> Build<'n> {
             namespaces: BTreeMap::new(),
             links: Vec::new(),
             left_out: Vec::new(),
+            tasks: Vec::new(),
             marks: BTreeMap::new(),
             peers: BTreeMap::new(),
             tables: BTreeMap::new(),
@@ -75,6 +79,11 @@ impl<'n> Build<'n> {
     /// Says what is described and not built.
     pub(super) fn leave_out(&mut self, what: String) {
         self.left_out.push(what);
+    }
+
+    /// A process that runs in a namespace.
+    pub(super) fn task(&mut self, task: Task) {
+        self.tasks.push(task);
     }
 
     /// A namespace, made where it is not there.
@@ -133,7 +142,9 @@ impl<'n> Build<'n> {
             namespace.neighbours.dedup();
             namespace.rules.sort_by_key(|rule| (rule.v6, rule.priority));
         }
-        HostPlan { namespaces, links, left_out: self.left_out }
+        let mut tasks = self.tasks;
+        tasks.sort_by(|one, other| one.key().cmp(&other.key()));
+        HostPlan { namespaces, links, tasks, left_out: self.left_out }
     }
 
     /// The namespace of a VPC's router.
