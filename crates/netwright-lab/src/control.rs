@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::failure::Failure;
 use crate::place;
 use crate::probe::{Probe, Seen};
+use crate::tasks::{Line, TaskRow};
 
 /// Longest request: some hundred probes.
 pub(crate) const REQUEST_OCTETS: u64 = 256 * 1024;
@@ -101,6 +102,55 @@ pub fn ps(lab: &str) -> Result<Vec<Row>, Failure> {
             .collect(),
     };
     Ok(list(&value, "namespaces").iter().map(row).collect())
+}
+
+/// The tasks of a lab, sorted by namespace and name.
+///
+/// # Errors
+///
+/// No such lab, or it does not answer.
+pub fn tasks(lab: &str) -> Result<Vec<TaskRow>, Failure> {
+    let stream = place::connect(lab)?;
+    ask(&stream, &json!({"do": "tasks"}))?;
+    let value = answer(BufReader::new(&stream))?;
+    let rows = value.get("tasks").and_then(Value::as_array).cloned().unwrap_or_default();
+    Ok(rows.iter().map(TaskRow::from_json).collect())
+}
+
+/// What tasks of a lab wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lines {
+    /// The lines, in the order in which they came.
+    pub lines: Vec<Line>,
+    /// The number to ask from next.
+    pub last: u64,
+    /// There was more, which is no more kept.
+    pub dropped: bool,
+}
+
+/// What the tasks of an instance, or of all, wrote after a line's number. Where there is nothing, it is waited for, so many milliseconds.
+///
+/// # Errors
+///
+/// No such lab or instance, or it does not answer.
+pub fn logs(
+    lab: &str,
+    instance: Option<&str>,
+    after: u64,
+    milliseconds: u64,
+) -> Result<Lines, Failure> {
+    let stream = place::connect(lab)?;
+    let request = json!({
+        "do": "logs", "instance": instance, "after": after, "milliseconds": milliseconds,
+    });
+    ask(&stream, &request)?;
+    let value = answer(BufReader::new(&stream))?;
+    let lines = value.get("lines").and_then(Value::as_array).cloned().unwrap_or_default();
+    Ok(Lines {
+        lines: lines.iter().map(Line::from_json).collect(),
+        last: value.get("last").and_then(Value::as_u64).unwrap_or(after),
+        dropped: value.get("dropped").and_then(Value::as_bool).unwrap_or_default(),
+    })
 }
 
 /// What the kernel holds otherwise than a lab was built, in words: somebody changed it from inside.

@@ -13,6 +13,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
+use crate::tasks::Tasks;
 use crate::{isolate, place};
 
 /// Longest message about how a lab came up.
@@ -25,6 +26,8 @@ pub struct Ready {
     pub namespaces: u64,
     /// Number of links.
     pub links: u64,
+    /// Number of tasks.
+    pub tasks: u64,
     /// Milliseconds for building them.
     pub milliseconds: u64,
     /// What the description says and the lab does not build.
@@ -88,6 +91,7 @@ fn notice(reader: &mut impl BufRead) -> Result<Ready, Failure> {
     Ok(Ready {
         namespaces: number("namespaces"),
         links: number("links"),
+        tasks: number("tasks"),
         milliseconds: number("milliseconds"),
         left_out: left_out.iter().filter_map(|what| Some(what.as_str()?.to_owned())).collect(),
     })
@@ -183,8 +187,9 @@ fn watch_once(mine: &UnixStream, starter: bool) {
 
 /// Is process 1 of a lab until it ends: plans, builds, and answers what is asked of it.
 ///
-/// `plan` reads the description: before anything is hidden from this process.
-pub fn inside(keeper: i64, plan: impl FnOnce() -> Result<HostPlan, Failure>) {
+/// `plan` reads the description: before anything is hidden from this process. `part` is the words with which this program becomes a
+/// part of itself that the plan's tasks name.
+pub fn inside(keeper: i64, part: &[String], plan: impl FnOnce() -> Result<HostPlan, Failure>) {
     // Killed with the keeper, at once; and by the end of its socket, should it have ended before this line.
     let _by_the_socket =
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
@@ -194,10 +199,10 @@ pub fn inside(keeper: i64, plan: impl FnOnce() -> Result<HostPlan, Failure>) {
     let Ok(listener) = std::io::stdin().as_fd().try_clone_to_owned().map(UnixListener::from) else {
         return;
     };
-    match built(plan, &lifeline) {
-        Ok((kernel, ready)) => {
+    match built(part, plan, &lifeline) {
+        Ok((kernel, tasks, ready)) => {
             if tell(&lifeline, &ready).is_ok() {
-                serve::serve(&listener, kernel, keeper);
+                serve::serve(&listener, kernel, tasks, keeper);
             }
         }
         Err(failure) => {
@@ -207,9 +212,10 @@ pub fn inside(keeper: i64, plan: impl FnOnce() -> Result<HostPlan, Failure>) {
 }
 
 fn built(
+    part: &[String],
     plan: impl FnOnce() -> Result<HostPlan, Failure>,
     lifeline: &UnixStream,
-) -> Result<(Kernel, Value), Failure> {
+) -> Result<(Kernel, Tasks, Value), Failure> {
     let plan = plan()?;
     isolate::settle()?;
     let mut end = lifeline.try_clone().map_err(Failure::during("the keeper's socket"))?;
@@ -223,13 +229,16 @@ fn built(
     let mut kernel = Kernel::default();
     kernel.apply(&plan).map_err(|failures| told(&failures))?;
     let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let tasks = Tasks::begin(part)?;
+    tasks.set(&kernel);
     let ready = json!({
         "namespaces": plan.namespaces.len(),
         "links": plan.links.len(),
+        "tasks": plan.tasks.len(),
         "milliseconds": milliseconds,
         "left_out": plan.left_out,
     });
-    Ok((kernel, ready))
+    Ok((kernel, tasks, ready))
 }
 
 /// The first failures in words: one cause often shows in every namespace.

@@ -355,6 +355,16 @@ pub(crate) enum LabCommand {
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
+    /// Show what the tasks of a lab wrote: the commands that its instances run, and the lab's own parts.
+    Logs {
+        #[command(flatten)]
+        lab: LabName,
+        /// Only of this instance.
+        instance: Option<String>,
+        /// Stay, and show what comes.
+        #[arg(long, short)]
+        follow: bool,
+    },
     /// Read a lab back from the kernel and list what is otherwise than it was built.
     Check {
         #[command(flatten)]
@@ -372,10 +382,21 @@ pub(crate) enum LabCommand {
         file: PathBuf,
         #[arg(long)]
         stay: bool,
+        /// Without tasks.
+        #[arg(long)]
+        bare: bool,
     },
     /// Process 1 of a lab; its keeper starts it.
     #[command(hide = true)]
-    Inside { file: PathBuf, keeper: i64 },
+    Inside {
+        #[arg(long)]
+        bare: bool,
+        file: PathBuf,
+        keeper: i64,
+    },
+    /// A part of a lab that runs in a process of its own; process 1 starts it.
+    #[command(hide = true)]
+    Part { part: String },
     /// A command of a lab; `lab exec` starts it.
     #[command(hide = true)]
     Step {

@@ -15,12 +15,13 @@ use netwright_dataplane::kernel::{Kernel, addresses};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use rustix::process::{WaitOptions, geteuid, wait};
+use rustix::process::geteuid;
 use serde_json::{Value, json};
 
 use super::tell;
 use crate::control::REQUEST_OCTETS;
 use crate::probe::{Probe, Seen, probe};
+use crate::tasks::Tasks;
 
 /// Connections answered at a time.
 const CONNECTIONS: usize = 64;
@@ -31,16 +32,21 @@ const LONGEST_WAIT: u64 = 5_000;
 /// How often ended processes without a parent are taken note of, in seconds.
 const REAP: i64 = 1;
 
+/// What is said where a thread ended in the middle of a change.
+const BROKEN: &str = "the lab is broken";
+
 #[derive(Debug)]
 struct Lab {
     kernel: Mutex<Kernel>,
+    tasks: Tasks,
     keeper: i64,
     open: AtomicUsize,
 }
 
 /// Answers until the lab is to end.
-pub(super) fn serve(listener: &UnixListener, kernel: Kernel, keeper: i64) {
-    let lab = Arc::new(Lab { kernel: Mutex::new(kernel), keeper, open: AtomicUsize::new(0) });
+pub(super) fn serve(listener: &UnixListener, kernel: Kernel, tasks: Tasks, keeper: i64) {
+    let (kernel, open) = (Mutex::new(kernel), AtomicUsize::new(0));
+    let lab = Arc::new(Lab { kernel, tasks, keeper, open });
     loop {
         let second = Timespec { tv_sec: REAP, tv_nsec: 0 };
         let mut waiting = [PollFd::new(listener, PollFlags::IN)];
@@ -66,7 +72,7 @@ pub(super) fn serve(listener: &UnixListener, kernel: Kernel, keeper: i64) {
 /// Takes note of ended processes that were left to process 1. While a ruleset is loaded its program is somebody's.
 fn reap(lab: &Lab) {
     let Ok(_quiet) = lab.kernel.try_lock() else { return };
-    while matches!(wait(WaitOptions::NOHANG), Ok(Some(_))) {}
+    lab.tasks.reap();
 }
 
 fn one(lab: &Lab, stream: &UnixStream) -> std::io::Result<()> {
@@ -84,6 +90,8 @@ fn one(lab: &Lab, stream: &UnixStream) -> std::io::Result<()> {
     let request: Value = serde_json::from_str(&line).unwrap_or_default();
     match request.get("do").and_then(Value::as_str) {
         Some("ps") => tell(stream, &ps(lab)),
+        Some("tasks") => tell(stream, &json!({"tasks": lab.tasks.rows()})),
+        Some("logs") => logs(lab, stream, &request),
         Some("check") => tell(stream, &check(lab)),
         Some("probe") => tell(stream, &probed(lab, &request)),
         Some("down") => {
@@ -97,6 +105,26 @@ fn one(lab: &Lab, stream: &UnixStream) -> std::io::Result<()> {
         }
         _ => tell(stream, &json!({"refused": "the lab does not know this request"})),
     }
+}
+
+/// What tasks wrote: of one instance or of all.
+fn logs(lab: &Lab, stream: &UnixStream, request: &Value) -> std::io::Result<()> {
+    let number = |key: &str| request.get(key).and_then(Value::as_u64).unwrap_or_default();
+    let instance = request.get("instance").and_then(Value::as_str);
+    let found = instance.map(|instance| {
+        let Ok(kernel) = lab.kernel.lock() else { return Err(BROKEN) };
+        Ok(find(&kernel.names().collect::<Vec<_>>(), instance))
+    });
+    let namespace = match found {
+        None => None,
+        Some(Ok(Ok(name))) => Some(name),
+        Some(Ok(Err((message, help)))) => {
+            return tell(stream, &json!({"refused": message, "help": help}));
+        }
+        Some(Err(broken)) => return tell(stream, &json!({"refused": broken})),
+    };
+    let patience = Duration::from_millis(number("milliseconds").min(LONGEST_WAIT));
+    tell(stream, &lab.tasks.lines(namespace.as_deref(), number("after"), patience))
 }
 
 /// Gives the descriptors that lead into a namespace.
@@ -141,7 +169,7 @@ fn find(names: &[&str], wanted: &str) -> Result<String, (String, String)> {
 
 fn ps(lab: &Lab) -> Value {
     let mut processes = processes();
-    let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": "the lab is broken"}) };
+    let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
     let rows = kernel.applied().namespaces.iter().map(|namespace| {
         let place = kernel.namespace(&namespace.name).and_then(|descriptor| {
             let found = rustix::fs::fstat(descriptor).ok()?;
@@ -168,14 +196,14 @@ fn probed(lab: &Lab, request: &Value) -> Value {
     if probes.len() != asked.len() {
         return json!({"refused": "a probe of the request cannot be read"});
     }
-    let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": "the lab is broken"}) };
+    let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
     let seen = probe(&kernel, &probes, Duration::from_millis(patience.min(LONGEST_WAIT)));
     json!({"seen": seen.iter().map(Seen::to_json).collect::<Vec<Value>>()})
 }
 
 /// What the kernel holds otherwise than it was built.
 fn check(lab: &Lab) -> Value {
-    let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": "the lab is broken"}) };
+    let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
     match kernel.read_back() {
         Ok(deviations) => json!({"deviations": deviations}),
         Err(failure) => json!({"refused": failure.to_string()}),

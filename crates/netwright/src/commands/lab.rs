@@ -1,12 +1,15 @@
 //! `netwright lab`.
 
+mod show;
+mod tasks;
+
 use std::path::{Path, PathBuf};
 
-use netwright_lab::control::{self, Row};
+use netwright_dataplane::plan::{HostPlan, plan};
+use netwright_lab::control;
 use netwright_lab::{keeper, run as inside};
-use serde_json::json;
 
-use crate::arguments::{Format, LabCommand};
+use crate::arguments::LabCommand;
 use crate::console::{Code, Console, Style};
 use crate::failure::Failure;
 use crate::network;
@@ -22,8 +25,12 @@ pub(super) fn run(command: &LabCommand, console: &mut Console) -> Result<Code, F
         }
         LabCommand::Ps { lab, format } => {
             let rows = control::ps(&lab.name).map_err(told)?;
-            show(&rows, *format, console);
+            let tasks = control::tasks(&lab.name).map_err(told)?;
+            show::lab(&rows, &tasks, *format, console);
             Ok(Code::Pass)
+        }
+        LabCommand::Logs { lab, instance, follow } => {
+            tasks::logs(&lab.name, instance.as_deref(), *follow, console)
         }
         LabCommand::Check { lab } => {
             let deviations = control::check(&lab.name).map_err(told)?;
@@ -36,24 +43,20 @@ pub(super) fn run(command: &LabCommand, console: &mut Console) -> Result<Code, F
             control::down(&lab.name).map_err(told)?;
             Ok(Code::Pass)
         }
-        LabCommand::Keeper { name, file, stay } => {
+        LabCommand::Keeper { name, file, stay, bare } => {
             let mut inside = words(&["lab", "inside"]);
+            if *bare {
+                inside.push("--bare".to_owned());
+            }
             inside.push(file.to_string_lossy().into_owned());
             keeper::keep(name, &inside, *stay);
             Ok(Code::Pass)
         }
-        LabCommand::Inside { file, keeper } => {
-            keeper::inside(*keeper, || {
-                let input = network::open(file).map_err(|_| {
-                    netwright_lab::failure::Failure::new(format!(
-                        "{} can be read no more, or not from the lab",
-                        file.display()
-                    ))
-                })?;
-                Ok(netwright_dataplane::plan::plan(&input.network))
-            });
+        LabCommand::Inside { bare, file, keeper } => {
+            keeper::inside(*keeper, &words(&["lab", "part"]), || planned(file, *bare));
             Ok(Code::Pass)
         }
+        LabCommand::Part { part } => Err(Failure::usage(format!("a lab has no part {part}"), None)),
         LabCommand::Step { program, arguments } => {
             let (failure, status) = inside::become_command(program, arguments);
             console.error(&format!("error: {failure}\n"));
@@ -68,6 +71,24 @@ fn words(words: &[&str]) -> Vec<String> {
 
 pub(super) fn told(failure: netwright_lab::failure::Failure) -> Failure {
     Failure::usage(failure.message, failure.help)
+}
+
+/// The plan of a description, in process 1; `bare` leaves its tasks out.
+fn planned(file: &Path, bare: bool) -> Result<HostPlan, netwright_lab::failure::Failure> {
+    let input = network::open(file).map_err(|_| {
+        netwright_lab::failure::Failure::new(format!(
+            "{} can be read no more, or not from the lab",
+            file.display()
+        ))
+    })?;
+    // Commands run in the folder of the description.
+    let folder = if file.is_dir() { Some(file) } else { file.parent() };
+    let _where_it_is = folder.map(std::env::set_current_dir);
+    let mut plan = plan(&input.network);
+    if bare {
+        plan.tasks.clear();
+    }
+    Ok(plan)
 }
 
 fn up(file: &Path, name: &str, foreground: bool, console: &mut Console) -> Result<Code, Failure> {
@@ -94,49 +115,16 @@ fn up(file: &Path, name: &str, foreground: bool, console: &mut Console) -> Resul
         let what = console.styled(Style::Doubt, &format!("not built: {what}"));
         console.line(&what);
     }
+    let code = tasks::settled(name, ready.tasks, console)?;
     if let Some(held) = held {
         console.flush();
         held.wait();
     }
-    Ok(Code::Pass)
+    Ok(code)
 }
 
 fn exec(lab: &str, instance: &str, command: &[String]) -> Result<Code, Failure> {
     let mut step = words(&["lab", "step", "--"]);
     step.extend(command.iter().cloned());
     Ok(Code::Passed(inside::exec(lab, instance, &step).map_err(told)?))
-}
-
-fn show(rows: &[Row], format: Format, console: &mut Console) {
-    if format == Format::Json {
-        let rows = rows.iter().map(|row| {
-            let processes =
-                row.processes.iter().map(|(pid, command)| json!({"pid": pid, "command": command}));
-            json!({
-                "name": row.name,
-                "role": row.role,
-                "addresses": row.addresses,
-                "processes": processes.collect::<Vec<_>>(),
-            })
-        });
-        console.json(&json!({"version": 1, "namespaces": rows.collect::<Vec<_>>()}));
-        return;
-    }
-    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or_default().max(9);
-    let addresses: Vec<String> = rows.iter().map(|row| row.addresses.join(" ")).collect();
-    let middle = addresses.iter().map(String::len).max().unwrap_or_default().max(9);
-    let head =
-        format!("{:<width$}  {:<11} {:<middle$}  PROCESSES", "NAMESPACE", "ROLE", "ADDRESSES");
-    console.line(&head);
-    for (row, addresses) in rows.iter().zip(addresses) {
-        let processes: Vec<String> =
-            row.processes.iter().map(|(pid, command)| format!("{pid} {command}")).collect();
-        let line = format!(
-            "{:<width$}  {:<11} {addresses:<middle$}  {}",
-            row.name,
-            row.role,
-            processes.join("; ")
-        );
-        console.line(line.trim_end());
-    }
 }
