@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use netwright_dataplane::plan::HostPlan;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde_json::{Value, json};
 
@@ -16,6 +17,10 @@ use crate::tasks::{Line, TaskRow};
 
 /// Longest request: some hundred probes.
 pub(crate) const REQUEST_OCTETS: u64 = 256 * 1024;
+/// Longest plan that is sent: about as many namespaces as an answer names.
+pub(crate) const PLAN_OCTETS: u64 = 256 * 1024 * 1024;
+/// How long a change may take.
+const CHANGE_PATIENCE: Duration = Duration::from_secs(300);
 /// Most probes of one request.
 const PROBES: usize = 512;
 /// Longest answer: about a hundred thousand namespaces.
@@ -150,6 +155,53 @@ pub fn logs(
         lines: lines.iter().map(Line::from_json).collect(),
         last: value.get("last").and_then(Value::as_u64).unwrap_or(after),
         dropped: value.get("dropped").and_then(Value::as_bool).unwrap_or_default(),
+    })
+}
+
+/// What a change did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// What is otherwise than before, in words.
+    pub changes: Vec<String>,
+    /// Number of tasks now.
+    pub tasks: u64,
+    /// What the description says and the lab does not build.
+    pub left_out: Vec<String>,
+    /// How long the change took, in milliseconds.
+    pub milliseconds: u64,
+}
+
+/// Brings a lab to another plan: only what differs is changed.
+///
+/// # Errors
+///
+/// No such lab, or the kernel refuses part of the plan: then the lab is as it was, built anew.
+pub fn apply(lab: &str, plan: &HostPlan) -> Result<Changed, Failure> {
+    let text = serde_json::to_vec(plan)
+        .map_err(|error| Failure::new(format!("the plan cannot be sent: {error}")))?;
+    let octets = text.len() as u64;
+    if octets > PLAN_OCTETS {
+        return Err(Failure::new(format!(
+            "the plan has {octets} octets; a running lab takes {PLAN_OCTETS}"
+        ))
+        .help("`netwright lab down`, then `netwright lab up`"));
+    }
+    let stream = place::connect(lab)?;
+    ask(&stream, &json!({"do": "apply", "octets": octets}))?;
+    let failed = Failure::during("sending the plan");
+    (&stream).write_all(&text).map_err(&failed)?;
+    stream.set_read_timeout(Some(CHANGE_PATIENCE)).map_err(&failed)?;
+    let value = answer(BufReader::new(&stream))?;
+    let words = |key: &str| -> Vec<String> {
+        let list = value.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        list.iter().filter_map(|what| Some(what.as_str()?.to_owned())).collect()
+    };
+    let number = |key: &str| value.get(key).and_then(Value::as_u64).unwrap_or_default();
+    Ok(Changed {
+        changes: words("changes"),
+        tasks: number("tasks"),
+        left_out: words("left_out"),
+        milliseconds: number("milliseconds"),
     })
 }
 

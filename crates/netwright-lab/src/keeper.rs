@@ -6,10 +6,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use netwright_dataplane::kernel::Kernel;
 use netwright_dataplane::plan::HostPlan;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -51,7 +52,7 @@ pub fn up(keeper: &[String], stay: bool) -> Result<(Ready, Option<Held>), Failur
     let pipe = child.stdout.take().ok_or_else(|| Failure::new("the keeper has no output"))?;
     let mut pipe = BufReader::new(pipe);
     match notice(&mut pipe) {
-        Ok(ready) => Ok((ready, stay.then_some(Held { child, _pipe: pipe }))),
+        Ok(ready) => Ok((ready, stay.then_some(Held { child, pipe }))),
         Err(failure) => {
             let _ended = child.wait();
             Err(failure)
@@ -63,13 +64,25 @@ pub fn up(keeper: &[String], stay: bool) -> Result<(Ready, Option<Held>), Failur
 #[derive(Debug)]
 pub struct Held {
     child: std::process::Child,
-    _pipe: BufReader<std::process::ChildStdout>,
+    pipe: BufReader<std::process::ChildStdout>,
 }
 
 impl Held {
     /// Waits until the lab has ended.
     pub fn wait(mut self) {
         let _status = self.child.wait();
+    }
+
+    /// Waits for a time. True where the lab has ended.
+    #[must_use]
+    pub fn ended_within(&self, time: Duration) -> bool {
+        let time = Timespec {
+            tv_sec: i64::try_from(time.as_secs()).unwrap_or(1),
+            tv_nsec: i64::from(time.subsec_nanos()),
+        };
+        // The keeper says nothing more: its end ends its output.
+        let mut waiting = [PollFd::new(self.pipe.get_ref(), PollFlags::IN)];
+        matches!(poll(&mut waiting, Some(&time)), Ok(1..))
     }
 }
 
@@ -227,7 +240,7 @@ fn built(
     });
     let start = std::time::Instant::now();
     let mut kernel = Kernel::default();
-    kernel.apply(&plan).map_err(|failures| told(&failures))?;
+    kernel.apply(&plan).map_err(|failures| told("the lab cannot be built", &failures))?;
     let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     let tasks = Tasks::begin(part)?;
     tasks.set(&kernel);
@@ -242,11 +255,11 @@ fn built(
 }
 
 /// The first failures in words: one cause often shows in every namespace.
-fn told(failures: &[netwright_dataplane::kernel::Failure]) -> Failure {
+fn told(what: &str, failures: &[netwright_dataplane::kernel::Failure]) -> Failure {
     const SHOWN: usize = 5;
     let mut lines: Vec<String> = failures.iter().take(SHOWN).map(ToString::to_string).collect();
     if failures.len() > SHOWN {
         lines.push(format!("and {} more", failures.len() - SHOWN));
     }
-    Failure::new(format!("the lab cannot be built: {}", lines.join("\n  ")))
+    Failure::new(format!("{what}: {}", lines.join("\n  ")))
 }

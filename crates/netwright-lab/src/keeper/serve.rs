@@ -9,17 +9,18 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::{Kernel, addresses};
+use netwright_dataplane::plan::{HostPlan, changes};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::geteuid;
 use serde_json::{Value, json};
 
-use super::tell;
-use crate::control::REQUEST_OCTETS;
+use super::{refused, tell, told};
+use crate::control::{PLAN_OCTETS, REQUEST_OCTETS};
 use crate::probe::{Probe, Seen, probe};
 use crate::tasks::Tasks;
 
@@ -83,7 +84,8 @@ fn one(lab: &Lab, stream: &UnixStream) -> std::io::Result<()> {
         return tell(stream, &json!({"refused": "this lab belongs to another user"}));
     }
     let mut line = String::new();
-    BufReader::new(stream).take(REQUEST_OCTETS).read_line(&mut line)?;
+    let mut reader = BufReader::new(stream).take(REQUEST_OCTETS);
+    reader.read_line(&mut line)?;
     if line.is_empty() {
         return Ok(());
     }
@@ -91,6 +93,16 @@ fn one(lab: &Lab, stream: &UnixStream) -> std::io::Result<()> {
     match request.get("do").and_then(Value::as_str) {
         Some("ps") => tell(stream, &ps(lab)),
         Some("tasks") => tell(stream, &json!({"tasks": lab.tasks.rows()})),
+        Some("apply") => {
+            let octets = request.get("octets").and_then(Value::as_u64).unwrap_or_default();
+            if octets > PLAN_OCTETS {
+                return tell(stream, &json!({"refused": "the plan is larger than a lab takes"}));
+            }
+            reader.set_limit(octets);
+            let mut text = Vec::new();
+            reader.read_to_end(&mut text)?;
+            tell(stream, &apply(lab, &text))
+        }
         Some("logs") => logs(lab, stream, &request),
         Some("check") => tell(stream, &check(lab)),
         Some("probe") => tell(stream, &probed(lab, &request)),
@@ -199,6 +211,42 @@ fn probed(lab: &Lab, request: &Value) -> Value {
     let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
     let seen = probe(&kernel, &probes, Duration::from_millis(patience.min(LONGEST_WAIT)));
     json!({"seen": seen.iter().map(Seen::to_json).collect::<Vec<Value>>()})
+}
+
+/// Brings the lab to another plan: only what differs is changed.
+fn apply(lab: &Lab, text: &[u8]) -> Value {
+    let plan: HostPlan = match serde_json::from_slice(text) {
+        Ok(plan) => plan,
+        Err(error) => {
+            return json!({
+                "refused": format!("the plan cannot be read: {error}"),
+                "help": "a lab is changed by the version of netwright that built it",
+            });
+        }
+    };
+    let Ok(mut kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
+    let start = Instant::now();
+    let before = kernel.applied().clone();
+    let failures = kernel.apply(&plan).err();
+    let again = failures.as_ref().and_then(|_| kernel.apply(&before).err());
+    lab.tasks.set(&kernel);
+    let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    drop(kernel);
+    match (failures, again) {
+        (None, _) => json!({
+            "changes": changes(&before, &plan),
+            "tasks": plan.tasks.len(),
+            "left_out": plan.left_out,
+            "milliseconds": milliseconds,
+        }),
+        (Some(failures), None) => refused(
+            &told("the lab cannot be changed", &failures)
+                .help("it was built anew as it was: connections of before are cut"),
+        ),
+        (Some(_), Some(failures)) => {
+            refused(&told("the lab can neither be changed nor built as it was", &failures))
+        }
+    }
 }
 
 /// What the kernel holds otherwise than it was built.

@@ -1,9 +1,11 @@
 //! `netwright lab`.
 
+mod follow;
 mod show;
 mod tasks;
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use netwright_dataplane::plan::{HostPlan, plan};
 use netwright_lab::control;
@@ -13,10 +15,17 @@ use crate::arguments::LabCommand;
 use crate::console::{Code, Console, Style};
 use crate::failure::Failure;
 use crate::network;
+use follow::Follow;
 
 pub(super) fn run(command: &LabCommand, console: &mut Console) -> Result<Code, Failure> {
     match command {
-        LabCommand::Up { file, lab, foreground } => up(file, &lab.name, *foreground, console),
+        LabCommand::Up { file, lab, foreground, watch } => {
+            up(file, &lab.name, (*foreground || *watch, *watch), console)
+        }
+        LabCommand::Apply { file, lab } => {
+            let input = network::open(file)?;
+            apply(&lab.name, &plan(&input.network), console)
+        }
         LabCommand::Exec { lab, instance, command } => exec(&lab.name, instance, command),
         LabCommand::Shell { lab, instance } => {
             let shell = std::env::var("SHELL").unwrap_or_default();
@@ -91,36 +100,92 @@ fn planned(file: &Path, bare: bool) -> Result<HostPlan, netwright_lab::failure::
     Ok(plan)
 }
 
-fn up(file: &Path, name: &str, foreground: bool, console: &mut Console) -> Result<Code, Failure> {
+/// Starts a lab of a description and tells how it came up; with `stay`, it ends with the handle.
+fn start(
+    file: &Path,
+    name: &str,
+    stay: bool,
+    console: &mut Console,
+) -> Result<(Code, Option<keeper::Held>), Failure> {
+    let file: PathBuf = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let file = file
+        .to_str()
+        .ok_or_else(|| Failure::usage("the lab needs a file whose name is UTF-8", None))?;
+    let mut arguments = words(&["lab", "keeper", name, file]);
+    if stay {
+        arguments.push("--stay".to_owned());
+    }
+    let (ready, held) = keeper::up(&arguments, stay).map_err(told)?;
+    console.line(&format!(
+        "lab {name} is up: {} namespaces and {} links in {} ms",
+        ready.namespaces, ready.links, ready.milliseconds
+    ));
+    not_built(&ready.left_out, console);
+    let code = tasks::settled(name, ready.tasks, console)?;
+    Ok((code, held))
+}
+
+fn not_built(left_out: &[String], console: &mut Console) {
+    for what in left_out {
+        let what = console.styled(Style::Doubt, &format!("not built: {what}"));
+        console.line(&what);
+    }
+}
+
+fn up(
+    file: &Path,
+    name: &str,
+    (stay, watch): (bool, bool),
+    console: &mut Console,
+) -> Result<Code, Failure> {
+    let mut follow = Follow::new(file);
     // What is wrong with the file is told here, with its places.
     let input = network::open(file)?;
     for note in &input.notes {
         console.error(&format!("note: {note}\n"));
     }
     drop(input);
-    let file: PathBuf = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-    let file = file
-        .to_str()
-        .ok_or_else(|| Failure::usage("the lab needs a file whose name is UTF-8", None))?;
-    let mut arguments = words(&["lab", "keeper", name, file]);
-    if foreground {
-        arguments.push("--stay".to_owned());
-    }
-    let (ready, held) = keeper::up(&arguments, foreground).map_err(told)?;
-    console.line(&format!(
-        "lab {name} is up: {} namespaces and {} links in {} ms",
-        ready.namespaces, ready.links, ready.milliseconds
-    ));
-    for what in &ready.left_out {
-        let what = console.styled(Style::Doubt, &format!("not built: {what}"));
-        console.line(&what);
-    }
-    let code = tasks::settled(name, ready.tasks, console)?;
-    if let Some(held) = held {
-        console.flush();
+    let (code, held) = start(file, name, stay, console)?;
+    let Some(held) = held else { return Ok(code) };
+    console.flush();
+    if !watch {
         held.wait();
+        return Ok(code);
+    }
+    while !held.ended_within(follow::LOOK) {
+        if follow.changed(Instant::now()) {
+            match network::open(file) {
+                Ok(input) => {
+                    // What the kernel refuses is told; the next edit may be better.
+                    if let Err(failure) = apply(name, &plan(&input.network), console) {
+                        failure.report(console);
+                    }
+                }
+                Err(failure) => {
+                    failure.report(console);
+                    console.error("the lab stays as it was\n");
+                }
+            }
+            console.flush();
+        }
     }
     Ok(code)
+}
+
+/// Brings a running lab to a plan and tells what that changed.
+fn apply(name: &str, plan: &HostPlan, console: &mut Console) -> Result<Code, Failure> {
+    let changed = control::apply(name, plan).map_err(told)?;
+    if changed.changes.is_empty() {
+        console.line("nothing of the lab changes");
+        return Ok(Code::Pass);
+    }
+    for what in &changed.changes {
+        console.line(&format!("  {what}"));
+    }
+    let count = changed.changes.len();
+    console.line(&format!("{count} changes applied in {} ms", changed.milliseconds));
+    not_built(&changed.left_out, console);
+    tasks::settled(name, changed.tasks, console)
 }
 
 fn exec(lab: &str, instance: &str, command: &[String]) -> Result<Code, Failure> {
