@@ -11,6 +11,7 @@ mod filters;
 mod gateways;
 mod intervals;
 mod links;
+mod names;
 mod nft;
 mod outside;
 mod services;

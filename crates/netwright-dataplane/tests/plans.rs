@@ -124,3 +124,46 @@ instances:
     assert_eq!(plan.tasks[0].ready, ready);
     assert_eq!(plan.tasks[2].restart, Restart::Always);
 }
+
+#[test]
+fn what_is_added_elsewhere_leaves_links_routes_and_rulesets_of_others_as_they_are() {
+    let plan_of = |more: &str| {
+        let text = format!(
+            "vpcs: {{ v: {{ subnets: {{ s: {{ cidr: 10.0.0.0/24 }} }} }}, w: {{ subnets: {{ t: {{ cidr: 10.1.0.0/24 }} }} }} }}
+peerings: {{ p: {{ between: [v, w] }} }}
+instances:
+{more}  a: {{ subnet: s, address: 10.0.0.4 }}
+  b: {{ subnet: s, address: 10.0.0.5 }}
+  c: {{ subnet: t, address: 10.1.0.5 }}
+"
+        );
+        let root = yaml::parse(&text, FileId::default(), &Limits::default()).unwrap();
+        plan(&resolve(decode_description(&root).unwrap()).unwrap())
+    };
+    let (was, is) = (plan_of(""), plan_of("  zero: { subnet: s, address: 10.0.0.9 }\n"));
+    for link in &was.links {
+        assert!(is.links.contains(link), "{link:?}");
+    }
+    for name in ["instance/a", "instance/b", "instance/c", "vpc/w"] {
+        let of = |plan: &HostPlan| plan.namespaces.iter().find(|n| n.name == name).cloned();
+        assert_eq!(of(&was), of(&is), "{name}");
+    }
+}
+
+#[test]
+fn no_ruleset_names_a_link_that_is_not_there() {
+    for (name, plan) in plans() {
+        for namespace in &plan.namespaces {
+            let links: BTreeSet<&str> = plan
+                .links
+                .iter()
+                .flat_map(|link| [&link.a, &link.b])
+                .filter(|end| end.namespace == namespace.name)
+                .map(|end| end.name.as_str())
+                .collect();
+            for quoted in namespace.ruleset.split('"').skip(1).step_by(2) {
+                assert!(links.contains(quoted), "{name}: {} names {quoted}", namespace.name);
+            }
+        }
+    }
+}

@@ -147,6 +147,22 @@ fn packets() {
     right(&kernel);
     assert!(!connects(&kernel, 80) && connects(&kernel, 81), "the new rule holds at once");
 
+    // What flows between machines that a change does not concern goes on flowing: no packet of it is late.
+    let port = SocketAddr::new(machine(2), 81);
+    let listener =
+        within(kernel.namespace("instance/m2").unwrap(), || TcpListener::bind(port).unwrap());
+    let stream = within(kernel.namespace("instance/m1").unwrap(), || TcpStream::connect(port));
+    let (mut near, (mut far, _)) = (stream.unwrap().unwrap(), listener.unwrap().accept().unwrap());
+    far.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
+    for machines in [3, 20, 2] {
+        let mut next = star(machines);
+        next.namespaces.last_mut().unwrap().ruleset = RULESET.replace("80", "82, 83");
+        kernel.apply(&next).unwrap();
+        near.write_all(b"on").unwrap();
+        far.read_exact(&mut [0; 2]).unwrap();
+    }
+    kernel.apply(&plan).unwrap();
+
     // A machine more, a larger link, a route less: the others stay as they are.
     let mut plan = star(3);
     plan.links[0].mtu = 9000;

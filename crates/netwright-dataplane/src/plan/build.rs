@@ -8,6 +8,7 @@ use netwright_model::scalar::Prefix;
 
 use super::{
     End, HostPlan, LOCAL, Link, MAIN, Namespace, Neighbour, PolicyRule, Role, Route, Task, Via,
+    names,
 };
 
 /// The neighbour at the far end of every link, in IPv4. No link holds it: the neighbour entries are fixed.
@@ -112,13 +113,13 @@ impl<'n> Build<'n> {
 
     /// A link between two namespaces, each with the other as its neighbour.
     pub(super) fn link(&mut self, a: (&str, &str), b: (&str, &str), mtu: u32) {
-        let number = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
-        let end = |(namespace, name): (&str, &str), side: u8| End {
+        // Hardware addresses are given when all links are there.
+        let end = |(namespace, name): (&str, &str)| End {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
-            mac: mac(number, side),
+            mac: [0; 6],
         };
-        let (a, b) = (end(a, 0), end(b, 1));
+        let (a, b) = (end(a), end(b));
         for (here, there) in [(&a, &b), (&b, &a)] {
             let v6 = self.v6;
             let Some(namespace) = self.namespaces.get_mut(&here.namespace) else { continue };
@@ -135,8 +136,9 @@ impl<'n> Build<'n> {
 
     pub(super) fn finish(self) -> HostPlan {
         let mut links = self.links;
-        links.sort_by(|one, other| one.a.cmp(&other.a).then_with(|| one.b.cmp(&other.b)));
         let mut namespaces: Vec<Namespace> = self.namespaces.into_values().collect();
+        names::settle(&mut namespaces, &mut links);
+        links.sort_by(|one, other| one.a.cmp(&other.a).then_with(|| one.b.cmp(&other.b)));
         for namespace in &mut namespaces {
             namespace.neighbours.sort();
             namespace.neighbours.dedup();
@@ -164,12 +166,6 @@ impl<'n> Build<'n> {
     pub(super) fn machine(&self, interface: InterfaceId) -> String {
         super::machine(self.network, interface)
     }
-}
-
-/// A locally administered hardware address for an end of a link.
-fn mac(link: u32, side: u8) -> [u8; 6] {
-    let [a, b, c, d] = link.to_be_bytes();
-    [0x02, side, a, b, c, d]
 }
 
 impl Namespace {

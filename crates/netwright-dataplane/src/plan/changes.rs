@@ -76,23 +76,29 @@ fn link_changes<'a>(old: &'a HostPlan, new: &'a HostPlan) -> Vec<(&'a str, Strin
 /// How many of each kind came and went.
 fn inside(was: &Namespace, is: &Namespace) -> Vec<String> {
     let mut parts = Vec::new();
-    let mut count = |what: &str, came: usize, went: usize| match (came, went) {
-        (0, 0) => {}
-        (came, 0) => parts.push(format!("{came} {what} more")),
-        (0, went) => parts.push(format!("{went} {what} less")),
-        (came, went) => parts.push(format!("{came} {what} more and {went} less")),
+    let mut count = |what: (&str, &str), came: usize, went: usize| {
+        let named = |count: usize| match count {
+            1 => format!("1 {}", what.0),
+            _ => format!("{count} {}", what.1),
+        };
+        match (came, went) {
+            (0, 0) => {}
+            (came, 0) => parts.push(format!("{} more", named(came))),
+            (0, went) => parts.push(format!("{} less", named(went))),
+            (came, went) => parts.push(format!("{} more and {went} less", named(came))),
+        }
     };
     let (came, went) = differing(&was.addresses, &is.addresses);
-    count("addresses", came, went);
+    count(("address", "addresses"), came, went);
     let (came, went) = differing(&was.routes, &is.routes);
-    count("routes", came, went);
+    count(("route", "routes"), came, went);
     let (came, went) = differing(&was.rules, &is.rules);
-    count("policy rules", came, went);
+    count(("policy rule", "policy rules"), came, went);
     let lines = |namespace: &Namespace| -> Vec<String> {
         namespace.ruleset.lines().map(|line| line.trim().to_owned()).collect()
     };
     let (came, went) = differing(&lines(was), &lines(is));
-    count("lines of its ruleset", came, went);
+    count(("line of its ruleset", "lines of its ruleset"), came, went);
     if parts.is_empty() && was.forwards != is.forwards {
         parts.push(if is.forwards { "forwards now" } else { "forwards no more" }.to_owned());
     }

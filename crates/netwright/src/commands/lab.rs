@@ -182,8 +182,11 @@ fn apply(name: &str, plan: &HostPlan, console: &mut Console) -> Result<Code, Fai
     for what in &changed.changes {
         console.line(&format!("  {what}"));
     }
-    let count = changed.changes.len();
-    console.line(&format!("{count} changes applied in {} ms", changed.milliseconds));
+    let count = match changed.changes.len() {
+        1 => "1 change".to_owned(),
+        several => format!("{several} changes"),
+    };
+    console.line(&format!("{count} applied in {} ms", changed.milliseconds));
     not_built(&changed.left_out, console);
     tasks::settled(name, changed.tasks, console)
 }

@@ -62,7 +62,10 @@ pub(super) fn settled(lab: &str, count: u64, console: &mut Console) -> Result<Co
         }
     }
     if wrong.is_empty() {
-        console.line(&format!("{count} tasks are up"));
+        console.line(&match count {
+            1 => "1 task is up".to_owned(),
+            _ => format!("{count} tasks are up"),
+        });
         return Ok(Code::Pass);
     }
     console.line("`netwright lab ps` and `netwright lab logs` tell more");
