@@ -6,14 +6,18 @@
 //! and connection tracking exists for routed packets only.
 
 mod build;
+mod changes;
 mod filters;
 mod gateways;
 mod intervals;
 mod links;
+mod names;
 mod nft;
 mod outside;
 mod services;
 mod show;
+pub mod task;
+mod text;
 mod tunnels;
 mod vpc;
 
@@ -21,6 +25,10 @@ use std::net::IpAddr;
 
 use netwright_model::network::{EndpointId, InterfaceId, Network};
 use netwright_model::scalar::Prefix;
+
+pub use changes::changes;
+use serde::{Deserialize, Serialize};
+pub use task::{Ready, Restart, Task, What};
 
 /// The plan of one host that holds the whole network.
 #[must_use]
@@ -38,16 +46,19 @@ pub fn plan(network: &Network) -> HostPlan {
     outside::private_endpoints(&mut build);
     services::services(&mut build);
     filters::rulesets(&mut build);
+    task::commands(&mut build);
     build.finish()
 }
 
 /// Everything that one host must have.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostPlan {
     /// Namespaces, sorted by name.
     pub namespaces: Vec<Namespace>,
     /// Links between namespaces, sorted by their first ends.
     pub links: Vec<Link>,
+    /// Processes that run in the namespaces, sorted by namespace and name.
+    pub tasks: Vec<Task>,
     /// What the description says and this plan does not build, in words.
     pub left_out: Vec<String>,
 }
@@ -69,7 +80,7 @@ pub fn endpoint(network: &Network, endpoint: EndpointId) -> String {
 pub const INTERNET: &str = "internet";
 
 /// What a namespace stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Role {
     /// A VPC's router.
     Vpc,
@@ -94,7 +105,7 @@ pub enum Role {
 }
 
 /// A network namespace.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Namespace {
     /// A stable, unique name: letters, digits, `-`, `.` and `/`.
     pub name: String,
@@ -115,7 +126,7 @@ pub struct Namespace {
 }
 
 /// A point-to-point link between two namespaces.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// One end.
     pub a: End,
@@ -128,7 +139,7 @@ pub struct Link {
 }
 
 /// An end of a link.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct End {
     /// The namespace's name.
     pub namespace: String,
@@ -139,7 +150,7 @@ pub struct End {
 }
 
 /// A fixed neighbour.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Neighbour {
     /// The link.
     pub link: String,
@@ -150,18 +161,19 @@ pub struct Neighbour {
 }
 
 /// A route.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// The table; 254 is `main`.
     pub table: u32,
     /// Destination.
+    #[serde(with = "text")]
     pub to: Prefix,
     /// Where packets go.
     pub via: Via,
 }
 
 /// Where a route leads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Via {
     /// Over a link, to a neighbour there.
     Link {
@@ -179,7 +191,7 @@ pub enum Via {
 }
 
 /// A policy rule: which table a packet is looked up in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyRule {
     /// Order, the lowest first.
     pub priority: u32,

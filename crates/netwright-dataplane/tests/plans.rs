@@ -11,7 +11,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use netwright_dataplane::plan::{HostPlan, Via, plan};
+use netwright_dataplane::plan::{HostPlan, Ready, Restart, Via, plan};
 use netwright_model::decode_description;
 use netwright_model::generate::{Plan, Shape, generate};
 use netwright_model::network::resolve::resolve;
@@ -100,6 +100,70 @@ fn the_kernels_program_accepts_every_ruleset() {
                 namespace.name,
                 namespace.ruleset
             );
+        }
+    }
+}
+
+#[test]
+fn commands_of_an_instance_are_tasks_with_names_of_their_own() {
+    let text = "vpcs: { v: { subnets: { s: { cidr: 10.0.0.0/24 } } } }
+instances:
+  web:
+    subnet: s
+    exec:
+      - python3 -m http.server 80
+      - { run: /usr/bin/python3 worker.py, restart: always }
+      - { name: api, run: ./api, ready: { port: tcp/8080, after: 2s } }
+  off: { subnet: s, running: false, exec: sleep 9 }
+";
+    let root = yaml::parse(text, FileId::default(), &Limits::default()).unwrap();
+    let plan = plan(&resolve(decode_description(&root).unwrap()).unwrap());
+    let names: Vec<&str> = plan.tasks.iter().map(|task| task.name.as_str()).collect();
+    assert_eq!(names, ["api", "python3", "python3-2"]);
+    let ready = [Ready::Runs { milliseconds: 2000 }, Ready::Listens { protocol: 6, port: 8080 }];
+    assert_eq!(plan.tasks[0].ready, ready);
+    assert_eq!(plan.tasks[2].restart, Restart::Always);
+}
+
+#[test]
+fn what_is_added_elsewhere_leaves_links_routes_and_rulesets_of_others_as_they_are() {
+    let plan_of = |more: &str| {
+        let text = format!(
+            "vpcs: {{ v: {{ subnets: {{ s: {{ cidr: 10.0.0.0/24 }} }} }}, w: {{ subnets: {{ t: {{ cidr: 10.1.0.0/24 }} }} }} }}
+peerings: {{ p: {{ between: [v, w] }} }}
+instances:
+{more}  a: {{ subnet: s, address: 10.0.0.4 }}
+  b: {{ subnet: s, address: 10.0.0.5 }}
+  c: {{ subnet: t, address: 10.1.0.5 }}
+"
+        );
+        let root = yaml::parse(&text, FileId::default(), &Limits::default()).unwrap();
+        plan(&resolve(decode_description(&root).unwrap()).unwrap())
+    };
+    let (was, is) = (plan_of(""), plan_of("  zero: { subnet: s, address: 10.0.0.9 }\n"));
+    for link in &was.links {
+        assert!(is.links.contains(link), "{link:?}");
+    }
+    for name in ["instance/a", "instance/b", "instance/c", "vpc/w"] {
+        let of = |plan: &HostPlan| plan.namespaces.iter().find(|n| n.name == name).cloned();
+        assert_eq!(of(&was), of(&is), "{name}");
+    }
+}
+
+#[test]
+fn no_ruleset_names_a_link_that_is_not_there() {
+    for (name, plan) in plans() {
+        for namespace in &plan.namespaces {
+            let links: BTreeSet<&str> = plan
+                .links
+                .iter()
+                .flat_map(|link| [&link.a, &link.b])
+                .filter(|end| end.namespace == namespace.name)
+                .map(|end| end.name.as_str())
+                .collect();
+            for quoted in namespace.ruleset.split('"').skip(1).step_by(2) {
+                assert!(links.contains(quoted), "{name}: {} names {quoted}", namespace.name);
+            }
         }
     }
 }

@@ -6,15 +6,21 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use netwright_dataplane::plan::HostPlan;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::place;
 use crate::probe::{Probe, Seen};
+use crate::tasks::{Line, TaskRow};
 
 /// Longest request: some hundred probes.
 pub(crate) const REQUEST_OCTETS: u64 = 256 * 1024;
+/// Longest plan that is sent: about as many namespaces as an answer names.
+pub(crate) const PLAN_OCTETS: u64 = 256 * 1024 * 1024;
+/// How long a change may take.
+const CHANGE_PATIENCE: Duration = Duration::from_secs(300);
 /// Most probes of one request.
 const PROBES: usize = 512;
 /// Longest answer: about a hundred thousand namespaces.
@@ -101,6 +107,102 @@ pub fn ps(lab: &str) -> Result<Vec<Row>, Failure> {
             .collect(),
     };
     Ok(list(&value, "namespaces").iter().map(row).collect())
+}
+
+/// The tasks of a lab, sorted by namespace and name.
+///
+/// # Errors
+///
+/// No such lab, or it does not answer.
+pub fn tasks(lab: &str) -> Result<Vec<TaskRow>, Failure> {
+    let stream = place::connect(lab)?;
+    ask(&stream, &json!({"do": "tasks"}))?;
+    let value = answer(BufReader::new(&stream))?;
+    let rows = value.get("tasks").and_then(Value::as_array).cloned().unwrap_or_default();
+    Ok(rows.iter().map(TaskRow::from_json).collect())
+}
+
+/// What tasks of a lab wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lines {
+    /// The lines, in the order in which they came.
+    pub lines: Vec<Line>,
+    /// The number to ask from next.
+    pub last: u64,
+    /// There was more, which is no more kept.
+    pub dropped: bool,
+}
+
+/// What the tasks of an instance, or of all, wrote after a line's number. Where there is nothing, it is waited for, so many milliseconds.
+///
+/// # Errors
+///
+/// No such lab or instance, or it does not answer.
+pub fn logs(
+    lab: &str,
+    instance: Option<&str>,
+    after: u64,
+    milliseconds: u64,
+) -> Result<Lines, Failure> {
+    let stream = place::connect(lab)?;
+    let request = json!({
+        "do": "logs", "instance": instance, "after": after, "milliseconds": milliseconds,
+    });
+    ask(&stream, &request)?;
+    let value = answer(BufReader::new(&stream))?;
+    let lines = value.get("lines").and_then(Value::as_array).cloned().unwrap_or_default();
+    Ok(Lines {
+        lines: lines.iter().map(Line::from_json).collect(),
+        last: value.get("last").and_then(Value::as_u64).unwrap_or(after),
+        dropped: value.get("dropped").and_then(Value::as_bool).unwrap_or_default(),
+    })
+}
+
+/// What a change did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// What is otherwise than before, in words.
+    pub changes: Vec<String>,
+    /// Number of tasks now.
+    pub tasks: u64,
+    /// What the description says and the lab does not build.
+    pub left_out: Vec<String>,
+    /// How long the change took, in milliseconds.
+    pub milliseconds: u64,
+}
+
+/// Brings a lab to another plan: only what differs is changed.
+///
+/// # Errors
+///
+/// No such lab, or the kernel refuses part of the plan: then the lab is as it was, built anew.
+pub fn apply(lab: &str, plan: &HostPlan) -> Result<Changed, Failure> {
+    let text = serde_json::to_vec(plan)
+        .map_err(|error| Failure::new(format!("the plan cannot be sent: {error}")))?;
+    let octets = text.len() as u64;
+    if octets > PLAN_OCTETS {
+        return Err(Failure::new(format!(
+            "the plan has {octets} octets; a running lab takes {PLAN_OCTETS}"
+        ))
+        .help("`netwright lab down`, then `netwright lab up`"));
+    }
+    let stream = place::connect(lab)?;
+    ask(&stream, &json!({"do": "apply", "octets": octets}))?;
+    let failed = Failure::during("sending the plan");
+    (&stream).write_all(&text).map_err(&failed)?;
+    stream.set_read_timeout(Some(CHANGE_PATIENCE)).map_err(&failed)?;
+    let value = answer(BufReader::new(&stream))?;
+    let words = |key: &str| -> Vec<String> {
+        let list = value.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        list.iter().filter_map(|what| Some(what.as_str()?.to_owned())).collect()
+    };
+    let number = |key: &str| value.get(key).and_then(Value::as_u64).unwrap_or_default();
+    Ok(Changed {
+        changes: words("changes"),
+        tasks: number("tasks"),
+        left_out: words("left_out"),
+        milliseconds: number("milliseconds"),
+    })
 }
 
 /// What the kernel holds otherwise than a lab was built, in words: somebody changed it from inside.

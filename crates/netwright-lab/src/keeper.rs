@@ -6,13 +6,15 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use netwright_dataplane::kernel::Kernel;
 use netwright_dataplane::plan::HostPlan;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
+use crate::tasks::Tasks;
 use crate::{isolate, place};
 
 /// Longest message about how a lab came up.
@@ -25,6 +27,8 @@ pub struct Ready {
     pub namespaces: u64,
     /// Number of links.
     pub links: u64,
+    /// Number of tasks.
+    pub tasks: u64,
     /// Milliseconds for building them.
     pub milliseconds: u64,
     /// What the description says and the lab does not build.
@@ -48,7 +52,7 @@ pub fn up(keeper: &[String], stay: bool) -> Result<(Ready, Option<Held>), Failur
     let pipe = child.stdout.take().ok_or_else(|| Failure::new("the keeper has no output"))?;
     let mut pipe = BufReader::new(pipe);
     match notice(&mut pipe) {
-        Ok(ready) => Ok((ready, stay.then_some(Held { child, _pipe: pipe }))),
+        Ok(ready) => Ok((ready, stay.then_some(Held { child, pipe }))),
         Err(failure) => {
             let _ended = child.wait();
             Err(failure)
@@ -60,13 +64,25 @@ pub fn up(keeper: &[String], stay: bool) -> Result<(Ready, Option<Held>), Failur
 #[derive(Debug)]
 pub struct Held {
     child: std::process::Child,
-    _pipe: BufReader<std::process::ChildStdout>,
+    pipe: BufReader<std::process::ChildStdout>,
 }
 
 impl Held {
     /// Waits until the lab has ended.
     pub fn wait(mut self) {
         let _status = self.child.wait();
+    }
+
+    /// Waits for a time. True where the lab has ended.
+    #[must_use]
+    pub fn ended_within(&self, time: Duration) -> bool {
+        let time = Timespec {
+            tv_sec: i64::try_from(time.as_secs()).unwrap_or(1),
+            tv_nsec: i64::from(time.subsec_nanos()),
+        };
+        // The keeper says nothing more: its end ends its output.
+        let mut waiting = [PollFd::new(self.pipe.get_ref(), PollFlags::IN)];
+        matches!(poll(&mut waiting, Some(&time)), Ok(1..))
     }
 }
 
@@ -88,6 +104,7 @@ fn notice(reader: &mut impl BufRead) -> Result<Ready, Failure> {
     Ok(Ready {
         namespaces: number("namespaces"),
         links: number("links"),
+        tasks: number("tasks"),
         milliseconds: number("milliseconds"),
         left_out: left_out.iter().filter_map(|what| Some(what.as_str()?.to_owned())).collect(),
     })
@@ -183,8 +200,9 @@ fn watch_once(mine: &UnixStream, starter: bool) {
 
 /// Is process 1 of a lab until it ends: plans, builds, and answers what is asked of it.
 ///
-/// `plan` reads the description: before anything is hidden from this process.
-pub fn inside(keeper: i64, plan: impl FnOnce() -> Result<HostPlan, Failure>) {
+/// `plan` reads the description: before anything is hidden from this process. `part` is the words with which this program becomes a
+/// part of itself that the plan's tasks name.
+pub fn inside(keeper: i64, part: &[String], plan: impl FnOnce() -> Result<HostPlan, Failure>) {
     // Killed with the keeper, at once; and by the end of its socket, should it have ended before this line.
     let _by_the_socket =
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
@@ -194,10 +212,10 @@ pub fn inside(keeper: i64, plan: impl FnOnce() -> Result<HostPlan, Failure>) {
     let Ok(listener) = std::io::stdin().as_fd().try_clone_to_owned().map(UnixListener::from) else {
         return;
     };
-    match built(plan, &lifeline) {
-        Ok((kernel, ready)) => {
+    match built(part, plan, &lifeline) {
+        Ok((kernel, tasks, ready)) => {
             if tell(&lifeline, &ready).is_ok() {
-                serve::serve(&listener, kernel, keeper);
+                serve::serve(&listener, kernel, tasks, keeper);
             }
         }
         Err(failure) => {
@@ -207,9 +225,10 @@ pub fn inside(keeper: i64, plan: impl FnOnce() -> Result<HostPlan, Failure>) {
 }
 
 fn built(
+    part: &[String],
     plan: impl FnOnce() -> Result<HostPlan, Failure>,
     lifeline: &UnixStream,
-) -> Result<(Kernel, Value), Failure> {
+) -> Result<(Kernel, Tasks, Value), Failure> {
     let plan = plan()?;
     isolate::settle()?;
     let mut end = lifeline.try_clone().map_err(Failure::during("the keeper's socket"))?;
@@ -221,23 +240,26 @@ fn built(
     });
     let start = std::time::Instant::now();
     let mut kernel = Kernel::default();
-    kernel.apply(&plan).map_err(|failures| told(&failures))?;
+    kernel.apply(&plan).map_err(|failures| told("the lab cannot be built", &failures))?;
     let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let tasks = Tasks::begin(part)?;
+    tasks.set(&kernel);
     let ready = json!({
         "namespaces": plan.namespaces.len(),
         "links": plan.links.len(),
+        "tasks": plan.tasks.len(),
         "milliseconds": milliseconds,
         "left_out": plan.left_out,
     });
-    Ok((kernel, ready))
+    Ok((kernel, tasks, ready))
 }
 
 /// The first failures in words: one cause often shows in every namespace.
-fn told(failures: &[netwright_dataplane::kernel::Failure]) -> Failure {
+fn told(what: &str, failures: &[netwright_dataplane::kernel::Failure]) -> Failure {
     const SHOWN: usize = 5;
     let mut lines: Vec<String> = failures.iter().take(SHOWN).map(ToString::to_string).collect();
     if failures.len() > SHOWN {
         lines.push(format!("and {} more", failures.len() - SHOWN));
     }
-    Failure::new(format!("the lab cannot be built: {}", lines.join("\n  ")))
+    Failure::new(format!("{what}: {}", lines.join("\n  ")))
 }

@@ -2,7 +2,8 @@
 //!
 //! A lab is two processes. The [`keeper`] leaves the caller's user namespace and starts the lab's process 1, which holds every network
 //! namespace; when either ends, however it ends, the kernel removes all of it. [`control`] asks a running lab; [`run`] starts a command
-//! inside one of its namespaces. [`probe`] sends real packets and tells what arrived.
+//! inside one of its namespaces. [`probe`] sends real packets and tells what arrived. [`tasks`] keeps
+//! the processes running that the plan names.
 //!
 //! Architecture invariant: the lab is given a plan; it reads no description and decides nothing about packets.
 
@@ -13,3 +14,4 @@ pub mod keeper;
 pub mod place;
 pub mod probe;
 pub mod run;
+pub mod tasks;

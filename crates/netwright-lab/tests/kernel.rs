@@ -18,8 +18,10 @@ use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::{Kernel, within};
 use netwright_dataplane::plan::{
-    End, HostPlan, Link, MAIN, Namespace, Neighbour, PolicyRule, Role, Route, Via,
+    End, HostPlan, Link, MAIN, Namespace, Neighbour, PolicyRule, Ready, Restart, Role, Route, Task,
+    Via, What,
 };
+use netwright_lab::tasks::{State, TaskRow};
 use netwright_lab::{control, isolate, keeper, place, run};
 use netwright_model::scalar::Prefix;
 
@@ -146,6 +148,22 @@ fn packets() {
     right(&kernel);
     assert!(!connects(&kernel, 80) && connects(&kernel, 81), "the new rule holds at once");
 
+    // What flows between machines that a change does not concern goes on flowing: no packet of it is late.
+    let port = SocketAddr::new(machine(2), 81);
+    let listener =
+        within(kernel.namespace("instance/m2").unwrap(), || TcpListener::bind(port).unwrap());
+    let stream = within(kernel.namespace("instance/m1").unwrap(), || TcpStream::connect(port));
+    let (mut near, (mut far, _)) = (stream.unwrap().unwrap(), listener.unwrap().accept().unwrap());
+    far.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
+    for machines in [3, 20, 2] {
+        let mut next = star(machines);
+        next.namespaces.last_mut().unwrap().ruleset = RULESET.replace("80", "82, 83");
+        kernel.apply(&next).unwrap();
+        near.write_all(b"on").unwrap();
+        far.read_exact(&mut [0; 2]).unwrap();
+    }
+    kernel.apply(&plan).unwrap();
+
     // A machine more, a larger link, a route less: the others stay as they are.
     let mut plan = star(3);
     plan.links[0].mtu = 9000;
@@ -242,6 +260,80 @@ fn commands() {
     gone("commands");
 }
 
+/// A lab of three machines, of which the first runs commands.
+fn busy() -> HostPlan {
+    let mut plan = star(2);
+    let exec = |name: &str, command: &str, restart: Restart| Task {
+        name: name.to_owned(),
+        namespace: "instance/m1".to_owned(),
+        what: What::Exec { command: command.to_owned() },
+        restart,
+        ready: vec![Ready::Runs { milliseconds: 10 }],
+    };
+    let stays = Ready::Succeeds { command: "test -e /proc/self".to_owned() };
+    plan.tasks = vec![
+        exec("breaks", "echo no; exit 3", Restart::Never),
+        exec("forks", "(setsid sleep 1000 &) ; sleep 1000 & exec sleep 1000", Restart::Always),
+        exec("once", "echo done", Restart::OnFailure),
+        Task::part("instance/m2", "own", "own", "words".to_owned()).ready_when(stays),
+    ];
+    plan
+}
+
+fn state_of(lab: &str, task: &str) -> TaskRow {
+    let rows = control::tasks(lab).unwrap();
+    rows.into_iter().find(|row| row.name == task).unwrap()
+}
+
+fn until(lab: &str, task: &str, holds: impl Fn(&TaskRow) -> bool) -> TaskRow {
+    let start = Instant::now();
+    loop {
+        let row = state_of(lab, task);
+        if holds(&row) {
+            return row;
+        }
+        assert!(start.elapsed() < Duration::from_secs(10), "{row:?}");
+        pause(Duration::from_millis(5));
+    }
+}
+
+fn tasks() {
+    let (ready, held) = keeper::up(&arguments(&["keeper", "busy", "--stay"]), true).unwrap();
+    assert_eq!(ready.tasks, 4);
+    let ready = |row: &TaskRow| row.state == State::Ready;
+    until("busy", "forks", ready);
+    until("busy", "own", ready);
+    let broken = until("busy", "breaks", |row| row.state == State::Failed);
+    assert_eq!((broken.restarts, broken.last.as_deref()), (0, Some("ended with status 3")));
+    until("busy", "once", |row| row.state == State::Ended);
+    let text = |instance: &str| -> Vec<String> {
+        let lines = control::logs("busy", Some(instance), 0, 0).unwrap().lines;
+        lines.into_iter().map(|line| format!("{} {}", line.task, line.text)).collect()
+    };
+    let lines = text("m1");
+    assert!(lines.contains(&"once done".to_owned()), "{lines:?}");
+    assert!(text("instance/m2").contains(&"own was told words".to_owned()));
+
+    // Killed from inside the lab, it is noticed and started again.
+    let kill = ["exec", "busy", "m1", "pkill", "-KILL", "-o", "-x", "sleep"];
+    assert!(Command::new("/proc/self/exe").args(kill).status().unwrap().success());
+    let row = until("busy", "forks", |row| row.restarts == 1);
+    assert_eq!(row.last.as_deref(), Some("was killed (SIGKILL)"));
+    until("busy", "forks", ready);
+    drop(held);
+    gone("busy");
+    assert!(!processes().any(|(_, line)| line == "sleep 1000"), "a command outlived its lab");
+}
+
+/// The command lines of this machine's processes.
+fn processes() -> impl Iterator<Item = (String, String)> {
+    fs::read_dir("/proc").unwrap().flatten().map(|entry| {
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ").trim_end().to_owned();
+        (entry.file_name().to_string_lossy().into_owned(), line)
+    })
+}
+
 fn killed() {
     // The same sequence each time, spread over the time that a lab takes to come up.
     let mut seed = 12345_u64;
@@ -281,13 +373,15 @@ fn killed() {
         let _down = control::down("killed");
         keeper.wait().unwrap();
         gone("killed");
+        assert!(!processes().any(|(_, line)| line == "sleep 1000"), "a command outlived its lab");
     }
 }
 
-const TESTS: [(&str, fn()); 4] = [
+const TESTS: [(&str, fn()); 5] = [
     ("what_a_plan_permits_passes_and_the_rest_is_dropped_before_and_after_changes", packets),
     ("up_and_down_fifty_times_leaves_nothing", up_and_down),
     ("commands_run_in_an_instance_and_pass_their_status_on", commands),
+    ("tasks_run_are_started_again_where_they_are_killed_and_end_with_their_lab", tasks),
     ("killing_any_process_of_a_lab_while_it_comes_up_leaves_nothing", killed),
 ];
 
@@ -310,8 +404,12 @@ fn main() {
             keeper::keep(name, &arguments(&["inside", name]), !stay.is_empty());
             0
         }
-        ["inside", _, keeper] => {
-            keeper::inside(keeper.parse().unwrap(), || Ok(star(2)));
+        ["inside", name, keeper] => {
+            let plan = match *name {
+                "busy" | "killed" => busy(),
+                _ => star(2),
+            };
+            keeper::inside(keeper.parse().unwrap(), &arguments(&["part"]), || Ok(plan));
             0
         }
         ["exec", lab, instance, command @ ..] => {
@@ -320,6 +418,14 @@ fn main() {
             run::exec(lab, instance, &step).map_or(2, i32::from)
         }
         ["step", program, rest @ ..] => i32::from(run::become_command(program, &arguments(rest)).1),
+        // A part of this program that a task names.
+        ["part", "own"] => {
+            let mut told = String::new();
+            std::io::stdin().read_to_string(&mut told).unwrap();
+            println!("was told {told}");
+            pause(Duration::from_secs(1000));
+            0
+        }
         ["one", name] => {
             let (name, test) = TESTS.iter().find(|(known, _)| known == name).unwrap();
             // The first needs to be process 1 of a lab; the others start labs of their own.

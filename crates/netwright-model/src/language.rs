@@ -8,6 +8,7 @@
 //! be said.
 
 pub mod delivery;
+pub mod exec;
 pub mod filter;
 pub mod intent;
 pub mod names;
@@ -22,6 +23,7 @@ use crate::source::Spanned;
 pub use delivery::{
     Backend, BackendGroup, HealthCheck, Listener, LoadBalancer, LoadBalancerKind, Scheme,
 };
+pub use exec::{Command, Exec, Ready, RestartPolicy};
 pub use filter::{Action, Attachment, Direction, Filter, Icmp, Rule};
 pub use intent::{Intent, Outcome};
 pub use names::{Certificate, DnsRecord, DnsZone, RecordType};

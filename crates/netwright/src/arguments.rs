@@ -118,7 +118,7 @@ pub(crate) enum Command {
     Generate(Generate),
     /// Build a network on this machine with real packets, as an ordinary user, and run commands in it.
     #[command(
-        after_help = "Examples:\n  netwright lab up network.yaml\n  netwright lab exec web-1 -- ping -c 1 10.0.2.20\n  netwright lab down"
+        after_help = "Examples:\n  netwright lab up network.yaml\n  netwright lab apply changed.yaml\n  netwright lab exec web-1 -- ping -c 1 10.0.2.20\n  netwright lab down"
     )]
     Lab(Lab),
     /// Build a network on this machine, try TCP connections between all that it holds, and compare them with the verdicts.
@@ -329,6 +329,16 @@ pub(crate) enum LabCommand {
         /// Stay, and end the lab with this command.
         #[arg(long)]
         foreground: bool,
+        /// Stay, and bring the lab to each edit of the network: only what differs is changed.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Bring a lab to another network, or to the same after an edit: only what differs is changed.
+    Apply {
+        /// The network.
+        file: PathBuf,
+        #[command(flatten)]
+        lab: LabName,
     },
     /// Run a command in an instance: with this terminal and folder, its exit status passed on.
     Exec {
@@ -355,6 +365,16 @@ pub(crate) enum LabCommand {
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
+    /// Show what the tasks of a lab wrote: the commands that its instances run, and the lab's own parts.
+    Logs {
+        #[command(flatten)]
+        lab: LabName,
+        /// Only of this instance.
+        instance: Option<String>,
+        /// Stay, and show what comes.
+        #[arg(long, short)]
+        follow: bool,
+    },
     /// Read a lab back from the kernel and list what is otherwise than it was built.
     Check {
         #[command(flatten)]
@@ -372,10 +392,21 @@ pub(crate) enum LabCommand {
         file: PathBuf,
         #[arg(long)]
         stay: bool,
+        /// Without tasks.
+        #[arg(long)]
+        bare: bool,
     },
     /// Process 1 of a lab; its keeper starts it.
     #[command(hide = true)]
-    Inside { file: PathBuf, keeper: i64 },
+    Inside {
+        #[arg(long)]
+        bare: bool,
+        file: PathBuf,
+        keeper: i64,
+    },
+    /// A part of a lab that runs in a process of its own; process 1 starts it.
+    #[command(hide = true)]
+    Part { part: String },
     /// A command of a lab; `lab exec` starts it.
     #[command(hide = true)]
     Step {

@@ -6,7 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use netwright_model::network::{InterfaceId, Network, SubnetId, VpcId, VpnId};
 use netwright_model::scalar::Prefix;
 
-use super::{End, HostPlan, LOCAL, Link, MAIN, Namespace, Neighbour, PolicyRule, Role, Route, Via};
+use super::{
+    End, HostPlan, LOCAL, Link, MAIN, Namespace, Neighbour, PolicyRule, Role, Route, Task, Via,
+    names,
+};
 
 /// The neighbour at the far end of every link, in IPv4. No link holds it: the neighbour entries are fixed.
 pub(super) const PEER_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 0, 1));
@@ -43,6 +46,7 @@ pub(super) struct Build<'n> {
     namespaces: BTreeMap<String, Namespace>,
     links: Vec<Link>,
     left_out: Vec<String>,
+    tasks: Vec<Task>,
     /// For each VPC, the mark of packets that come in by a link: which table decides.
     pub(super) marks: BTreeMap<VpcId, BTreeMap<String, u32>>,
     /// For each VPC, its links to peers over which references to groups hold.
@@ -61,6 +65,7 @@ impl<'n> Build<'n> {
             namespaces: BTreeMap::new(),
             links: Vec::new(),
             left_out: Vec::new(),
+            tasks: Vec::new(),
             marks: BTreeMap::new(),
             peers: BTreeMap::new(),
             tables: BTreeMap::new(),
@@ -77,6 +82,11 @@ impl<'n> Build<'n> {
     /// Says what is described and not built.
     pub(super) fn leave_out(&mut self, what: String) {
         self.left_out.push(what);
+    }
+
+    /// A process that runs in a namespace.
+    pub(super) fn task(&mut self, task: Task) {
+        self.tasks.push(task);
     }
 
     /// A namespace, made where it is not there.
@@ -105,13 +115,13 @@ impl<'n> Build<'n> {
 
     /// A link between two namespaces, each with the other as its neighbour.
     pub(super) fn link(&mut self, a: (&str, &str), b: (&str, &str), mtu: u32) -> &mut Link {
-        let number = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
-        let end = |(namespace, name): (&str, &str), side: u8| End {
+        // Hardware addresses are given when all links are there.
+        let end = |(namespace, name): (&str, &str)| End {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
-            mac: mac(number, side),
+            mac: [0; 6],
         };
-        let (a, b) = (end(a, 0), end(b, 1));
+        let (a, b) = (end(a), end(b));
         for (here, there) in [(&a, &b), (&b, &a)] {
             let v6 = self.v6;
             let Some(namespace) = self.namespaces.get_mut(&here.namespace) else { continue };
@@ -130,15 +140,18 @@ impl<'n> Build<'n> {
 
     pub(super) fn finish(self) -> HostPlan {
         let mut links = self.links;
-        links.sort_by(|one, other| one.a.cmp(&other.a).then_with(|| one.b.cmp(&other.b)));
         let mut namespaces: Vec<Namespace> = self.namespaces.into_values().collect();
+        names::settle(&mut namespaces, &mut links);
+        links.sort_by(|one, other| one.a.cmp(&other.a).then_with(|| one.b.cmp(&other.b)));
         for namespace in &mut namespaces {
             namespace.neighbours.sort();
             namespace.neighbours.dedup();
             namespace.rules.sort_by_key(|rule| (rule.v6, rule.priority));
             namespace.spare_neighbour();
         }
-        HostPlan { namespaces, links, left_out: self.left_out }
+        let mut tasks = self.tasks;
+        tasks.sort_by(|one, other| one.key().cmp(&other.key()));
+        HostPlan { namespaces, links, tasks, left_out: self.left_out }
     }
 
     /// The namespace of a VPC's router.
@@ -171,12 +184,6 @@ impl<'n> Build<'n> {
     pub(super) fn machine(&self, interface: InterfaceId) -> String {
         super::machine(self.network, interface)
     }
-}
-
-/// A locally administered hardware address for an end of a link.
-fn mac(link: u32, side: u8) -> [u8; 6] {
-    let [a, b, c, d] = link.to_be_bytes();
-    [0x02, side, a, b, c, d]
 }
 
 impl Namespace {

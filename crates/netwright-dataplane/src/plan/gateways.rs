@@ -195,10 +195,8 @@ impl Edge {
                 map.iter().filter_map(|entry| entry.split(" : ").next()).collect();
             sources.join(", ")
         };
-        let mut lines = vec![
-            format!("iifname \"{ONLY_OUT}\" meta nfproto ipv4 drop"),
-            nft::KNOWN.to_owned(),
-        ];
+        let mut lines =
+            vec![format!("iifname \"{ONLY_OUT}\" meta nfproto ipv4 drop"), nft::KNOWN.to_owned()];
         for (carried, map) in [("", outward), (CARRIED, nated)] {
             if !map.is_empty() {
                 let sources = sources(map);

@@ -18,6 +18,12 @@ impl fmt::Display for HostPlan {
         for namespace in &self.namespaces {
             write!(f, "\n{namespace}")?;
         }
+        if !self.tasks.is_empty() {
+            writeln!(f)?;
+        }
+        for task in &self.tasks {
+            writeln!(f, "task {} {}: {}", task.namespace, task.name, task.what)?;
+        }
         for what in &self.left_out {
             writeln!(f, "\nnot built: {what}")?;
         }

@@ -9,18 +9,20 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::{Kernel, addresses};
+use netwright_dataplane::plan::{HostPlan, changes};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use rustix::process::{WaitOptions, geteuid, wait};
+use rustix::process::geteuid;
 use serde_json::{Value, json};
 
-use super::tell;
-use crate::control::REQUEST_OCTETS;
+use super::{refused, tell, told};
+use crate::control::{PLAN_OCTETS, REQUEST_OCTETS};
 use crate::probe::{Probe, Seen, probe};
+use crate::tasks::Tasks;
 
 /// Connections answered at a time.
 const CONNECTIONS: usize = 64;
@@ -31,16 +33,21 @@ const LONGEST_WAIT: u64 = 5_000;
 /// How often ended processes without a parent are taken note of, in seconds.
 const REAP: i64 = 1;
 
+/// What is said where a thread ended in the middle of a change.
+const BROKEN: &str = "the lab is broken";
+
 #[derive(Debug)]
 struct Lab {
     kernel: Mutex<Kernel>,
+    tasks: Tasks,
     keeper: i64,
     open: AtomicUsize,
 }
 
 /// Answers until the lab is to end.
-pub(super) fn serve(listener: &UnixListener, kernel: Kernel, keeper: i64) {
-    let lab = Arc::new(Lab { kernel: Mutex::new(kernel), keeper, open: AtomicUsize::new(0) });
+pub(super) fn serve(listener: &UnixListener, kernel: Kernel, tasks: Tasks, keeper: i64) {
+    let (kernel, open) = (Mutex::new(kernel), AtomicUsize::new(0));
+    let lab = Arc::new(Lab { kernel, tasks, keeper, open });
     loop {
         let second = Timespec { tv_sec: REAP, tv_nsec: 0 };
         let mut waiting = [PollFd::new(listener, PollFlags::IN)];
@@ -66,7 +73,7 @@ pub(super) fn serve(listener: &UnixListener, kernel: Kernel, keeper: i64) {
 /// Takes note of ended processes that were left to process 1. While a ruleset is loaded its program is somebody's.
 fn reap(lab: &Lab) {
     let Ok(_quiet) = lab.kernel.try_lock() else { return };
-    while matches!(wait(WaitOptions::NOHANG), Ok(Some(_))) {}
+    lab.tasks.reap();
 }
 
 fn one(lab: &Lab, stream: &UnixStream) -> std::io::Result<()> {
@@ -77,13 +84,26 @@ fn one(lab: &Lab, stream: &UnixStream) -> std::io::Result<()> {
         return tell(stream, &json!({"refused": "this lab belongs to another user"}));
     }
     let mut line = String::new();
-    BufReader::new(stream).take(REQUEST_OCTETS).read_line(&mut line)?;
+    let mut reader = BufReader::new(stream).take(REQUEST_OCTETS);
+    reader.read_line(&mut line)?;
     if line.is_empty() {
         return Ok(());
     }
     let request: Value = serde_json::from_str(&line).unwrap_or_default();
     match request.get("do").and_then(Value::as_str) {
         Some("ps") => tell(stream, &ps(lab)),
+        Some("tasks") => tell(stream, &json!({"tasks": lab.tasks.rows()})),
+        Some("apply") => {
+            let octets = request.get("octets").and_then(Value::as_u64).unwrap_or_default();
+            if octets > PLAN_OCTETS {
+                return tell(stream, &json!({"refused": "the plan is larger than a lab takes"}));
+            }
+            reader.set_limit(octets);
+            let mut text = Vec::new();
+            reader.read_to_end(&mut text)?;
+            tell(stream, &apply(lab, &text))
+        }
+        Some("logs") => logs(lab, stream, &request),
         Some("check") => tell(stream, &check(lab)),
         Some("probe") => tell(stream, &probed(lab, &request)),
         Some("down") => {
@@ -97,6 +117,26 @@ fn one(lab: &Lab, stream: &UnixStream) -> std::io::Result<()> {
         }
         _ => tell(stream, &json!({"refused": "the lab does not know this request"})),
     }
+}
+
+/// What tasks wrote: of one instance or of all.
+fn logs(lab: &Lab, stream: &UnixStream, request: &Value) -> std::io::Result<()> {
+    let number = |key: &str| request.get(key).and_then(Value::as_u64).unwrap_or_default();
+    let instance = request.get("instance").and_then(Value::as_str);
+    let found = instance.map(|instance| {
+        let Ok(kernel) = lab.kernel.lock() else { return Err(BROKEN) };
+        Ok(find(&kernel.names().collect::<Vec<_>>(), instance))
+    });
+    let namespace = match found {
+        None => None,
+        Some(Ok(Ok(name))) => Some(name),
+        Some(Ok(Err((message, help)))) => {
+            return tell(stream, &json!({"refused": message, "help": help}));
+        }
+        Some(Err(broken)) => return tell(stream, &json!({"refused": broken})),
+    };
+    let patience = Duration::from_millis(number("milliseconds").min(LONGEST_WAIT));
+    tell(stream, &lab.tasks.lines(namespace.as_deref(), number("after"), patience))
 }
 
 /// Gives the descriptors that lead into a namespace.
@@ -141,7 +181,7 @@ fn find(names: &[&str], wanted: &str) -> Result<String, (String, String)> {
 
 fn ps(lab: &Lab) -> Value {
     let mut processes = processes();
-    let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": "the lab is broken"}) };
+    let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
     let rows = kernel.applied().namespaces.iter().map(|namespace| {
         let place = kernel.namespace(&namespace.name).and_then(|descriptor| {
             let found = rustix::fs::fstat(descriptor).ok()?;
@@ -168,14 +208,50 @@ fn probed(lab: &Lab, request: &Value) -> Value {
     if probes.len() != asked.len() {
         return json!({"refused": "a probe of the request cannot be read"});
     }
-    let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": "the lab is broken"}) };
+    let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
     let seen = probe(&kernel, &probes, Duration::from_millis(patience.min(LONGEST_WAIT)));
     json!({"seen": seen.iter().map(Seen::to_json).collect::<Vec<Value>>()})
 }
 
+/// Brings the lab to another plan: only what differs is changed.
+fn apply(lab: &Lab, text: &[u8]) -> Value {
+    let plan: HostPlan = match serde_json::from_slice(text) {
+        Ok(plan) => plan,
+        Err(error) => {
+            return json!({
+                "refused": format!("the plan cannot be read: {error}"),
+                "help": "a lab is changed by the version of netwright that built it",
+            });
+        }
+    };
+    let Ok(mut kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
+    let start = Instant::now();
+    let before = kernel.applied().clone();
+    let failures = kernel.apply(&plan).err();
+    let again = failures.as_ref().and_then(|_| kernel.apply(&before).err());
+    lab.tasks.set(&kernel);
+    let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    drop(kernel);
+    match (failures, again) {
+        (None, _) => json!({
+            "changes": changes(&before, &plan),
+            "tasks": plan.tasks.len(),
+            "left_out": plan.left_out,
+            "milliseconds": milliseconds,
+        }),
+        (Some(failures), None) => refused(
+            &told("the lab cannot be changed", &failures)
+                .help("it was built anew as it was: connections of before are cut"),
+        ),
+        (Some(_), Some(failures)) => {
+            refused(&told("the lab can neither be changed nor built as it was", &failures))
+        }
+    }
+}
+
 /// What the kernel holds otherwise than it was built.
 fn check(lab: &Lab) -> Value {
-    let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": "the lab is broken"}) };
+    let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
     match kernel.read_back() {
         Ok(deviations) => json!({"deviations": deviations}),
         Err(failure) => json!({"refused": failure.to_string()}),

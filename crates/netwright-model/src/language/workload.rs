@@ -6,6 +6,7 @@ use crate::decode::Entries;
 use crate::scalar::{Bandwidth, Duration, Percent, Prefix, Service as Port};
 use crate::source::Spanned;
 
+use super::exec::Exec;
 use super::operation::{ConnectionPool, Probe, StartupPhase};
 use super::reference::EndpointRef;
 
@@ -57,7 +58,7 @@ crate::object! {
         /// Further interfaces by name.
         pub interfaces: Entries<Interface>,
         /// Commands to run in a lab.
-        pub exec: Vec<Spanned<String>>,
+        pub exec: Vec<Exec>,
     }
 }
 

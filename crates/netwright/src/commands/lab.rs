@@ -1,19 +1,31 @@
 //! `netwright lab`.
 
+mod follow;
+mod show;
+mod tasks;
+
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use netwright_lab::control::{self, Row};
+use netwright_dataplane::plan::{HostPlan, plan};
+use netwright_lab::control;
 use netwright_lab::{keeper, run as inside};
-use serde_json::json;
 
-use crate::arguments::{Format, LabCommand};
+use crate::arguments::LabCommand;
 use crate::console::{Code, Console, Style};
 use crate::failure::Failure;
 use crate::network;
+use follow::Follow;
 
 pub(super) fn run(command: &LabCommand, console: &mut Console) -> Result<Code, Failure> {
     match command {
-        LabCommand::Up { file, lab, foreground } => up(file, &lab.name, *foreground, console),
+        LabCommand::Up { file, lab, foreground, watch } => {
+            up(file, &lab.name, (*foreground || *watch, *watch), console)
+        }
+        LabCommand::Apply { file, lab } => {
+            let input = network::open(file)?;
+            apply(&lab.name, &plan(&input.network), console)
+        }
         LabCommand::Exec { lab, instance, command } => exec(&lab.name, instance, command),
         LabCommand::Shell { lab, instance } => {
             let shell = std::env::var("SHELL").unwrap_or_default();
@@ -22,8 +34,12 @@ pub(super) fn run(command: &LabCommand, console: &mut Console) -> Result<Code, F
         }
         LabCommand::Ps { lab, format } => {
             let rows = control::ps(&lab.name).map_err(told)?;
-            show(&rows, *format, console);
+            let tasks = control::tasks(&lab.name).map_err(told)?;
+            show::lab(&rows, &tasks, *format, console);
             Ok(Code::Pass)
+        }
+        LabCommand::Logs { lab, instance, follow } => {
+            tasks::logs(&lab.name, instance.as_deref(), *follow, console)
         }
         LabCommand::Check { lab } => {
             let deviations = control::check(&lab.name).map_err(told)?;
@@ -36,24 +52,20 @@ pub(super) fn run(command: &LabCommand, console: &mut Console) -> Result<Code, F
             control::down(&lab.name).map_err(told)?;
             Ok(Code::Pass)
         }
-        LabCommand::Keeper { name, file, stay } => {
+        LabCommand::Keeper { name, file, stay, bare } => {
             let mut inside = words(&["lab", "inside"]);
+            if *bare {
+                inside.push("--bare".to_owned());
+            }
             inside.push(file.to_string_lossy().into_owned());
             keeper::keep(name, &inside, *stay);
             Ok(Code::Pass)
         }
-        LabCommand::Inside { file, keeper } => {
-            keeper::inside(*keeper, || {
-                let input = network::open(file).map_err(|_| {
-                    netwright_lab::failure::Failure::new(format!(
-                        "{} can be read no more, or not from the lab",
-                        file.display()
-                    ))
-                })?;
-                Ok(netwright_dataplane::plan::plan(&input.network))
-            });
+        LabCommand::Inside { bare, file, keeper } => {
+            keeper::inside(*keeper, &words(&["lab", "part"]), || planned(file, *bare));
             Ok(Code::Pass)
         }
+        LabCommand::Part { part } => Err(Failure::usage(format!("a lab has no part {part}"), None)),
         LabCommand::Step { program, arguments } => {
             let (failure, status) = inside::become_command(program, arguments);
             console.error(&format!("error: {failure}\n"));
@@ -70,73 +82,117 @@ pub(super) fn told(failure: netwright_lab::failure::Failure) -> Failure {
     Failure::usage(failure.message, failure.help)
 }
 
-fn up(file: &Path, name: &str, foreground: bool, console: &mut Console) -> Result<Code, Failure> {
+/// The plan of a description, in process 1; `bare` leaves its tasks out.
+fn planned(file: &Path, bare: bool) -> Result<HostPlan, netwright_lab::failure::Failure> {
+    let input = network::open(file).map_err(|_| {
+        netwright_lab::failure::Failure::new(format!(
+            "{} can be read no more, or not from the lab",
+            file.display()
+        ))
+    })?;
+    // Commands run in the folder of the description.
+    let folder = if file.is_dir() { Some(file) } else { file.parent() };
+    let _where_it_is = folder.map(std::env::set_current_dir);
+    let mut plan = plan(&input.network);
+    if bare {
+        plan.tasks.clear();
+    }
+    Ok(plan)
+}
+
+/// Starts a lab of a description and tells how it came up; with `stay`, it ends with the handle.
+fn start(
+    file: &Path,
+    name: &str,
+    stay: bool,
+    console: &mut Console,
+) -> Result<(Code, Option<keeper::Held>), Failure> {
+    let file: PathBuf = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let file = file
+        .to_str()
+        .ok_or_else(|| Failure::usage("the lab needs a file whose name is UTF-8", None))?;
+    let mut arguments = words(&["lab", "keeper", name, file]);
+    if stay {
+        arguments.push("--stay".to_owned());
+    }
+    let (ready, held) = keeper::up(&arguments, stay).map_err(told)?;
+    console.line(&format!(
+        "lab {name} is up: {} namespaces and {} links in {} ms",
+        ready.namespaces, ready.links, ready.milliseconds
+    ));
+    not_built(&ready.left_out, console);
+    let code = tasks::settled(name, ready.tasks, console)?;
+    Ok((code, held))
+}
+
+fn not_built(left_out: &[String], console: &mut Console) {
+    for what in left_out {
+        let what = console.styled(Style::Doubt, &format!("not built: {what}"));
+        console.line(&what);
+    }
+}
+
+fn up(
+    file: &Path,
+    name: &str,
+    (stay, watch): (bool, bool),
+    console: &mut Console,
+) -> Result<Code, Failure> {
+    let mut follow = Follow::new(file);
     // What is wrong with the file is told here, with its places.
     let input = network::open(file)?;
     for note in &input.notes {
         console.error(&format!("note: {note}\n"));
     }
     drop(input);
-    let file: PathBuf = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-    let file = file
-        .to_str()
-        .ok_or_else(|| Failure::usage("the lab needs a file whose name is UTF-8", None))?;
-    let mut arguments = words(&["lab", "keeper", name, file]);
-    if foreground {
-        arguments.push("--stay".to_owned());
-    }
-    let (ready, held) = keeper::up(&arguments, foreground).map_err(told)?;
-    console.line(&format!(
-        "lab {name} is up: {} namespaces and {} links in {} ms",
-        ready.namespaces, ready.links, ready.milliseconds
-    ));
-    for what in &ready.left_out {
-        let what = console.styled(Style::Doubt, &format!("not built: {what}"));
-        console.line(&what);
-    }
-    if let Some(held) = held {
-        console.flush();
+    let (code, held) = start(file, name, stay, console)?;
+    let Some(held) = held else { return Ok(code) };
+    console.flush();
+    if !watch {
         held.wait();
+        return Ok(code);
     }
-    Ok(Code::Pass)
+    while !held.ended_within(follow::LOOK) {
+        if follow.changed(Instant::now()) {
+            match network::open(file) {
+                Ok(input) => {
+                    // What the kernel refuses is told; the next edit may be better.
+                    if let Err(failure) = apply(name, &plan(&input.network), console) {
+                        failure.report(console);
+                    }
+                }
+                Err(failure) => {
+                    failure.report(console);
+                    console.error("the lab stays as it was\n");
+                }
+            }
+            console.flush();
+        }
+    }
+    Ok(code)
+}
+
+/// Brings a running lab to a plan and tells what that changed.
+fn apply(name: &str, plan: &HostPlan, console: &mut Console) -> Result<Code, Failure> {
+    let changed = control::apply(name, plan).map_err(told)?;
+    if changed.changes.is_empty() {
+        console.line("nothing of the lab changes");
+        return Ok(Code::Pass);
+    }
+    for what in &changed.changes {
+        console.line(&format!("  {what}"));
+    }
+    let count = match changed.changes.len() {
+        1 => "1 change".to_owned(),
+        several => format!("{several} changes"),
+    };
+    console.line(&format!("{count} applied in {} ms", changed.milliseconds));
+    not_built(&changed.left_out, console);
+    tasks::settled(name, changed.tasks, console)
 }
 
 fn exec(lab: &str, instance: &str, command: &[String]) -> Result<Code, Failure> {
     let mut step = words(&["lab", "step", "--"]);
     step.extend(command.iter().cloned());
     Ok(Code::Passed(inside::exec(lab, instance, &step).map_err(told)?))
-}
-
-fn show(rows: &[Row], format: Format, console: &mut Console) {
-    if format == Format::Json {
-        let rows = rows.iter().map(|row| {
-            let processes =
-                row.processes.iter().map(|(pid, command)| json!({"pid": pid, "command": command}));
-            json!({
-                "name": row.name,
-                "role": row.role,
-                "addresses": row.addresses,
-                "processes": processes.collect::<Vec<_>>(),
-            })
-        });
-        console.json(&json!({"version": 1, "namespaces": rows.collect::<Vec<_>>()}));
-        return;
-    }
-    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or_default().max(9);
-    let addresses: Vec<String> = rows.iter().map(|row| row.addresses.join(" ")).collect();
-    let middle = addresses.iter().map(String::len).max().unwrap_or_default().max(9);
-    let head =
-        format!("{:<width$}  {:<11} {:<middle$}  PROCESSES", "NAMESPACE", "ROLE", "ADDRESSES");
-    console.line(&head);
-    for (row, addresses) in rows.iter().zip(addresses) {
-        let processes: Vec<String> =
-            row.processes.iter().map(|(pid, command)| format!("{pid} {command}")).collect();
-        let line = format!(
-            "{:<width$}  {:<11} {addresses:<middle$}  {}",
-            row.name,
-            row.role,
-            processes.join("; ")
-        );
-        console.line(line.trim_end());
-    }
 }

@@ -1,0 +1,113 @@
+//! What a lab holds, for people and for programs.
+
+use netwright_lab::control::Row;
+use netwright_lab::tasks::{State, TaskRow};
+use serde_json::{Value, json};
+
+use crate::arguments::Format;
+use crate::console::{Console, Style};
+
+/// Writes what a lab holds.
+pub(super) fn lab(rows: &[Row], tasks: &[TaskRow], format: Format, console: &mut Console) {
+    if format == Format::Json {
+        let rows: Vec<Value> = rows.iter().map(row).collect();
+        let tasks: Vec<Value> = tasks.iter().map(task).collect();
+        console.json(&json!({"version": 1, "namespaces": rows, "tasks": tasks}));
+        return;
+    }
+    let all = rows.iter().map(|row| {
+        let processes: Vec<String> =
+            row.processes.iter().map(|(pid, command)| format!("{pid} {command}")).collect();
+        [row.name.clone(), row.role.clone(), row.addresses.join(" "), processes.join("; ")]
+    });
+    table(
+        ["NAMESPACE", "ROLE", "ADDRESSES", "PROCESSES"],
+        &all.collect::<Vec<_>>(),
+        console,
+        |_| None,
+    );
+    if tasks.is_empty() {
+        return;
+    }
+    console.line("");
+    let all = tasks.iter().map(|task| {
+        let uptime = task.uptime.map_or_else(|| "-".to_owned(), span);
+        let last = task.last.as_ref().map(|last| format!("  (last: {last})")).unwrap_or_default();
+        [
+            task.namespace.clone(),
+            task.name.clone(),
+            task.state.word().to_owned(),
+            task.restarts.to_string(),
+            uptime,
+            format!("{}{last}", task.what),
+        ]
+    });
+    let head = ["NAMESPACE", "TASK", "STATE", "RESTARTS", "UPTIME", "WHAT"];
+    table(head, &all.collect::<Vec<_>>(), console, |at| match tasks[at].state {
+        State::Ready | State::Ended => None,
+        State::Failed => Some(Style::Bad),
+        State::Starting | State::Waiting | State::Stopping => Some(Style::Doubt),
+    });
+}
+
+/// Columns as wide as what they hold; the last is not filled up.
+fn table<const N: usize>(
+    head: [&str; N],
+    rows: &[[String; N]],
+    console: &mut Console,
+    style: impl Fn(usize) -> Option<Style>,
+) {
+    let width = |at: usize| {
+        rows.iter().map(|row| row[at].chars().count()).max().unwrap_or_default().max(head[at].len())
+    };
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let line = |cells: &[String]| {
+        let cells = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    console.line(&line(&head.map(str::to_owned)));
+    for (at, row) in rows.iter().enumerate() {
+        let text = line(row);
+        let text = match style(at) {
+            Some(style) => console.styled(style, &text),
+            None => text,
+        };
+        console.line(&text);
+    }
+}
+
+/// A time as people say it.
+fn span(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds}.{} s", milliseconds % 1000 / 100),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}
+
+fn row(row: &Row) -> Value {
+    let processes: Vec<Value> = row
+        .processes
+        .iter()
+        .map(|(pid, command)| json!({"pid": pid, "command": command}))
+        .collect();
+    json!({
+        "name": row.name,
+        "role": row.role,
+        "addresses": row.addresses,
+        "processes": processes,
+    })
+}
+
+fn task(task: &TaskRow) -> Value {
+    json!({
+        "namespace": task.namespace,
+        "name": task.name,
+        "what": task.what,
+        "state": task.state.word(),
+        "restarts": task.restarts,
+        "uptime_ms": task.uptime,
+        "last": task.last,
+    })
+}
