@@ -161,7 +161,7 @@ mod tests {
         let task = |name: &&str| Task::part("a", name, "part", String::new());
         HostPlan {
             namespaces: vec![space("a"), space("b")],
-            links: vec![Link { a: end("a"), b: end("b"), mtu: 1500 }],
+            links: vec![Link { a: end("a"), b: end("b"), mtu: 1500, unaggregated: false }],
             tasks: tasks.iter().map(task).collect(),
             left_out: Vec::new(),
         }

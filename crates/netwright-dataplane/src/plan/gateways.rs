@@ -56,8 +56,8 @@ pub(super) fn internet_gateways(build: &mut Build<'_>) {
                 build.link((&router, &link), (&name, inside), network[vpc].mtu);
             }
         }
-        let edge = Edge::of(build, vpc, kind(false).is_none());
-        let home = if edge.egress_only { ONLY_OUT } else { INSIDE };
+        let edge = Edge::of(build, vpc, [kind(false).is_some(), kind(true).is_some()]);
+        let home = if edge.inside { INSIDE } else { ONLY_OUT };
         let (outside, mtu) = (format!("g{index}"), network[vpc].mtu.min(INTERNET_MTU));
         build.link((&name, "outside"), (INTERNET, &outside), mtu);
         for address in &edge.reached {
@@ -87,17 +87,21 @@ struct Edge {
     many_to_one: Vec<(Prefix, IpAddr)>,
     /// Addresses by which the Internet reaches the VPC through this gateway.
     reached: BTreeSet<IpAddr>,
-    egress_only: bool,
+    /// Whether there is a gateway for both directions.
+    inside: bool,
+    /// Whether there is a gateway that lets connections out only.
+    only_out: bool,
 }
 
 impl Edge {
-    fn of(build: &Build<'_>, vpc: VpcId, egress_only: bool) -> Self {
+    fn of(build: &Build<'_>, vpc: VpcId, [inside, only_out]: [bool; 2]) -> Self {
         let network = build.network;
         let mut edge = Self {
             one_to_one: Vec::new(),
             many_to_one: Vec::new(),
             reached: BTreeSet::new(),
-            egress_only,
+            inside,
+            only_out,
         };
         for index in 0..network.interfaces.len() {
             let id = InterfaceId::at(index);
@@ -112,7 +116,7 @@ impl Edge {
         let network = build.network;
         let row = &network[id];
         self.reached.extend(row.addresses.iter().filter(|address| address.is_ipv6()));
-        if self.egress_only {
+        if !self.inside {
             return;
         }
         let nat = (0..network.nats.len()).find(|n| network.nats[*n].interface == Some(id));
@@ -195,8 +199,11 @@ impl Edge {
                 map.iter().filter_map(|entry| entry.split(" : ").next()).collect();
             sources.join(", ")
         };
-        let mut lines =
-            vec![format!("iifname \"{ONLY_OUT}\" meta nfproto ipv4 drop"), nft::KNOWN.to_owned()];
+        let mut lines = Vec::new();
+        if self.only_out {
+            lines.push(format!("iifname \"{ONLY_OUT}\" meta nfproto ipv4 drop"));
+        }
+        lines.push(nft::KNOWN.to_owned());
         for (carried, map) in [("", outward), (CARRIED, nated)] {
             if !map.is_empty() {
                 let sources = sources(map);
@@ -204,9 +211,9 @@ impl Edge {
             }
         }
         lines.push("iifname \"outside\" ct status dnat accept".to_owned());
-        lines.push("iifname { \"inside\", \"only-out\" } meta nfproto ipv6 accept".to_owned());
-        if !self.egress_only {
-            lines.push("iifname \"outside\" meta nfproto ipv6 accept".to_owned());
+        let homes = [(self.only_out, ONLY_OUT), (self.inside, INSIDE), (self.inside, "outside")];
+        for (_, from) in homes.iter().filter(|(there, _)| *there) {
+            lines.push(format!("iifname \"{from}\" meta nfproto ipv6 accept"));
         }
         lines
     }
