@@ -121,9 +121,10 @@ pub(crate) enum Command {
         after_help = "Examples:\n  netwright lab up network.yaml\n  netwright lab apply changed.yaml\n  netwright lab exec web-1 -- ping -c 1 10.0.2.20\n  netwright lab down"
     )]
     Lab(Lab),
-    /// Build a network on this machine, try TCP connections between all that it holds, and compare them with the verdicts.
+    /// Build a network on this machine, ask all pairs with packets, and compare what is seen with the verdicts.
     ///
-    /// Ends with 1 where a connection does what was not predicted.
+    /// By TCP, UDP and ICMP echo, at the ports that rules tell apart: whether it arrives and is answered, the source that the far end sees, and the
+    /// largest packets. Ends with 1 where the kernel does what was not predicted.
     #[command(
         after_help = "Examples:\n  netwright prove network.yaml\n  netwright prove network.yaml --most 200 --format json"
     )]
@@ -290,7 +291,7 @@ pub(crate) struct Generate {
 pub(crate) struct Prove {
     /// The network.
     pub(crate) file: PathBuf,
-    /// Most connections that are tried.
+    /// Most questions that are asked.
     #[arg(long, default_value_t = 5_000)]
     pub(crate) most: usize,
     /// How long an answer may take, in milliseconds: what takes longer counts as dropped.
