@@ -112,7 +112,7 @@ impl Search<'_, '_> {
         for (dst, node) in self.groups.nodes.iter().enumerate() {
             if node.receives && receives[dst] {
                 let door = Door::of(self.prover.network, node);
-                families.entry((door, cells::guards(node))).or_default().push(dst);
+                families.entry((door, node.policies)).or_default().push(dst);
             }
         }
         let mut senders: (Option<Door>, Vec<u32>) = (None, Vec::new());

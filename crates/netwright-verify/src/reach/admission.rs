@@ -16,6 +16,7 @@ use rustc_hash::FxHashMap;
 use crate::prover::Prover;
 use crate::prover::index::may_be_global;
 use crate::prover::path::Origin;
+use crate::prover::policy::PolicyId;
 
 use super::nodes::Groups;
 
@@ -33,14 +34,14 @@ pub(super) struct Admission<'n> {
     /// Groups by address.
     by_address: Vec<(IpAddr, u32)>,
     by_interface: FxHashMap<InterfaceId, Vec<u32>>,
-    filters: FxHashMap<(FilterId, Direction), Arc<Asked>>,
+    policies: FxHashMap<(PolicyId, Direction), Arc<Asked>>,
     /// Groups whose packets may arrive with another source address than they were sent from.
     pub(super) may_translate: Vec<bool>,
     /// Addresses that translators put in place of a source.
     translated: Vec<IpAddr>,
 }
 
-/// What the rules of one direction of a filter ask of the peer.
+/// What the rules of one direction of a policy ask of the peer.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     /// Everything that they can tell apart.
@@ -99,7 +100,7 @@ impl<'n> Admission<'n> {
             internet: None,
             by_address,
             by_interface,
-            filters: FxHashMap::default(),
+            policies: FxHashMap::default(),
             may_translate,
             translated,
         }
@@ -110,23 +111,26 @@ impl<'n> Admission<'n> {
         &self.lists[list as usize]
     }
 
-    /// What the rules of one direction of a filter ask of the peer.
-    pub(super) fn filter(
+    /// What the rules of one direction of a policy ask of the peer.
+    pub(super) fn policy(
         &mut self,
         prover: &Prover<'n>,
         groups: &Groups,
-        filter: FilterId,
+        policy: PolicyId,
         direction: Direction,
     ) -> Arc<Asked> {
-        if let Some(known) = self.filters.get(&(filter, direction)) {
+        if let Some(known) = self.policies.get(&(policy, direction)) {
             return Arc::clone(known);
         }
-        let row = &self.network[filter];
-        let mut asked = Asked {
-            open: row.default_action(direction) != Action::Deny || row.incomplete.is_some(),
-            ..Asked::default()
+        let network = self.network;
+        let open = |filter: FilterId| {
+            let row = &network[filter];
+            row.default_action(direction) != Action::Deny || row.incomplete.is_some()
         };
-        for (_, rule) in row.rules_for(direction) {
+        let mut asked =
+            Asked { open: prover.policies.filters(policy).any(open), ..Asked::default() };
+        for (filter, index) in prover.policies.rules(policy, direction) {
+            let rule = &network[filter].rules[index];
             let side = match direction {
                 Direction::Ingress => &rule.from,
                 Direction::Egress => &rule.to,
@@ -140,7 +144,7 @@ impl<'n> Admission<'n> {
             lists.dedup();
         }
         let asked = Arc::new(asked);
-        self.filters.insert((filter, direction), Arc::clone(&asked));
+        self.policies.insert((policy, direction), Arc::clone(&asked));
         asked
     }
 

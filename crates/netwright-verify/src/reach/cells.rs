@@ -7,15 +7,10 @@ use crate::prover::Prover;
 use crate::prover::policy::PolicyId;
 
 use super::admission::{Admission, ListId};
-use super::nodes::{Groups, Node};
+use super::nodes::Groups;
 
 /// Policies that packets to a destination meet there: of the interface, the VPC, the subnet.
 pub(super) type Guards = [Option<PolicyId>; 3];
-
-/// The policies of a group.
-pub(super) fn guards(node: &Node) -> Guards {
-    [node.interface_policy, node.vpc_policy, node.subnet_policy]
-}
 
 /// Routing class, what each of the policies does, and the filter classes where a policy asks about its own side.
 type Key = (u32, [[u32; 3]; 3], (u32, u32));
@@ -51,7 +46,7 @@ impl SourceClasses {
             .nodes
             .iter()
             .map(|node| {
-                let policies = guards(node).map(|policy| policy.map_or([0; 3], &mut own));
+                let policies = node.policies.map(|policy| policy.map_or([0; 3], &mut own));
                 let exact = policies.iter().any(|[.., local]| *local == 1);
                 let filter = if exact { (node.filter_class, node.address_class) } else { (0, 0) };
                 let next = u32::try_from(classes.len()).unwrap_or(u32::MAX);
@@ -112,26 +107,17 @@ impl Cutter {
         let mut translated = true;
         for (place, policy) in guards.into_iter().enumerate() {
             let Some(policy) = policy else { continue };
-            let filters: Vec<_> = prover.policies.filters(policy).collect();
-            let mut open = false;
-            let mut admitted: Vec<ListId> = Vec::new();
-            let mut takes_translated = false;
-            for filter in filters {
-                let asked = admission.filter(prover, groups, filter, Direction::Ingress);
-                lists.extend(&asked.lists);
-                open |= asked.open;
-                takes_translated |= asked.admits_translated;
-                admitted.extend(&asked.admitted);
-                if !prover.policies.is_stateful(policy) {
-                    let asked = admission.filter(prover, groups, filter, Direction::Egress);
-                    lists.extend(&asked.lists);
-                }
+            let asked = admission.policy(prover, groups, policy, Direction::Ingress);
+            lists.extend(&asked.lists);
+            if !prover.policies.is_stateful(policy) {
+                let answers = admission.policy(prover, groups, policy, Direction::Egress);
+                lists.extend(&answers.lists);
             }
             // The subnet's filters are not asked about packets from inside it.
-            if !open && place < 2 {
-                self.admit(admission, &admitted, closed);
+            if !asked.open && place < 2 {
+                self.admit(admission, &asked.admitted, closed);
                 closed += 1;
-                translated &= takes_translated;
+                translated &= asked.admits_translated;
             }
         }
         lists.sort_unstable();

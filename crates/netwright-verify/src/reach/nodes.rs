@@ -15,9 +15,9 @@ use rustc_hash::FxHashMap;
 use crate::prover::Prover;
 use crate::prover::index::{NOT_GLOBAL_V4, is_global};
 use crate::prover::path::Origin;
-use crate::prover::policy::PolicyId;
 
 use super::Relation;
+use super::cells::Guards;
 
 /// A member of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,9 +70,8 @@ pub(super) struct Node {
     pub(super) filter_class: u32,
     /// The same for the address alone, when the packet's origin cannot be told any more.
     pub(super) address_class: u32,
-    pub(super) interface_policy: Option<PolicyId>,
-    pub(super) vpc_policy: Option<PolicyId>,
-    pub(super) subnet_policy: Option<PolicyId>,
+    /// The policies that protect its members: of the interface, the VPC, the subnet.
+    pub(super) policies: Guards,
     pub(super) sends: bool,
     pub(super) receives: bool,
 }
@@ -237,8 +236,7 @@ fn address(number: u128, v4: bool) -> IpAddr {
 struct Signature {
     route: RouteSignature,
     filter: (u32, u32),
-    interface_policy: Option<PolicyId>,
-    subnet_policy: Option<PolicyId>,
+    policies: Guards,
     outside: Option<Outside>,
     serverless: Option<ServerlessId>,
 }
@@ -380,8 +378,11 @@ impl Builder<'_, '_> {
         let signature = Signature {
             route: route.clone(),
             filter: (class, membership),
-            interface_policy: policies.of_interface(id),
-            subnet_policy: policies.of_subnet(row.subnet),
+            policies: [
+                policies.of_interface(id),
+                policies.of_vpc(id).filter(|_| !row.provider_side),
+                policies.of_subnet(row.subnet),
+            ],
             outside: None,
             serverless: None,
         };
@@ -400,9 +401,7 @@ impl Builder<'_, '_> {
                     route_class: self.route_id(&route),
                     filter_class: self.filter_id(class, membership),
                     address_class: self.filter_id(class, 0),
-                    interface_policy: signature.interface_policy,
-                    vpc_policy: policies.of_vpc(subnet.vpc).filter(|_| !row.provider_side),
-                    subnet_policy: signature.subnet_policy,
+                    policies: signature.policies,
                     sends: true,
                     receives: true,
                 };
@@ -442,12 +441,11 @@ impl Builder<'_, '_> {
                 route_class,
                 filter_class: self.filter_id(class, membership),
                 address_class: self.filter_id(class, 0),
-                interface_policy: entry.and_then(|e| self.prover.policies.of_interface(e)),
-                vpc_policy: entry.and_then(|e| {
-                    self.prover.policies.of_vpc(self.network[self.network[e].subnet].vpc)
-                }),
-                subnet_policy: entry
-                    .and_then(|e| self.prover.policies.of_subnet(self.network[e].subnet)),
+                policies: [
+                    entry.and_then(|e| self.prover.policies.of_interface(e)),
+                    entry.and_then(|e| self.prover.policies.of_vpc(e)),
+                    entry.and_then(|e| self.prover.policies.of_subnet(self.network[e].subnet)),
+                ],
                 sends: true,
                 receives: false,
             };
@@ -500,8 +498,7 @@ impl Builder<'_, '_> {
         let signature = Signature {
             route: route.clone(),
             filter: (class, 0),
-            interface_policy: None,
-            subnet_policy: None,
+            policies: [None; 3],
             outside: Some(whose),
             serverless: None,
         };
@@ -520,9 +517,7 @@ impl Builder<'_, '_> {
                     route_class: self.route_id(&route),
                     filter_class: self.filter_id(class, 0),
                     address_class: self.filter_id(class, 0),
-                    interface_policy: None,
-                    vpc_policy: None,
-                    subnet_policy: None,
+                    policies: [None; 3],
                     sends: true,
                     receives: true,
                 };
@@ -658,7 +653,7 @@ fn range_prefixes(first: IpAddr, last: IpAddr) -> Vec<Prefix> {
     }
 }
 
-/// For each interface a number that stands for the set of references and targets that hold it; 0 for none.
+/// For each interface a number that stands for the set of references that hold it; 0 for none. Targets are told by policies.
 fn memberships(network: &Network) -> Vec<u32> {
     let mut known: FxHashMap<Arc<[InterfaceId]>, ()> = FxHashMap::default();
     let mut of: Vec<Vec<u32>> = vec![Vec::new(); network.interfaces.len()];
@@ -676,9 +671,6 @@ fn memberships(network: &Network) -> Vec<u32> {
                 if let FilterMember::Interfaces { interfaces, .. } = member {
                     add(Arc::clone(interfaces));
                 }
-            }
-            if let Some(targets) = &rule.targets {
-                add(Arc::from(targets.as_slice()));
             }
         }
     }
