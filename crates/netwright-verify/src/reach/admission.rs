@@ -14,6 +14,7 @@ use netwright_model::network::{
 use rustc_hash::FxHashMap;
 
 use crate::prover::Prover;
+use crate::prover::address::Key;
 use crate::prover::index::may_be_global;
 use crate::prover::path::Origin;
 use crate::prover::policy::PolicyId;
@@ -27,7 +28,7 @@ pub(super) type ListId = u32;
 pub(super) struct Admission<'n> {
     network: &'n Network,
     lists: Vec<Box<[u32]>>,
-    prefixes: FxHashMap<(IpAddr, IpAddr), ListId>,
+    prefixes: FxHashMap<(Key, Key), ListId>,
     /// References by where their interfaces lie: one reference is one list, however many rules name it.
     references: FxHashMap<(usize, usize), ListId>,
     internet: Option<ListId>,
@@ -35,8 +36,8 @@ pub(super) struct Admission<'n> {
     by_address: Vec<(IpAddr, u32)>,
     by_interface: FxHashMap<InterfaceId, Vec<u32>>,
     policies: FxHashMap<(PolicyId, Direction), Arc<Asked>>,
-    /// Groups whose packets may arrive with another source address than they were sent from.
-    pub(super) may_translate: Vec<bool>,
+    /// Groups whose packets may arrive with another source address than they were sent from, sorted.
+    pub(super) may_translate: Vec<u32>,
     /// Addresses that translators put in place of a source.
     translated: Vec<IpAddr>,
 }
@@ -71,10 +72,8 @@ impl<'n> Admission<'n> {
         }
         by_address.sort_unstable();
         let mut tables: FxHashMap<RouteTableId, bool> = FxHashMap::default();
-        let may_translate = groups
-            .nodes
-            .iter()
-            .map(|node| match (node.origin, node.interface) {
+        let mut translates = |node: &super::nodes::Node| {
+            match (node.origin, node.interface) {
                 (Origin::Interface(_), Some(interface)) => {
                     let table = network[network[interface].subnet].table;
                     *tables.entry(table).or_insert_with(|| may_translate(network, table))
@@ -83,7 +82,12 @@ impl<'n> Admission<'n> {
                 // By a hub into a VPC whose tables lead to one.
                 (Origin::Site(_), _) => network.nats.iter().any(|nat| nat.interface.is_some()),
                 _ => false,
-            })
+            }
+        };
+        let may_translate = (0u32..)
+            .zip(&groups.nodes)
+            .filter(|(_, node)| translates(node))
+            .map(|(id, _)| id)
             .collect();
         let translators = network.nats.iter().flat_map(|nat| {
             let private = nat.interface.into_iter().flat_map(|id| &network[id].addresses);
@@ -111,6 +115,15 @@ impl<'n> Admission<'n> {
         &self.lists[list as usize]
     }
 
+    /// Whether a group may pass policies that are not open.
+    pub(super) fn admits(&self, closed: &[Arc<Asked>], id: u32) -> bool {
+        let listed = |list: &ListId| self.list(*list).binary_search(&id).is_ok();
+        let by_address = |asked: &Arc<Asked>| asked.admitted.iter().any(listed);
+        closed.iter().all(by_address)
+            || (closed.iter().all(|asked| asked.admits_translated)
+                && self.may_translate.binary_search(&id).is_ok())
+    }
+
     /// What the rules of one direction of a policy ask of the peer.
     pub(super) fn policy(
         &mut self,
@@ -125,7 +138,7 @@ impl<'n> Admission<'n> {
         let network = self.network;
         let open = |filter: FilterId| {
             let row = &network[filter];
-            row.default_action(direction) != Action::Deny || row.incomplete.is_some()
+            row.default_action(direction) == Action::Allow || row.incomplete.is_some()
         };
         let mut asked =
             Asked { open: prover.policies.filters(policy).any(open), ..Asked::default() };
@@ -135,7 +148,8 @@ impl<'n> Admission<'n> {
                 Direction::Ingress => &rule.from,
                 Direction::Egress => &rule.to,
             };
-            let allows = rule.action != Action::Deny;
+            // What goes on to the next tier is allowed there or not at all.
+            let allows = rule.action == Action::Allow;
             asked.open |= allows && side.any;
             self.side(prover, groups, side, allows, &mut asked);
         }
@@ -196,7 +210,7 @@ impl<'n> Admission<'n> {
     }
 
     fn range(&mut self, first: IpAddr, last: IpAddr) -> ListId {
-        if let Some(known) = self.prefixes.get(&(first, last)) {
+        if let Some(known) = self.prefixes.get(&(first.into(), last.into())) {
             return *known;
         }
         // Addresses of one family lie together, in their order.
@@ -204,7 +218,7 @@ impl<'n> Admission<'n> {
         let found = self.by_address[start..].iter().take_while(|(address, _)| *address <= last);
         let list = found.map(|(_, node)| *node).collect();
         let id = self.add(list);
-        self.prefixes.insert((first, last), id);
+        self.prefixes.insert((first.into(), last.into()), id);
         id
     }
 
