@@ -101,7 +101,7 @@ impl Prover<'_> {
         for step in &path.steps {
             let passed = match step {
                 Step::Check(check) => {
-                    let Some(policy) = self.policies.policy(self.network, check.level) else {
+                    let Some(policy) = self.policies.policy(check.level) else {
                         continue;
                     };
                     let stateful = self.policies.is_stateful(policy);

@@ -7,6 +7,7 @@
 //! Architecture invariant: the meaning of routes and filters lives here and in [`crate::interpreter`], which knows nothing of this
 //! module; a property test holds the two together.
 
+pub(crate) mod address;
 pub mod change;
 pub mod index;
 pub mod path;

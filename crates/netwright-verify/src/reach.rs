@@ -8,6 +8,7 @@
 //! Private addresses are destinations here. A flow to a public address of this network from inside is the flow to the Internet
 //! followed by the flow from it.
 
+mod abroad;
 mod admission;
 mod after;
 mod answer;
@@ -16,6 +17,7 @@ mod cells;
 mod nodes;
 mod template;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -29,9 +31,10 @@ use crate::prover::path::Seen;
 use crate::prover::policy::{Permit, PolicyId};
 use crate::space::{Overflow, Set};
 
-pub use answer::{Block, Entry, Reach, Relation};
+use abroad::Abroad;
+pub use answer::{Block, Entry, Reach, Relation, Sources};
 use candidates::Door;
-use cells::Guards;
+use cells::{Guards, Senders};
 use nodes::Groups;
 pub use nodes::{Group, Member, Outside};
 use template::{Stage, Template};
@@ -50,8 +53,8 @@ struct Search<'a, 'n> {
     draft: answer::Draft,
 }
 
-/// Destinations that differ in nothing that decides which sources are told apart.
-type Family = (Door, Guards);
+/// Destinations that differ in nothing that decides which sources are told apart; with their routing class where those depend on it.
+type Family = (Door, Guards, Option<u32>);
 
 impl Prover<'_> {
     /// All pairs.
@@ -103,29 +106,51 @@ impl<'a, 'n> Search<'a, 'n> {
     }
 }
 
-impl Search<'_, '_> {
+impl<'n> Search<'_, 'n> {
     fn run(&mut self, sends: &[bool], receives: &[bool]) {
         let candidates = candidates::Candidates::of(self.prover, &self.groups, sends);
         let mut admission = admission::Admission::of(self.prover, &self.groups);
-        let mut cutter = cells::Cutter::of(self.prover, &self.groups);
+        let mut lines = cells::Lines::default();
+        let behaviours = cells::behaviours(&mut lines, self.prover, &self.groups);
+        let routes = self.groups.nodes.iter().map(|node| node.route_class);
+        let mut cutter = cells::Cutter::of(&behaviours, routes);
+        let abroad = Abroad::of(self.prover, &self.groups);
         let mut families: BTreeMap<Family, Vec<usize>> = BTreeMap::new();
         for (dst, node) in self.groups.nodes.iter().enumerate() {
             if node.receives && receives[dst] {
                 let door = Door::of(self.prover.network, node);
-                families.entry((door, cells::guards(node))).or_default().push(dst);
+                let excepted = abroad.class(dst).map(|_| node.route_class);
+                families.entry((door, node.policies, excepted)).or_default().push(dst);
             }
         }
-        let mut senders: (Option<Door>, Vec<u32>) = (None, Vec::new());
-        for ((door, guards), members) in families {
-            if senders.0 != Some(door) {
-                senders = (Some(door), candidates.senders(door));
+        let v6 = candidates.internet_v6();
+        let (alike, alone): (Vec<u32>, Vec<u32>) =
+            v6.iter().partition(|id| abroad.class(**id as usize).is_some());
+        let mut senders = (None, Senders::of(Vec::new()));
+        for ((door, guards, excepted), members) in families {
+            if senders.0 != Some((door, excepted)) {
+                let mut lists = candidates.senders(door);
+                let exceptions = excepted.and_then(|class| abroad.except(class));
+                match exceptions {
+                    Some(exceptions) => {
+                        let own = exceptions.iter().filter(|id| alike.binary_search(id).is_ok());
+                        lists.push(Cow::Owned(own.copied().collect()));
+                        lists.push(Cow::from(&alone));
+                    }
+                    None if !door.v4 => lists.push(Cow::from(v6)),
+                    None => {}
+                }
+                senders = (Some((door, excepted)), Senders::of(lists));
             }
             let about = |dst: &usize| candidates.uncertain_about(&self.groups.nodes[*dst]);
             let mut anyway: Vec<u32> = members.iter().flat_map(about).collect();
             anyway.sort_unstable();
             anyway.dedup();
+            let Some(&first) = members.first() else { continue };
+            let first = &self.groups.nodes[first];
+            let meant = |src: u32| excepted.is_none() || !abroad.between(src, first);
             let known = (&*self.prover, &*self.groups);
-            let cells = cutter.cells(known, &mut admission, guards, &senders.1, &anyway);
+            let cells = cutter.cells(known, &mut admission, guards, &senders.1, &anyway, meant);
             for cell in &cells {
                 let sources = self.draft.sources(cell);
                 for dst in &members {
@@ -133,6 +158,65 @@ impl Search<'_, '_> {
                 }
             }
         }
+        if !abroad.is_empty() {
+            let senders = Senders::of(vec![Cow::from(&alike)]);
+            self.abroad(&abroad, &mut admission, (lines, behaviours), (&senders, receives));
+        }
+    }
+
+    /// What crosses the Internet between VPCs, class by class.
+    fn abroad(
+        &mut self,
+        abroad: &Abroad,
+        admission: &mut admission::Admission<'n>,
+        (mut lines, behaviours): (cells::Lines, Vec<u32>),
+        (senders, receives): (&Senders<'_>, &[bool]),
+    ) {
+        let routes = (0..self.groups.nodes.len()).map(|id| abroad.class(id).unwrap_or_default());
+        let mut cutter = cells::Cutter::of(&behaviours, routes);
+        let mut families: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for (dst, node) in self.groups.nodes.iter().enumerate() {
+            if let Some(class) = abroad.class(dst).filter(|_| receives[dst]) {
+                let says = node.policies.map(|p| p.map(|p| lines.of(self.prover, p)));
+                families.entry((class, says)).or_default().push(dst);
+            }
+        }
+        for members in families.into_values() {
+            let guards = self.groups.nodes[members[0]].policies;
+            let known = (&*self.prover, &*self.groups);
+            let cells = cutter.cells(known, admission, guards, senders, &[], |_| true);
+            for cell in &cells {
+                let all = self.draft.sources(cell);
+                for dst in &members {
+                    self.cell_abroad(abroad, (cell, all), *dst);
+                }
+            }
+        }
+    }
+
+    fn cell_abroad(&mut self, abroad: &Abroad, (cell, all): (&[u32], u32), dst: usize) {
+        let Some(exceptions) = abroad.except(self.groups.nodes[dst].route_class) else { return };
+        let except: Vec<u32> =
+            exceptions.iter().copied().filter(|id| cell.binary_search(id).is_ok()).collect();
+        let mut others = cell.iter().filter(|id| except.binary_search(id).is_err());
+        let Some(&first) = others.next() else { return };
+        let relation = Relation::OtherSubnet;
+        let classes = abroad.class(first as usize).zip(abroad.class(dst));
+        let Some(classes) = classes else { return };
+        let Some(template) = self.template_of(classes, (first as usize, dst), relation) else {
+            return;
+        };
+        if self.tells_sources_apart(template) {
+            for src in cell.iter().filter(|id| except.binary_search(id).is_err()) {
+                let sources = self.draft.sources(&[*src]);
+                let flows = self.flows(template, *src as usize, dst);
+                self.draft.push(sources, dst, Relation::Any, flows);
+            }
+            return;
+        }
+        let flows = self.flows(template, first as usize, dst);
+        let except = self.draft.sources(&except);
+        self.draft.push_except((all, except), dst, Relation::Any, flows);
     }
 
     /// What passes from sources that are all treated alike.
@@ -211,18 +295,27 @@ impl Search<'_, '_> {
     /// anything can arrive.
     fn template(&mut self, src: usize, dst: usize, relation: Relation) -> Option<Option<usize>> {
         let (a, b) = self.groups.representatives(src, dst, relation)?;
-        let (from, to) = (&self.groups.nodes[a], &self.groups.nodes[b]);
-        let key = (from.route_class, to.route_class, relation);
+        let classes = (self.groups.nodes[a].route_class, self.groups.nodes[b].route_class);
+        Some(self.template_of(classes, (a, b), relation))
+    }
+
+    fn template_of(
+        &mut self,
+        (from, to): (u32, u32),
+        (src, dst): (usize, usize),
+        relation: Relation,
+    ) -> Option<usize> {
+        let key = (from, to, relation);
         if let Some(known) = self.templates.get(&key) {
-            return Some(*known);
+            return *known;
         }
-        let template = Template::find(self.prover, &self.groups, a, b, relation);
+        let template = Template::find(self.prover, &self.groups, src, dst, relation);
         let place = template.map(|template| {
             self.found.push(Some(Box::new(template)));
             self.found.len() - 1
         });
         self.templates.insert(key, place);
-        Some(place)
+        place
     }
 
     /// Whether a template asks more of its source than cells hold alike.

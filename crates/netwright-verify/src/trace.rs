@@ -210,7 +210,7 @@ impl Prover<'_> {
             .iter()
             .map(|step| match step {
                 Step::Check(check) => {
-                    let policy = self.policies.policy(network, check.level);
+                    let policy = self.policies.policy(check.level);
                     let stateful = policy.is_some_and(|policy| self.policies.is_stateful(policy));
                     let candidate = Candidate { check, stateful };
                     if request.is_some_and(|request| self_passes(request, &candidate)) {

@@ -83,7 +83,7 @@ fn refused(
             from_peer: false,
             to_peer: false,
         };
-        let levels = [prover.policies.of_vpc(vpc), prover.policies.of_interface(interface)];
+        let levels = [prover.policies.of_vpc(interface), prover.policies.of_interface(interface)];
         for policy in levels.into_iter().flatten() {
             let permit = prover.policies.permitted(
                 network,

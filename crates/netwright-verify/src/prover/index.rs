@@ -9,6 +9,8 @@ use netwright_model::network::{
 use netwright_model::scalar::Prefix;
 use rustc_hash::FxHashMap;
 
+use super::address::Key;
+
 /// Ranges of addresses, found by binary search however many they are.
 #[derive(Debug, Default)]
 pub(crate) struct Ranges {
@@ -52,15 +54,15 @@ impl Ranges {
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     /// Interfaces by VPC and private address.
-    private: FxHashMap<(VpcId, IpAddr), InterfaceId>,
+    private: FxHashMap<(VpcId, Key), InterfaceId>,
     /// Interfaces with prefixes beside their addresses, by subnet.
     with_prefixes: FxHashMap<SubnetId, Vec<InterfaceId>>,
     /// Interfaces by public address, or by IPv6 address.
-    public: FxHashMap<IpAddr, InterfaceId>,
+    public: FxHashMap<Key, InterfaceId>,
     /// NAT gateways by public address.
-    nat: FxHashMap<IpAddr, NatId>,
+    nat: FxHashMap<Key, NatId>,
     /// Endpoints that hold a public address without an interface.
-    endpoint: FxHashMap<IpAddr, EndpointId>,
+    endpoint: FxHashMap<Key, EndpointId>,
     /// Subnets of each VPC with their ranges, the longest prefix first.
     subnets: Vec<Vec<(Prefix, SubnetId)>>,
     /// Ranges that no packet of the Internet comes from: VPCs', sites' and attached outside services'.
@@ -79,7 +81,7 @@ impl Index {
         let mut index = Self::default();
         for (position, nat) in network.nats.iter().enumerate() {
             let id = NatId::at(position);
-            index.nat.extend(nat.addresses.iter().map(|address| (*address, id)));
+            index.nat.extend(nat.addresses.iter().map(|address| (Key::from(*address), id)));
             if let Some(interface) = nat.interface {
                 index.nat_of_interface.insert(interface, id);
             }
@@ -89,7 +91,7 @@ impl Index {
         }
         for (position, endpoint) in network.endpoints.iter().enumerate() {
             let id = EndpointId::at(position);
-            index.endpoint.extend(endpoint.public.iter().map(|address| (*address, id)));
+            index.endpoint.extend(endpoint.public.iter().map(|address| (Key::from(*address), id)));
         }
         index.subnets = network
             .vpcs
@@ -156,14 +158,14 @@ impl Index {
         let vpc = network[interface.subnet].vpc;
         for address in &interface.addresses {
             // Of two interfaces with one address the first described counts; `check` reports the clash.
-            self.private.entry((vpc, *address)).or_insert(id);
+            self.private.entry((vpc, (*address).into())).or_insert(id);
             if address.is_ipv6() {
-                self.public.entry(*address).or_insert(id);
+                self.public.entry((*address).into()).or_insert(id);
             }
         }
         if !self.nat_of_interface.contains_key(&id) {
             for address in &interface.public {
-                self.public.entry(*address).or_insert(id);
+                self.public.entry((*address).into()).or_insert(id);
             }
         }
         if !interface.prefixes.is_empty() {
@@ -173,7 +175,7 @@ impl Index {
 
     /// The interface of a VPC that holds a private address itself.
     pub(crate) fn holder(&self, vpc: VpcId, address: IpAddr) -> Option<InterfaceId> {
-        self.private.get(&(vpc, address)).copied()
+        self.private.get(&(vpc, address.into())).copied()
     }
 
     /// The interface in a subnet that answers for an address: the one that holds it, or whose prefix contains it.
@@ -184,7 +186,7 @@ impl Index {
         address: IpAddr,
     ) -> Option<InterfaceId> {
         let vpc = network[subnet].vpc;
-        let held = self.private.get(&(vpc, address)).copied();
+        let held = self.private.get(&(vpc, address.into())).copied();
         if let Some(id) = held.filter(|id| network[*id].subnet == subnet) {
             return Some(id);
         }
@@ -222,15 +224,15 @@ impl Index {
     }
 
     pub(crate) fn public_interface(&self, address: IpAddr) -> Option<InterfaceId> {
-        self.public.get(&address).copied()
+        self.public.get(&address.into()).copied()
     }
 
     pub(crate) fn nat(&self, address: IpAddr) -> Option<NatId> {
-        self.nat.get(&address).copied()
+        self.nat.get(&address.into()).copied()
     }
 
     pub(crate) fn public_endpoint(&self, address: IpAddr) -> Option<EndpointId> {
-        self.endpoint.get(&address).copied()
+        self.endpoint.get(&address.into()).copied()
     }
 
     /// Whether an address belongs to the Internet at large: in no range of this network, and globally routable.

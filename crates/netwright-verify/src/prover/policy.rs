@@ -1,13 +1,15 @@
 //! What filters permit.
 //!
 //! Filters that are asked together form a [`Level`]; levels with the same filters share one policy. A policy answers two
-//! questions: what is permitted between two addresses (a set over protocol and ports), and which rule decides one packet.
+//! questions: what is permitted between two addresses (a set over protocol and ports), and which rule decides one packet. Where rules have
+//! [`targets`], interfaces with the same rules share one.
 
 mod address;
 mod decide;
+mod targets;
 
 use netwright_model::language::{Action, Direction};
-use netwright_model::network::{Filter, FilterId, InterfaceId, Network, Rule, SubnetId, VpcId};
+use netwright_model::network::{Filter, FilterId, InterfaceId, Network, Rule, SubnetId};
 use netwright_model::scalar::ProtocolMatch;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -17,6 +19,7 @@ use super::path::{Check, Level, Seen};
 
 pub(crate) use address::Match;
 pub use decide::{Decider, Decision, Layer4};
+use targets::Targets;
 
 /// A policy: filters in the order in which their tiers are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -53,6 +56,8 @@ struct Tier {
 #[derive(Debug, Clone)]
 struct Policy {
     tiers: Vec<Tier>,
+    /// One of the interfaces whose rules these are, where they are rules for interfaces.
+    protects: Option<InterfaceId>,
     stateful: bool,
     /// The protected side's address or interface can decide (by direction: ingress, egress).
     local_matters: [bool; 2],
@@ -62,7 +67,9 @@ struct Policy {
 #[derive(Debug, Default)]
 pub(crate) struct Policies {
     policies: Vec<Policy>,
+    /// By interface: its own.
     interface: Vec<Option<PolicyId>>,
+    /// By interface: its VPC's.
     vpc: Vec<Option<PolicyId>>,
     subnet: Vec<Option<PolicyId>>,
     /// The set over protocol and ports of each filter's rules.
@@ -78,24 +85,30 @@ impl Policies {
             .iter()
             .map(|filter| filter.rules.iter().map(|rule| rule_set(rule, space)).collect())
             .collect();
-        let mut known: FxHashMap<Vec<FilterId>, PolicyId> = FxHashMap::default();
-        let mut intern = |filters: &[FilterId], all: &mut Vec<Policy>| -> Option<PolicyId> {
+        let mut known: FxHashMap<Vec<u32>, PolicyId> = FxHashMap::default();
+        let mut targets = Targets::of(network);
+        let mut key = Vec::new();
+        let all = &mut policies.policies;
+        let mut intern = |filters: &[FilterId], protects: Option<InterfaceId>| {
             if filters.is_empty() {
                 return None;
             }
-            if let Some(id) = known.get(filters) {
+            targets.key(filters, protects, &mut key);
+            if let Some(id) = known.get(&key) {
                 return Some(*id);
             }
             let id = PolicyId(u32::try_from(all.len()).unwrap_or(u32::MAX));
-            all.push(Policy::of(network, filters));
-            known.insert(filters.to_vec(), id);
+            all.push(Policy::of(network, &mut targets, filters, protects));
+            known.insert(key.clone(), id);
             Some(id)
         };
-        let all = &mut policies.policies;
-        policies.interface =
-            network.interfaces.iter().map(|row| intern(&row.filters, all)).collect();
-        policies.vpc = network.vpcs.iter().map(|row| intern(&row.filters, all)).collect();
-        policies.subnet = network.subnets.iter().map(|row| intern(&row.filters, all)).collect();
+        for (place, row) in network.interfaces.iter().enumerate() {
+            let id = InterfaceId::at(place);
+            policies.interface.push(intern(&row.filters, Some(id)));
+            let vpc = network[row.subnet].vpc;
+            policies.vpc.push(intern(&network[vpc].filters, Some(id)));
+        }
+        policies.subnet = network.subnets.iter().map(|row| intern(&row.filters, None)).collect();
         policies
     }
 
@@ -120,9 +133,12 @@ impl Policies {
             let rules = network[*filter].rules.iter();
             self.rules[filter.index()] = rules.map(|rule| rule_set(rule, space)).collect();
         }
+        let mut targets = Targets::of(network);
         for policy in policies {
             let filters: Vec<FilterId> = self.filters(*policy).collect();
-            self.policies[policy.0 as usize] = Policy::of(network, &filters);
+            let protects = self.policies[policy.0 as usize].protects;
+            self.policies[policy.0 as usize] =
+                Policy::of(network, &mut targets, &filters, protects);
         }
     }
 
@@ -130,8 +146,9 @@ impl Policies {
         self.interface[interface.index()]
     }
 
-    pub(crate) fn of_vpc(&self, vpc: VpcId) -> Option<PolicyId> {
-        self.vpc[vpc.index()]
+    /// What the VPC of an interface protects it with.
+    pub(crate) fn of_vpc(&self, interface: InterfaceId) -> Option<PolicyId> {
+        self.vpc[interface.index()]
     }
 
     pub(crate) fn of_subnet(&self, subnet: SubnetId) -> Option<PolicyId> {
@@ -139,10 +156,10 @@ impl Policies {
     }
 
     /// The policy of a level. None: everything passes.
-    pub(crate) fn policy(&self, network: &Network, level: Level) -> Option<PolicyId> {
+    pub(crate) fn policy(&self, level: Level) -> Option<PolicyId> {
         match level {
             Level::Interface(interface) => self.of_interface(interface),
-            Level::Vpc(interface) => self.of_vpc(network[network[interface].subnet].vpc),
+            Level::Vpc(interface) => self.of_vpc(interface),
             Level::Subnet(subnet) => self.of_subnet(subnet),
         }
     }
@@ -152,12 +169,23 @@ impl Policies {
         self.policies[policy.0 as usize].stateful
     }
 
+    /// The rules that are asked in one direction.
+    pub(crate) fn rules(
+        &self,
+        policy: PolicyId,
+        direction: Direction,
+    ) -> impl Iterator<Item = RuleRef> {
+        let tiers = &self.policies[policy.0 as usize].tiers;
+        tiers.iter().flat_map(move |tier| tier.rules(direction).iter().copied())
+    }
+
     /// The filters that are asked together.
     pub(crate) fn filters(&self, policy: PolicyId) -> impl Iterator<Item = FilterId> {
         self.policies[policy.0 as usize].tiers.iter().flat_map(|tier| tier.filters.iter().copied())
     }
 
-    /// What a policy says in one direction, in full: two policies with equal lines decide every packet alike.
+    /// What a policy says in one direction, in full: two policies with equal lines decide every packet alike. Targets are not told: only rules that
+    /// protect are in it.
     pub(crate) fn line(
         &self,
         network: &Network,
@@ -177,13 +205,6 @@ impl Policies {
                 ];
                 address::words(&rule.from, &mut words);
                 address::words(&rule.to, &mut words);
-                match &rule.targets {
-                    None => words.push(0),
-                    Some(targets) => {
-                        words.push(1 + targets.len() as u128);
-                        words.extend(targets.iter().map(|id| id.index() as u128));
-                    }
-                }
                 // A rule that was asked before in the same tier decides nothing more.
                 if !known.contains(&words) {
                     line.extend_from_slice(&words);
@@ -204,7 +225,7 @@ impl Policies {
 
     /// What a check permits.
     pub(crate) fn permit(&self, network: &Network, space: &mut Space, check: &Check) -> Permit {
-        match self.policy(network, check.level) {
+        match self.policy(check.level) {
             Some(policy) => {
                 let protected = protected(check.level);
                 self.permitted(network, space, policy, check.direction, protected, &check.seen)
@@ -279,7 +300,12 @@ pub(crate) fn protected(level: Level) -> Option<InterfaceId> {
 }
 
 impl Policy {
-    fn of(network: &Network, filters: &[FilterId]) -> Self {
+    fn of(
+        network: &Network,
+        targets: &mut Targets<'_>,
+        filters: &[FilterId],
+        protects: Option<InterfaceId>,
+    ) -> Self {
         let mut tiers: Vec<(u32, Vec<FilterId>)> = Vec::new();
         for filter in filters {
             let tier = network[*filter].tier;
@@ -289,34 +315,42 @@ impl Policy {
             }
         }
         tiers.sort_by_key(|(tier, _)| *tier);
+        let tiers: Vec<Tier> = tiers
+            .into_iter()
+            .map(|(_, members)| Tier::of(network, targets, members, protects))
+            .collect();
         let local = |direction: Direction| {
-            filters.iter().any(|filter| {
-                network[*filter].rules_for(direction).any(|(_, rule)| {
-                    let side = match direction {
-                        Direction::Ingress => &rule.to,
-                        Direction::Egress => &rule.from,
-                    };
-                    !side.any || rule.targets.is_some()
-                })
+            let mut rules = tiers.iter().flat_map(|tier| tier.rules(direction));
+            rules.any(|(filter, index)| {
+                let rule = &network[*filter].rules[*index];
+                match direction {
+                    Direction::Ingress => !rule.to.any,
+                    Direction::Egress => !rule.from.any,
+                }
             })
         };
         Self {
+            protects,
             stateful: filters.iter().all(|filter| network[*filter].stateful),
             local_matters: [local(Direction::Ingress), local(Direction::Egress)],
-            tiers: tiers.into_iter().map(|(_, members)| Tier::of(network, members)).collect(),
+            tiers,
         }
     }
 }
 
 impl Tier {
-    fn of(network: &Network, filters: Vec<FilterId>) -> Self {
-        let line = |direction: Direction| -> Vec<RuleRef> {
-            let mut rules: Vec<RuleRef> = filters
-                .iter()
-                .flat_map(|filter| {
-                    network[*filter].rules_for(direction).map(|(index, _)| (*filter, index))
-                })
-                .collect();
+    fn of(
+        network: &Network,
+        targets: &mut Targets<'_>,
+        filters: Vec<FilterId>,
+        protects: Option<InterfaceId>,
+    ) -> Self {
+        let mut line = |direction: Direction| -> Vec<RuleRef> {
+            let mut rules: Vec<RuleRef> = Vec::new();
+            for filter in &filters {
+                let own = targets.rules(*filter, protects, direction);
+                rules.extend(own.into_iter().map(|index| (*filter, index)));
+            }
             rules.sort_by(|a, b| order(network, *a).cmp(&order(network, *b)));
             rules
         };

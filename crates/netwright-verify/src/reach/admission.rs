@@ -14,8 +14,10 @@ use netwright_model::network::{
 use rustc_hash::FxHashMap;
 
 use crate::prover::Prover;
+use crate::prover::address::Key;
 use crate::prover::index::may_be_global;
 use crate::prover::path::Origin;
+use crate::prover::policy::PolicyId;
 
 use super::nodes::Groups;
 
@@ -26,21 +28,21 @@ pub(super) type ListId = u32;
 pub(super) struct Admission<'n> {
     network: &'n Network,
     lists: Vec<Box<[u32]>>,
-    prefixes: FxHashMap<(IpAddr, IpAddr), ListId>,
+    prefixes: FxHashMap<(Key, Key), ListId>,
     /// References by where their interfaces lie: one reference is one list, however many rules name it.
     references: FxHashMap<(usize, usize), ListId>,
     internet: Option<ListId>,
     /// Groups by address.
     by_address: Vec<(IpAddr, u32)>,
     by_interface: FxHashMap<InterfaceId, Vec<u32>>,
-    filters: FxHashMap<(FilterId, Direction), Arc<Asked>>,
-    /// Groups whose packets may arrive with another source address than they were sent from.
-    pub(super) may_translate: Vec<bool>,
+    policies: FxHashMap<(PolicyId, Direction), Arc<Asked>>,
+    /// Groups whose packets may arrive with another source address than they were sent from, sorted.
+    pub(super) may_translate: Vec<u32>,
     /// Addresses that translators put in place of a source.
     translated: Vec<IpAddr>,
 }
 
-/// What the rules of one direction of a filter ask of the peer.
+/// What the rules of one direction of a policy ask of the peer.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     /// Everything that they can tell apart.
@@ -70,10 +72,8 @@ impl<'n> Admission<'n> {
         }
         by_address.sort_unstable();
         let mut tables: FxHashMap<RouteTableId, bool> = FxHashMap::default();
-        let may_translate = groups
-            .nodes
-            .iter()
-            .map(|node| match (node.origin, node.interface) {
+        let mut translates = |node: &super::nodes::Node| {
+            match (node.origin, node.interface) {
                 (Origin::Interface(_), Some(interface)) => {
                     let table = network[network[interface].subnet].table;
                     *tables.entry(table).or_insert_with(|| may_translate(network, table))
@@ -82,7 +82,12 @@ impl<'n> Admission<'n> {
                 // By a hub into a VPC whose tables lead to one.
                 (Origin::Site(_), _) => network.nats.iter().any(|nat| nat.interface.is_some()),
                 _ => false,
-            })
+            }
+        };
+        let may_translate = (0u32..)
+            .zip(&groups.nodes)
+            .filter(|(_, node)| translates(node))
+            .map(|(id, _)| id)
             .collect();
         let translators = network.nats.iter().flat_map(|nat| {
             let private = nat.interface.into_iter().flat_map(|id| &network[id].addresses);
@@ -99,7 +104,7 @@ impl<'n> Admission<'n> {
             internet: None,
             by_address,
             by_interface,
-            filters: FxHashMap::default(),
+            policies: FxHashMap::default(),
             may_translate,
             translated,
         }
@@ -110,28 +115,41 @@ impl<'n> Admission<'n> {
         &self.lists[list as usize]
     }
 
-    /// What the rules of one direction of a filter ask of the peer.
-    pub(super) fn filter(
+    /// Whether a group may pass policies that are not open.
+    pub(super) fn admits(&self, closed: &[Arc<Asked>], id: u32) -> bool {
+        let listed = |list: &ListId| self.list(*list).binary_search(&id).is_ok();
+        let by_address = |asked: &Arc<Asked>| asked.admitted.iter().any(listed);
+        closed.iter().all(by_address)
+            || (closed.iter().all(|asked| asked.admits_translated)
+                && self.may_translate.binary_search(&id).is_ok())
+    }
+
+    /// What the rules of one direction of a policy ask of the peer.
+    pub(super) fn policy(
         &mut self,
         prover: &Prover<'n>,
         groups: &Groups,
-        filter: FilterId,
+        policy: PolicyId,
         direction: Direction,
     ) -> Arc<Asked> {
-        if let Some(known) = self.filters.get(&(filter, direction)) {
+        if let Some(known) = self.policies.get(&(policy, direction)) {
             return Arc::clone(known);
         }
-        let row = &self.network[filter];
-        let mut asked = Asked {
-            open: row.default_action(direction) != Action::Deny || row.incomplete.is_some(),
-            ..Asked::default()
+        let network = self.network;
+        let open = |filter: FilterId| {
+            let row = &network[filter];
+            row.default_action(direction) == Action::Allow || row.incomplete.is_some()
         };
-        for (_, rule) in row.rules_for(direction) {
+        let mut asked =
+            Asked { open: prover.policies.filters(policy).any(open), ..Asked::default() };
+        for (filter, index) in prover.policies.rules(policy, direction) {
+            let rule = &network[filter].rules[index];
             let side = match direction {
                 Direction::Ingress => &rule.from,
                 Direction::Egress => &rule.to,
             };
-            let allows = rule.action != Action::Deny;
+            // What goes on to the next tier is allowed there or not at all.
+            let allows = rule.action == Action::Allow;
             asked.open |= allows && side.any;
             self.side(prover, groups, side, allows, &mut asked);
         }
@@ -140,7 +158,7 @@ impl<'n> Admission<'n> {
             lists.dedup();
         }
         let asked = Arc::new(asked);
-        self.filters.insert((filter, direction), Arc::clone(&asked));
+        self.policies.insert((policy, direction), Arc::clone(&asked));
         asked
     }
 
@@ -192,7 +210,7 @@ impl<'n> Admission<'n> {
     }
 
     fn range(&mut self, first: IpAddr, last: IpAddr) -> ListId {
-        if let Some(known) = self.prefixes.get(&(first, last)) {
+        if let Some(known) = self.prefixes.get(&(first.into(), last.into())) {
             return *known;
         }
         // Addresses of one family lie together, in their order.
@@ -200,7 +218,7 @@ impl<'n> Admission<'n> {
         let found = self.by_address[start..].iter().take_while(|(address, _)| *address <= last);
         let list = found.map(|(_, node)| *node).collect();
         let id = self.add(list);
-        self.prefixes.insert((first, last), id);
+        self.prefixes.insert((first.into(), last.into()), id);
         id
     }
 

@@ -30,7 +30,7 @@ impl Prover<'_> {
         let groups = Arc::clone(&basis.groups);
         let touched = |direction: usize| -> Vec<bool> {
             let changed = |node: &super::nodes::Node| {
-                node.interface_policy.is_some_and(|own| {
+                node.policies[0].is_some_and(|own| {
                     policies.iter().any(|(id, changed)| *id == own && changed[direction])
                 })
             };

@@ -35,11 +35,45 @@ pub struct Entry {
     pub flows: Flows,
 }
 
+/// Source groups: all of a list but a few.
+#[derive(Debug, Clone, Copy)]
+pub struct Sources<'r> {
+    all: &'r [u32],
+    /// Those of them that are not meant.
+    except: &'r [u32],
+}
+
+impl<'r> Sources<'r> {
+    /// The groups, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = &'r u32> + use<'r> {
+        let except = self.except;
+        self.all.iter().filter(move |id| except.is_empty() || except.binary_search(id).is_err())
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.all.len() - self.except.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether a group is one of them.
+    #[must_use]
+    pub fn contains(&self, id: u32) -> bool {
+        self.all.binary_search(&id).is_ok() && self.except.binary_search(&id).is_err()
+    }
+}
+
 /// The same flows from several groups to one.
 #[derive(Debug, Clone, Copy)]
 pub struct Block<'r> {
     /// Source groups, sorted. A group of one member among them says nothing of itself.
-    pub sources: &'r [u32],
+    pub sources: Sources<'r>,
     /// Destination group.
     pub dst: usize,
     /// For which of their endpoints.
@@ -55,6 +89,8 @@ struct Kept {
     relation: Relation,
     flows: u32,
     sources: u32,
+    /// A part of the sources: those that are not meant.
+    except: u32,
 }
 
 /// The answer to "who reaches whom".
@@ -78,7 +114,10 @@ impl Reach {
 
     fn block(&self, kept: &Kept) -> Block<'_> {
         Block {
-            sources: &self.sources[kept.sources as usize],
+            sources: Sources {
+                all: &self.sources[kept.sources as usize],
+                except: &self.sources[kept.except as usize],
+            },
             dst: kept.dst as usize,
             relation: kept.relation,
             flows: self.flows[kept.flows as usize],
@@ -96,7 +135,7 @@ impl Reach {
     pub fn between(&self, src: usize, dst: usize) -> impl Iterator<Item = Entry> {
         let source = u32::try_from(src).unwrap_or(u32::MAX);
         let blocks = self.into(dst).filter(move |_| !self.is_alone(src, dst));
-        let holding = blocks.filter(move |block| block.sources.binary_search(&source).is_ok());
+        let holding = blocks.filter(move |block| block.sources.contains(source));
         holding.map(move |block| block.entry(src))
     }
 
@@ -171,14 +210,17 @@ impl Draft {
         }
         let mut rest: FxHashMap<u32, u32> = FxHashMap::default();
         for kept in kept {
-            let sources = *rest.entry(kept.sources).or_insert_with(|| {
-                let own = &before.sources[kept.sources as usize];
-                let left: Vec<u32> =
-                    own.iter().copied().filter(|src| !senders[*src as usize]).collect();
-                if left.len() == own.len() { kept.sources } else { draft.sources(&left) }
+            let [sources, except] = [kept.sources, kept.except].map(|list| {
+                *rest.entry(list).or_insert_with(|| {
+                    let own = &before.sources[list as usize];
+                    let left: Vec<u32> =
+                        own.iter().copied().filter(|src| !senders[*src as usize]).collect();
+                    if left.len() == own.len() { list } else { draft.sources(&left) }
+                })
             });
-            if !draft.sources[sources as usize].is_empty() {
-                draft.blocks.push(Kept { sources, ..*kept });
+            let count = |list: u32| draft.sources[list as usize].len();
+            if count(sources) > count(except) {
+                draft.blocks.push(Kept { sources, except, ..*kept });
             }
         }
         draft
@@ -197,6 +239,18 @@ impl Draft {
     }
 
     pub(super) fn push(&mut self, sources: u32, dst: usize, relation: Relation, flows: Flows) {
+        let except = self.sources(&[]);
+        self.push_except((sources, except), dst, relation, flows);
+    }
+
+    /// The same from all of some sources but a part of them.
+    pub(super) fn push_except(
+        &mut self,
+        (sources, except): (u32, u32),
+        dst: usize,
+        relation: Relation,
+        flows: Flows,
+    ) {
         if flows.is_nothing() {
             return;
         }
@@ -206,7 +260,7 @@ impl Draft {
             self.flows.push(flows);
         }
         let dst = u32::try_from(dst).unwrap_or(u32::MAX);
-        self.blocks.push(Kept { dst, relation, flows: id, sources });
+        self.blocks.push(Kept { dst, relation, flows: id, sources, except });
     }
 
     pub(super) fn finish(mut self, groups: Arc<Vec<Group>>, basis: Option<Basis>) -> Reach {

@@ -2,7 +2,8 @@
 //!
 //! It errs on the side of "could": a source is left out only where no route of the tables that its packets meet leads there.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use netwright_model::network::{
@@ -16,11 +17,15 @@ use crate::prover::path::Origin;
 
 use super::nodes::{Groups, Node};
 
-/// Sources by destination.
+/// Sources by destination. Lists are sorted.
 #[derive(Debug)]
 pub(super) struct Candidates {
-    /// Those whose routes lead into a VPC.
+    /// Those whose routes lead into a VPC, not counting hubs.
     by_vpc: Vec<Vec<u32>>,
+    /// Those whose routes lead to a hub.
+    by_hub: BTreeMap<TransitId, Vec<u32>>,
+    /// Hubs that lead into a VPC.
+    hubs_into: Vec<Vec<TransitId>>,
     /// Those that leave a VPC, and so may reach what lies outside.
     inside: Vec<u32>,
     /// Addresses of the Internet and of what stands on it.
@@ -35,6 +40,8 @@ pub(super) struct Candidates {
 #[derive(Debug, Clone, Default)]
 struct Reached {
     vpcs: BTreeSet<VpcId>,
+    /// Hubs, of which each leads on to what its own says.
+    hubs: BTreeSet<TransitId>,
     /// IPv6 leaves by an internet gateway.
     internet_v6: bool,
     /// Destinations of which the description does not say where they are sent.
@@ -65,13 +72,15 @@ impl Candidates {
         let network = prover.network;
         let mut all = Self {
             by_vpc: vec![Vec::new(); network.vpcs.len()],
+            by_hub: BTreeMap::new(),
+            hubs_into: vec![Vec::new(); network.vpcs.len()],
             inside: Vec::new(),
             internet: Vec::new(),
             internet_v6: Vec::new(),
             uncertain: Vec::new(),
         };
         let mut tables: FxHashMap<RouteTableId, Rc<Reached>> = FxHashMap::default();
-        let mut closures = Closures { network, hubs: FxHashMap::default() };
+        let mut closures = Closures { network, hubs: BTreeMap::new() };
         let sites: Vec<Rc<Reached>> =
             (0..network.sites.len()).map(|site| Rc::new(closures.of_site(site))).collect();
         let asked = groups.nodes.iter().enumerate().filter(|(i, node)| sends[*i] && node.sends);
@@ -105,58 +114,68 @@ impl Candidates {
             for vpc in &reached.vpcs {
                 all.by_vpc[vpc.index()].push(id);
             }
-            if reached.internet_v6 {
+            let mut internet_v6 = reached.internet_v6;
+            for hub in &reached.hubs {
+                all.by_hub.entry(*hub).or_default().push(id);
+                let behind = closures.hub(*hub);
+                internet_v6 |= behind.internet_v6;
+                if !behind.uncertain.is_empty() {
+                    all.uncertain.push((id, behind));
+                }
+            }
+            if internet_v6 {
                 all.internet_v6.push(id);
             }
             if !reached.uncertain.is_empty() {
                 all.uncertain.push((id, reached));
             }
         }
+        for hub in all.by_hub.keys() {
+            for vpc in &closures.hub(*hub).vpcs {
+                all.hubs_into[vpc.index()].push(*hub);
+            }
+        }
         all
     }
 
-    /// Groups that may send to a destination by routes, sorted; whether addresses are of one family is not asked here.
-    pub(super) fn senders(&self, door: Door) -> Vec<u32> {
-        let Some(vpc) = door.vpc else { return self.inside.clone() };
-        let mut found = self.by_vpc[vpc.index()].clone();
+    /// Groups whose IPv6 packets may leave by an internet gateway.
+    pub(super) fn internet_v6(&self) -> &[u32] {
+        &self.internet_v6
+    }
+
+    /// Groups that may send to a destination by routes: sorted lists that together hold them, but for IPv6 over the Internet; whether
+    /// addresses are of one family is not asked here.
+    pub(super) fn senders(&self, door: Door) -> Vec<Cow<'_, [u32]>> {
+        let Some(vpc) = door.vpc else { return vec![Cow::from(&self.inside)] };
+        let mut found = vec![Cow::from(&self.by_vpc[vpc.index()])];
+        found.extend(self.hubs_into[vpc.index()].iter().map(|hub| Cow::from(&self.by_hub[hub])));
         if door.public {
-            found.extend(&self.internet);
+            found.push(Cow::from(&self.internet));
         }
-        if !door.v4 {
-            found.extend(&self.internet_v6);
-        }
-        found.sort_unstable();
-        found.dedup();
         found
     }
 
     /// Those of them whose uncertain routes are for a destination, sorted.
     pub(super) fn uncertain_about(&self, node: &Node) -> Vec<u32> {
         let about = |reached: &Reached| reached.uncertain.iter().any(|p| p.contains(node.address));
-        self.uncertain.iter().filter(|(_, reached)| about(reached)).map(|(id, _)| *id).collect()
+        let found = self.uncertain.iter().filter(|(_, reached)| about(reached));
+        let mut found: Vec<u32> = found.map(|(id, _)| *id).collect();
+        found.dedup();
+        found
     }
 }
 
 /// What tables and hubs lead to; each hub is followed once.
 struct Closures<'n> {
     network: &'n Network,
-    hubs: FxHashMap<TransitId, Rc<Hub>>,
-}
-
-/// Everything that hangs on a hub, over other hubs too.
-#[derive(Debug, Default)]
-struct Hub {
-    vpcs: BTreeSet<VpcId>,
-    /// Tables of the subnets by which packets enter.
-    tables: BTreeSet<RouteTableId>,
-    /// Something hangs on it of which the description does not say what it is.
-    uncertain: BTreeSet<Prefix>,
+    /// What each leads to in the end, over other hubs and VPCs too: `hubs` of these is empty.
+    hubs: BTreeMap<TransitId, Rc<Reached>>,
 }
 
 impl Closures<'_> {
     fn of_table(&mut self, table: RouteTableId) -> Reached {
         let mut reached = Reached::default();
-        self.follow(BTreeSet::from([table]), BTreeSet::new(), &mut reached);
+        reached.hubs = follow(self.network, BTreeSet::from([table]), &mut reached);
         reached
     }
 
@@ -177,69 +196,74 @@ impl Closures<'_> {
                 reached.uncertain.extend(everything());
             }
         }
-        self.follow(BTreeSet::new(), hubs, &mut reached);
+        reached.hubs = hubs;
         reached
     }
 
-    /// Everything that tables and hubs lead to, each followed once.
-    fn follow(
-        &mut self,
-        mut tables: BTreeSet<RouteTableId>,
-        mut hubs: BTreeSet<TransitId>,
-        reached: &mut Reached,
-    ) {
-        let network = self.network;
-        let (mut seen_tables, mut seen_hubs) = (BTreeSet::new(), BTreeSet::new());
-        loop {
-            while let Some(table) = tables.pop_first() {
-                if seen_tables.insert(table) {
-                    one_table(network, table, &mut tables, &mut hubs, reached);
-                }
-            }
-            let Some(hub) = hubs.pop_first() else { break };
-            if !seen_hubs.insert(hub) {
-                continue;
-            }
-            let own = self.hub(hub);
-            reached.vpcs.extend(&own.vpcs);
-            reached.uncertain.extend(&own.uncertain);
-            tables.extend(own.tables.iter().filter(|table| !seen_tables.contains(table)));
-        }
-    }
-
-    fn hub(&mut self, hub: TransitId) -> Rc<Hub> {
+    /// Everything that hangs on a hub, and that its VPCs' tables lead to, over other hubs too.
+    fn hub(&mut self, hub: TransitId) -> Rc<Reached> {
         if let Some(known) = self.hubs.get(&hub) {
             return Rc::clone(known);
         }
         let network = self.network;
-        let mut own = Hub::default();
-        let (mut seen, mut waiting) = (BTreeSet::new(), vec![hub]);
+        let mut reached = Reached::default();
+        let (mut seen, mut seen_tables) = (BTreeSet::new(), BTreeSet::new());
+        let mut waiting = vec![hub];
         while let Some(next) = waiting.pop() {
             if !seen.insert(next) {
                 continue;
             }
-            for table in &network[next].tables {
-                own.uncertain.extend(uncertain_routes(&network[*table].routes));
-            }
-            for attachment in &network[next].attachments {
-                let attachment = &network[*attachment];
-                match attachment.to {
-                    Attached::Vpc(vpc) => {
-                        own.vpcs.insert(vpc);
-                        own.tables.extend(attachment.subnets.iter().map(|s| network[*s].table));
-                    }
-                    Attached::Transit(other) => waiting.push(other),
-                    Attached::Vpn(_) | Attached::Elsewhere => {}
-                }
-                if leads_nowhere_known(network, next, attachment.to) {
-                    own.uncertain.extend(everything());
-                }
-            }
+            let mut tables = on_hub(network, next, &mut waiting, &mut reached);
+            tables.retain(|table| seen_tables.insert(*table));
+            waiting.extend(follow(network, tables, &mut reached));
         }
-        let own = Rc::new(own);
-        self.hubs.insert(hub, Rc::clone(&own));
-        own
+        let reached = Rc::new(reached);
+        self.hubs.insert(hub, Rc::clone(&reached));
+        reached
     }
+}
+
+/// Everything that tables lead to, each followed once; the hubs among it.
+fn follow(
+    network: &Network,
+    mut tables: BTreeSet<RouteTableId>,
+    reached: &mut Reached,
+) -> BTreeSet<TransitId> {
+    let (mut seen, mut hubs) = (BTreeSet::new(), BTreeSet::new());
+    while let Some(table) = tables.pop_first() {
+        if seen.insert(table) {
+            one_table(network, table, &mut tables, &mut hubs, reached);
+        }
+    }
+    hubs
+}
+
+/// What hangs on one hub: the tables of the subnets by which packets enter its VPCs.
+fn on_hub(
+    network: &Network,
+    hub: TransitId,
+    others: &mut Vec<TransitId>,
+    reached: &mut Reached,
+) -> BTreeSet<RouteTableId> {
+    let mut tables = BTreeSet::new();
+    for table in &network[hub].tables {
+        reached.uncertain.extend(uncertain_routes(&network[*table].routes));
+    }
+    for attachment in &network[hub].attachments {
+        let attachment = &network[*attachment];
+        match attachment.to {
+            Attached::Vpc(vpc) => {
+                reached.vpcs.insert(vpc);
+                tables.extend(attachment.subnets.iter().map(|s| network[*s].table));
+            }
+            Attached::Transit(other) => others.push(other),
+            Attached::Vpn(_) | Attached::Elsewhere => {}
+        }
+        if leads_nowhere_known(network, hub, attachment.to) {
+            reached.uncertain.extend(everything());
+        }
+    }
+    tables
 }
 
 /// What a serverless service without a known interface reaches: outside only, or nobody can say.
@@ -274,7 +298,7 @@ fn leads_nowhere_known(network: &Network, hub: TransitId, to: Attached) -> bool 
 
 /// Destinations of routes that lead nowhere known, or of which two are equally good.
 fn uncertain_routes(routes: &[netwright_model::network::Route]) -> BTreeSet<Prefix> {
-    let mut first: FxHashMap<Prefix, &Target> = FxHashMap::default();
+    let mut first: BTreeMap<Prefix, &Target> = BTreeMap::new();
     let mut uncertain = BTreeSet::new();
     for route in routes {
         let rival = *first.entry(route.to).or_insert(&route.via) != &route.via;

@@ -1,64 +1,100 @@
 //! The sources of a destination, cut into cells of which everything there treats the members alike.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::sync::Arc;
+
 use netwright_model::language::Direction;
 use rustc_hash::FxHashMap;
 
 use crate::prover::Prover;
 use crate::prover::policy::PolicyId;
 
-use super::admission::{Admission, ListId};
-use super::nodes::{Groups, Node};
+use super::admission::{Admission, Asked, ListId};
+use super::nodes::Groups;
 
 /// Policies that packets to a destination meet there: of the interface, the VPC, the subnet.
 pub(super) type Guards = [Option<PolicyId>; 3];
 
-/// The policies of a group.
-pub(super) fn guards(node: &Node) -> Guards {
-    [node.interface_policy, node.vpc_policy, node.subnet_policy]
+/// What a policy says: its lines out and in, by number; whether it keeps state; whether it asks about its own side.
+type Says = (u32, u32, bool, bool);
+
+/// What policies say, by number: equal numbers are equal lines.
+#[derive(Default)]
+pub(super) struct Lines {
+    lines: FxHashMap<Vec<u128>, u32>,
+    policies: FxHashMap<PolicyId, Says>,
 }
 
-/// Routing class, what each of the policies does, and the filter classes where a policy asks about its own side.
-type Key = (u32, [[u32; 3]; 3], (u32, u32));
-
-/// Sources by what their own side does: their routes, and what their own filters let out (and, without state, in).
-pub(super) struct SourceClasses {
-    of: Vec<u32>,
-    count: u32,
+impl Lines {
+    pub(super) fn of(&mut self, prover: &Prover<'_>, policy: PolicyId) -> Says {
+        if let Some(known) = self.policies.get(&policy) {
+            return *known;
+        }
+        let [egress, ingress] = [Direction::Egress, Direction::Ingress].map(|direction| {
+            let next = u32::try_from(self.lines.len() + 1).unwrap_or(u32::MAX);
+            let line = prover.policies.line(prover.network, policy, direction);
+            *self.lines.entry(line).or_insert(next)
+        });
+        let stateful = prover.policies.is_stateful(policy);
+        let says = (egress, ingress, stateful, local_matters(prover, policy));
+        self.policies.insert(policy, says);
+        says
+    }
 }
 
-impl SourceClasses {
-    pub(super) fn of(prover: &Prover<'_>, groups: &Groups) -> Self {
-        let mut lines: FxHashMap<Vec<u128>, u32> = FxHashMap::default();
-        let mut policies: FxHashMap<PolicyId, [u32; 3]> = FxHashMap::default();
-        let mut classes: FxHashMap<Key, u32> = FxHashMap::default();
-        let mut own = |policy: PolicyId| -> [u32; 3] {
-            if let Some(known) = policies.get(&policy) {
-                return *known;
-            }
-            let mut line = |direction: Direction| {
-                let next = u32::try_from(lines.len() + 1).unwrap_or(u32::MAX);
-                let line = prover.policies.line(prover.network, policy, direction);
-                *lines.entry(line).or_insert(next)
-            };
-            let egress = line(Direction::Egress);
-            let stateful = prover.policies.is_stateful(policy);
-            let answers = if stateful { 0 } else { line(Direction::Ingress) };
-            let local = local_matters(prover, policy);
-            policies.insert(policy, [egress, answers, u32::from(local)]);
-            [egress, answers, u32::from(local)]
-        };
-        let of = groups
-            .nodes
-            .iter()
-            .map(|node| {
-                let policies = guards(node).map(|policy| policy.map_or([0; 3], &mut own));
-                let exact = policies.iter().any(|[.., local]| *local == 1);
-                let filter = if exact { (node.filter_class, node.address_class) } else { (0, 0) };
-                let next = u32::try_from(classes.len()).unwrap_or(u32::MAX);
-                *classes.entry((node.route_class, policies, filter)).or_insert(next)
-            })
-            .collect();
-        Self { of, count: u32::try_from(classes.len()).unwrap_or(u32::MAX) }
+/// What the policies of a source do, and the filter classes where one asks about its own side.
+type Behaviour = ([[u32; 3]; 3], (u32, u32));
+
+/// Sources by what their own filters let out (and, without state, in).
+pub(super) fn behaviours(lines: &mut Lines, prover: &Prover<'_>, groups: &Groups) -> Vec<u32> {
+    let mut known: FxHashMap<Behaviour, u32> = FxHashMap::default();
+    let mut own = |policy: PolicyId| -> [u32; 3] {
+        let (egress, ingress, stateful, local) = lines.of(prover, policy);
+        [egress, if stateful { 0 } else { ingress }, u32::from(local)]
+    };
+    let nodes = groups.nodes.iter();
+    nodes
+        .map(|node| {
+            let policies = node.policies.map(|policy| policy.map_or([0; 3], &mut own));
+            let exact = policies.iter().any(|[.., local]| *local == 1);
+            let filter = if exact { (node.filter_class, node.address_class) } else { (0, 0) };
+            let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
+            *known.entry((policies, filter)).or_insert(next)
+        })
+        .collect()
+}
+
+/// Groups that may send to a destination by routes: sorted lists that together hold them.
+pub(super) struct Senders<'c> {
+    lists: Vec<Cow<'c, [u32]>>,
+    all: OnceCell<Vec<u32>>,
+}
+
+impl<'c> Senders<'c> {
+    pub(super) fn of(lists: Vec<Cow<'c, [u32]>>) -> Self {
+        Self { lists, all: OnceCell::new() }
+    }
+
+    fn all(&self) -> &[u32] {
+        match self.lists.as_slice() {
+            [one] => one,
+            lists => self.all.get_or_init(|| {
+                let mut all = lists.concat();
+                all.sort_unstable();
+                all.dedup();
+                all
+            }),
+        }
+    }
+
+    /// How many there are at most.
+    fn count(&self) -> usize {
+        self.lists.iter().map(|list| list.len()).sum()
+    }
+
+    fn holds(&self, id: u32) -> bool {
+        self.lists.iter().any(|list| list.binary_search(&id).is_ok())
     }
 }
 
@@ -70,7 +106,9 @@ fn local_matters(prover: &Prover<'_>, policy: PolicyId) -> bool {
 
 /// Cuts sources into cells, one destination after another.
 pub(super) struct Cutter {
-    classes: SourceClasses,
+    /// Class of each group by its routes and its own filters.
+    classes: Vec<u32>,
+    count: u32,
     /// Class of each group for the destination at hand; equal to its source class between two.
     class: Vec<u32>,
     touched: Vec<u32>,
@@ -82,70 +120,68 @@ pub(super) struct Cutter {
 }
 
 impl Cutter {
-    pub(super) fn of(prover: &Prover<'_>, groups: &Groups) -> Self {
-        let classes = SourceClasses::of(prover, groups);
+    /// For sources of which it is said how they behave, and by what routes they send.
+    pub(super) fn of(behaviours: &[u32], routes: impl Iterator<Item = u32>) -> Self {
+        let mut known: FxHashMap<(u32, u32), u32> = FxHashMap::default();
+        let both = behaviours.iter().copied().zip(routes);
+        let classes: Vec<u32> = both
+            .map(|both| {
+                let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
+                *known.entry(both).or_insert(next)
+            })
+            .collect();
         Self {
-            class: classes.of.clone(),
+            class: classes.clone(),
             touched: Vec::new(),
-            admitted: vec![(0, 0); groups.nodes.len()],
+            admitted: vec![(0, 0); classes.len()],
             question: 0,
             place: FxHashMap::default(),
             split: FxHashMap::default(),
+            count: u32::try_from(known.len()).unwrap_or(u32::MAX),
             classes,
         }
     }
 
-    /// The cells of those of `senders` that may pass the guards inwards, and of all in `anyway`; both are sorted. Cells come in the order
-    /// of their first members.
+    /// The cells of those of `senders` that may pass the guards inwards, and of all in `anyway`, which is sorted; of both only those that
+    /// `meant` says. Cells come in the order of their first members.
     pub(super) fn cells<'n>(
         &mut self,
         (prover, groups): (&Prover<'n>, &Groups),
         admission: &mut Admission<'n>,
         guards: Guards,
-        senders: &[u32],
+        senders: &Senders<'_>,
         anyway: &[u32],
+        meant: impl Fn(u32) -> bool,
     ) -> Vec<Vec<u32>> {
-        self.question += 1;
         let mut lists: Vec<ListId> = Vec::new();
-        let mut closed = 0;
-        // What a translated source needs: every closed policy takes translated addresses.
-        let mut translated = true;
+        let mut closed: Vec<Arc<Asked>> = Vec::new();
         for (place, policy) in guards.into_iter().enumerate() {
             let Some(policy) = policy else { continue };
-            let filters: Vec<_> = prover.policies.filters(policy).collect();
-            let mut open = false;
-            let mut admitted: Vec<ListId> = Vec::new();
-            let mut takes_translated = false;
-            for filter in filters {
-                let asked = admission.filter(prover, groups, filter, Direction::Ingress);
-                lists.extend(&asked.lists);
-                open |= asked.open;
-                takes_translated |= asked.admits_translated;
-                admitted.extend(&asked.admitted);
-                if !prover.policies.is_stateful(policy) {
-                    let asked = admission.filter(prover, groups, filter, Direction::Egress);
-                    lists.extend(&asked.lists);
-                }
+            let asked = admission.policy(prover, groups, policy, Direction::Ingress);
+            lists.extend(&asked.lists);
+            if !prover.policies.is_stateful(policy) {
+                let answers = admission.policy(prover, groups, policy, Direction::Egress);
+                lists.extend(&answers.lists);
             }
             // The subnet's filters are not asked about packets from inside it.
-            if !open && place < 2 {
-                self.admit(admission, &admitted, closed);
-                closed += 1;
-                translated &= takes_translated;
+            if !asked.open && place < 2 {
+                closed.push(asked);
             }
         }
         lists.sort_unstable();
         lists.dedup();
-        self.cut(admission, &lists);
-        let pass = |id: &u32| {
-            let index = *id as usize;
-            let (question, passed) = self.admitted[index];
-            let kept = closed == 0 || (question == self.question && passed == closed);
-            kept || (translated && admission.may_translate[index])
+        let listed: usize = lists.iter().map(|list| admission.list(*list).len()).sum();
+        let few = senders.count() < listed / 8;
+        let chosen = if few {
+            senders.all().iter().copied().filter(|id| admission.admits(&closed, *id)).collect()
+        } else {
+            self.passing(admission, &closed, senders)
         };
+        let chosen: Vec<u32> = merged(chosen.into_iter(), anyway).filter(|id| meant(*id)).collect();
+        self.cut(admission, &lists, few.then_some(&chosen));
         let mut cells: Vec<Vec<u32>> = Vec::new();
         self.place.clear();
-        for id in merged(senders.iter().copied().filter(pass), anyway) {
+        for id in chosen {
             let next = cells.len();
             let cell = *self.place.entry(self.class[id as usize]).or_insert(next);
             if cell == next {
@@ -154,39 +190,78 @@ impl Cutter {
             cells[cell].push(id);
         }
         for id in self.touched.drain(..) {
-            self.class[id as usize] = self.classes.of[id as usize];
+            self.class[id as usize] = self.classes[id as usize];
         }
         cells
     }
 
-    /// Notes the groups that pass one more closed policy.
-    fn admit(&mut self, admission: &Admission<'_>, lists: &[ListId], before: u8) {
-        for list in lists {
-            for id in admission.list(*list) {
-                let (question, passed) = &mut self.admitted[*id as usize];
-                if *question != self.question {
-                    (*question, *passed) = (self.question, 0);
-                }
-                if *passed == before {
-                    *passed += 1;
+    /// Those of some senders that may pass closed policies, sorted.
+    fn passing(
+        &mut self,
+        admission: &Admission<'_>,
+        closed: &[Arc<Asked>],
+        senders: &Senders<'_>,
+    ) -> Vec<u32> {
+        if closed.is_empty() {
+            return senders.all().to_vec();
+        }
+        self.question += 1;
+        let mut passing: Vec<u32> = Vec::new();
+        for (before, asked) in (0u8..).zip(closed) {
+            passing.clear();
+            for list in &asked.admitted {
+                for id in admission.list(*list) {
+                    let (question, passed) = &mut self.admitted[*id as usize];
+                    if *question != self.question {
+                        (*question, *passed) = (self.question, 0);
+                    }
+                    if *passed == before {
+                        *passed += 1;
+                        passing.push(*id);
+                    }
                 }
             }
         }
+        // What a translated source needs: every closed policy takes translated addresses.
+        let translated = closed.iter().all(|asked| asked.admits_translated);
+        if translated {
+            passing.extend(&admission.may_translate);
+        }
+        if passing.len() < senders.count() / 8 {
+            passing.sort_unstable();
+            passing.dedup();
+            passing.retain(|id| senders.holds(*id));
+            return passing;
+        }
+        let all = (self.question, u8::try_from(closed.len()).unwrap_or(u8::MAX));
+        let pass = |id: &u32| {
+            let translates = || translated && admission.may_translate.binary_search(id).is_ok();
+            self.admitted[*id as usize] == all || translates()
+        };
+        senders.all().iter().copied().filter(pass).collect()
     }
 
-    /// Cuts every class at every list.
-    fn cut(&mut self, admission: &Admission<'_>, lists: &[ListId]) {
-        let mut next = self.classes.count;
+    /// Cuts every class at every list: the classes of all groups, or of some only.
+    fn cut(&mut self, admission: &Admission<'_>, lists: &[ListId], only: Option<&Vec<u32>>) {
+        let mut next = self.count;
         for list in lists {
             self.split.clear();
-            for id in admission.list(*list) {
-                let class = &mut self.class[*id as usize];
+            let mut part = |id: u32| {
+                let class = &mut self.class[id as usize];
                 let part = self.split.entry(*class).or_insert_with(|| {
                     next += 1;
                     next - 1
                 });
                 *class = *part;
-                self.touched.push(*id);
+                self.touched.push(id);
+            };
+            let list = admission.list(*list);
+            match only {
+                None => list.iter().for_each(|id| part(*id)),
+                Some(only) => {
+                    let listed = only.iter().filter(|id| list.binary_search(id).is_ok());
+                    listed.for_each(|id| part(*id));
+                }
             }
         }
     }

@@ -13,11 +13,12 @@ use netwright_model::scalar::Prefix;
 use rustc_hash::FxHashMap;
 
 use crate::prover::Prover;
+use crate::prover::address::{Key, address, number};
 use crate::prover::index::{NOT_GLOBAL_V4, is_global};
 use crate::prover::path::Origin;
-use crate::prover::policy::PolicyId;
 
 use super::Relation;
+use super::cells::Guards;
 
 /// A member of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,9 +71,8 @@ pub(super) struct Node {
     pub(super) filter_class: u32,
     /// The same for the address alone, when the packet's origin cannot be told any more.
     pub(super) address_class: u32,
-    pub(super) interface_policy: Option<PolicyId>,
-    pub(super) vpc_policy: Option<PolicyId>,
-    pub(super) subnet_policy: Option<PolicyId>,
+    /// The policies that protect its members: of the interface, the VPC, the subnet.
+    pub(super) policies: Guards,
     pub(super) sends: bool,
     pub(super) receives: bool,
 }
@@ -159,7 +159,7 @@ impl Groups {
 /// Classes of addresses by the longest of a set of prefixes that contains them. Prefixes nest, so the longest one tells all others.
 #[derive(Debug, Default)]
 pub(super) struct PrefixClasses {
-    lengths: Vec<(u8, bool, FxHashMap<IpAddr, u32>)>,
+    lengths: Vec<(u8, bool, FxHashMap<Key, u32>)>,
     prefixes: Vec<Prefix>,
 }
 
@@ -167,16 +167,20 @@ impl PrefixClasses {
     fn new(mut prefixes: Vec<Prefix>) -> Self {
         prefixes.sort_unstable();
         prefixes.dedup();
-        let mut lengths: Vec<(u8, bool, FxHashMap<IpAddr, u32>)> = Vec::new();
+        let mut lengths: Vec<(u8, bool, FxHashMap<Key, u32>)> = Vec::new();
         for (index, prefix) in prefixes.iter().enumerate() {
             let key = (prefix.length(), prefix.is_v4());
             let class = u32::try_from(index + 1).unwrap_or(u32::MAX);
             match lengths.iter_mut().find(|(length, v4, _)| (*length, *v4) == key) {
                 Some((_, _, map)) => {
-                    map.insert(prefix.first(), class);
+                    map.insert(prefix.first().into(), class);
                 }
                 None => {
-                    lengths.push((key.0, key.1, [(prefix.first(), class)].into_iter().collect()));
+                    lengths.push((
+                        key.0,
+                        key.1,
+                        [(Key::from(prefix.first()), class)].into_iter().collect(),
+                    ));
                 }
             }
         }
@@ -190,7 +194,7 @@ impl PrefixClasses {
             if *v4 != address.is_ipv4() {
                 continue;
             }
-            if let Some(class) = map.get(&Prefix::of(address, *length).first()) {
+            if let Some(class) = map.get(&Prefix::of(address, *length).first().into()) {
                 return *class;
             }
         }
@@ -218,27 +222,12 @@ impl PrefixClasses {
     }
 }
 
-fn number(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(v4) => u32::from(v4).into(),
-        IpAddr::V6(v6) => v6.into(),
-    }
-}
-
-fn address(number: u128, v4: bool) -> IpAddr {
-    match u32::try_from(number) {
-        Ok(number) if v4 => IpAddr::V4(number.into()),
-        _ => IpAddr::V6(number.into()),
-    }
-}
-
 /// What a group's members have in common: the key of grouping.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Signature {
     route: RouteSignature,
     filter: (u32, u32),
-    interface_policy: Option<PolicyId>,
-    subnet_policy: Option<PolicyId>,
+    policies: Guards,
     outside: Option<Outside>,
     serverless: Option<ServerlessId>,
 }
@@ -251,7 +240,10 @@ enum RouteSignature {
         nat: Option<NatId>,
         zone: Option<String>,
         tags: Vec<String>,
-        public: bool,
+        /// Which allow-lists hold its public address, where it has one.
+        public: Option<u32>,
+        /// Another interface has the address too and is found by it: answers go there.
+        hidden: bool,
         class: u32,
         provider_side: bool,
         /// The interface itself, where a route names it as next hop.
@@ -270,6 +262,8 @@ struct Builder<'a, 'n> {
     classes: PrefixClasses,
     route_classes: PrefixClasses,
     outside_classes: PrefixClasses,
+    /// By what allow-lists say of them.
+    allow_classes: PrefixClasses,
     /// For each interface the references that name it, interned.
     memberships: Vec<u32>,
     route_ids: FxHashMap<RouteSignature, u32>,
@@ -297,6 +291,7 @@ impl Groups {
             classes: PrefixClasses::new(all_prefixes(network)),
             route_classes: PrefixClasses::new(route_prefixes(network)),
             outside_classes: PrefixClasses::new(outside_prefixes(network)),
+            allow_classes: PrefixClasses::new(allowed_prefixes(network)),
             memberships: memberships(network),
             route_ids: FxHashMap::default(),
             filter_ids: FxHashMap::default(),
@@ -359,6 +354,7 @@ impl Builder<'_, '_> {
         let class = self.classes.class(address);
         let membership = self.memberships[id.index()];
         let public = public_of(row, address);
+        let index = &self.prover.index;
         let wanted = &self.route_tags[subnet.table.index()];
         let mut tags: Vec<String> =
             row.tags.iter().filter(|tag| wanted.contains(tag)).cloned().collect();
@@ -369,7 +365,9 @@ impl Builder<'_, '_> {
             nat: subnet.nat,
             zone: subnet.zone.clone().filter(|_| self.zoned),
             tags,
-            public: public.is_some(),
+            public: public.map(|public| self.allow_classes.class(public)),
+            hidden: index.holder(subnet.vpc, address) != Some(id)
+                || public.is_some_and(|public| index.public_interface(public) != Some(id)),
             class: self.route_classes.class(address),
             provider_side: row.provider_side,
             next_hop: Some(id).filter(|id| self.next_hops.contains(id)),
@@ -380,8 +378,11 @@ impl Builder<'_, '_> {
         let signature = Signature {
             route: route.clone(),
             filter: (class, membership),
-            interface_policy: policies.of_interface(id),
-            subnet_policy: policies.of_subnet(row.subnet),
+            policies: [
+                policies.of_interface(id),
+                policies.of_vpc(id).filter(|_| !row.provider_side),
+                policies.of_subnet(row.subnet),
+            ],
             outside: None,
             serverless: None,
         };
@@ -400,9 +401,7 @@ impl Builder<'_, '_> {
                     route_class: self.route_id(&route),
                     filter_class: self.filter_id(class, membership),
                     address_class: self.filter_id(class, 0),
-                    interface_policy: signature.interface_policy,
-                    vpc_policy: policies.of_vpc(subnet.vpc).filter(|_| !row.provider_side),
-                    subnet_policy: signature.subnet_policy,
+                    policies: signature.policies,
                     sends: true,
                     receives: true,
                 };
@@ -442,12 +441,11 @@ impl Builder<'_, '_> {
                 route_class,
                 filter_class: self.filter_id(class, membership),
                 address_class: self.filter_id(class, 0),
-                interface_policy: entry.and_then(|e| self.prover.policies.of_interface(e)),
-                vpc_policy: entry.and_then(|e| {
-                    self.prover.policies.of_vpc(self.network[self.network[e].subnet].vpc)
-                }),
-                subnet_policy: entry
-                    .and_then(|e| self.prover.policies.of_subnet(self.network[e].subnet)),
+                policies: [
+                    entry.and_then(|e| self.prover.policies.of_interface(e)),
+                    entry.and_then(|e| self.prover.policies.of_vpc(e)),
+                    entry.and_then(|e| self.prover.policies.of_subnet(self.network[e].subnet)),
+                ],
                 sends: true,
                 receives: false,
             };
@@ -500,8 +498,7 @@ impl Builder<'_, '_> {
         let signature = Signature {
             route: route.clone(),
             filter: (class, 0),
-            interface_policy: None,
-            subnet_policy: None,
+            policies: [None; 3],
             outside: Some(whose),
             serverless: None,
         };
@@ -520,9 +517,7 @@ impl Builder<'_, '_> {
                     route_class: self.route_id(&route),
                     filter_class: self.filter_id(class, 0),
                     address_class: self.filter_id(class, 0),
-                    interface_policy: None,
-                    vpc_policy: None,
-                    subnet_policy: None,
+                    policies: [None; 3],
                     sends: true,
                     receives: true,
                 };
@@ -607,13 +602,10 @@ fn outside_prefixes(network: &Network) -> Vec<Prefix> {
     prefixes.extend(network.sites.iter().flat_map(|site| site.cidrs.iter().copied()));
     for external in &network.externals {
         prefixes.extend(network[external.endpoint].prefixes.iter().copied());
-        prefixes.extend(external.allow_from.iter().flatten().copied());
     }
+    prefixes.extend(allowed_prefixes(network));
     for service in &network.serverless {
         prefixes.extend(service.facts.private_ranges.iter().copied());
-    }
-    for database in network.description.databases.iter() {
-        prefixes.extend(database.1.authorized_networks.iter().map(|prefix| prefix.value));
     }
     let public = network.interfaces.iter().flat_map(|row| &row.public);
     let public = public.chain(network.endpoints.iter().flat_map(|endpoint| &endpoint.public));
@@ -622,6 +614,16 @@ fn outside_prefixes(network: &Network) -> Vec<Prefix> {
     prefixes.extend(NOT_GLOBAL_V4.iter().map(|(base, length)| Prefix::of((*base).into(), *length)));
     let global_v6 = IpAddr::V6(std::net::Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0));
     prefixes.push(Prefix::of(global_v6, 3));
+    prefixes
+}
+
+/// Prefixes that allow-lists name.
+fn allowed_prefixes(network: &Network) -> Vec<Prefix> {
+    let lists = network.externals.iter().flat_map(|external| &external.allow_from);
+    let mut prefixes: Vec<Prefix> = lists.flatten().copied().collect();
+    for (_, database) in network.description.databases.iter() {
+        prefixes.extend(database.authorized_networks.iter().map(|prefix| prefix.value));
+    }
     prefixes
 }
 
@@ -658,7 +660,7 @@ fn range_prefixes(first: IpAddr, last: IpAddr) -> Vec<Prefix> {
     }
 }
 
-/// For each interface a number that stands for the set of references and targets that hold it; 0 for none.
+/// For each interface a number that stands for the set of references that hold it; 0 for none. Targets are told by policies.
 fn memberships(network: &Network) -> Vec<u32> {
     let mut known: FxHashMap<Arc<[InterfaceId]>, ()> = FxHashMap::default();
     let mut of: Vec<Vec<u32>> = vec![Vec::new(); network.interfaces.len()];
@@ -676,9 +678,6 @@ fn memberships(network: &Network) -> Vec<u32> {
                 if let FilterMember::Interfaces { interfaces, .. } = member {
                     add(Arc::clone(interfaces));
                 }
-            }
-            if let Some(targets) = &rule.targets {
-                add(Arc::from(targets.as_slice()));
             }
         }
     }

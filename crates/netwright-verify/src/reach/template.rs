@@ -216,7 +216,7 @@ fn stages(prover: &mut Prover<'_>, path: &Path, ends: &Ends, request: Option<&Pa
     for step in &path.steps {
         match step {
             Step::Check(check) => {
-                let policy = prover.policies.policy(prover.network, check.level);
+                let policy = prover.policies.policy(check.level);
                 let replied = request.is_some_and(|request| passed_before(request, check));
                 let subnet_ends = ends.subnets(prover);
                 stages.push(Stage::Ask(ask(
@@ -320,9 +320,9 @@ impl Ask {
         match self.node(groups, self.whose, src, dst) {
             None => self.fixed_policy,
             Some(node) => match self.place {
-                Place::Interface => node.interface_policy,
-                Place::Vpc => node.vpc_policy,
-                Place::Subnet => node.subnet_policy,
+                Place::Interface => node.policies[0],
+                Place::Vpc => node.policies[1],
+                Place::Subnet => node.policies[2],
             },
         }
     }

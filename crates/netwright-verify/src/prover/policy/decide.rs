@@ -44,7 +44,7 @@ pub struct Layer4 {
 impl Policies {
     /// How a check decides one packet.
     pub(crate) fn decide(&self, network: &Network, check: &Check, packet: Layer4) -> Decision {
-        let Some(policy) = self.policy(network, check.level) else {
+        let Some(policy) = self.policy(check.level) else {
             return Decision::Allow(Decider::Nothing);
         };
         let mut line = Line {
