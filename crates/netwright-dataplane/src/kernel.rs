@@ -6,6 +6,7 @@
 
 mod facts;
 mod failure;
+mod follow;
 mod messages;
 mod ruleset;
 mod settings;
@@ -20,6 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use facts::Fact;
 pub use failure::Failure;
+pub use follow::{Fate, Passage, Selection};
 use netlink_packet_route::RouteNetlinkMessage as Message;
 use netlink_packet_route::link::LinkAttribute;
 use socket::{Netlink, Request};

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use netwright_dataplane::kernel::Passage;
 use netwright_dataplane::plan::HostPlan;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde_json::{Value, json};
@@ -244,6 +245,27 @@ pub fn probe(lab: &str, probes: &[Probe], milliseconds: u64) -> Result<Vec<Seen>
         all.extend(seen.iter().map(Seen::from_json));
     }
     Ok(all)
+}
+
+/// A question asked by itself in a lab: what was seen, and what netfilter did with its packets, in the order of their way.
+///
+/// # Errors
+///
+/// No such lab, it does not answer, or its packets cannot be traced.
+pub fn follow(
+    lab: &str,
+    probe: &Probe,
+    milliseconds: u64,
+) -> Result<(Seen, Vec<Passage>), Failure> {
+    let stream = place::connect(lab)?;
+    ask(&stream, &json!({"do": "follow", "probe": probe.to_json(), "milliseconds": milliseconds}))?;
+    let patience = Duration::from_millis(milliseconds) + PATIENCE;
+    stream.set_read_timeout(Some(patience)).map_err(Failure::during("asking the lab"))?;
+    let value = answer(BufReader::new(&stream))?;
+    let passages = value.get("passages").cloned().unwrap_or_default();
+    let passages: Vec<Passage> = serde_json::from_value(passages)
+        .map_err(|error| Failure::new(format!("the lab's answer cannot be read: {error}")))?;
+    Ok((value.get("seen").map(Seen::from_json).unwrap_or_default(), passages))
 }
 
 /// Ends a lab, and returns when it has ended.

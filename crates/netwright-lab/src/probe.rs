@@ -5,6 +5,7 @@
 
 mod datagram;
 mod echo;
+mod follow;
 mod socket;
 mod stream;
 
@@ -104,6 +105,8 @@ pub struct Seen {
     pub there: Option<u32>,
     /// The same of the answers.
     pub back: Option<u32>,
+    /// It could not be tried.
+    pub untried: bool,
     /// Why it could not be tried, or how it ended.
     pub why: Option<String>,
 }
@@ -113,6 +116,10 @@ impl Seen {
         Self { why: Some(why.into()), ..Self::default() }
     }
 
+    fn untried(why: impl Into<String>) -> Self {
+        Self { untried: true, ..Self::failed(why) }
+    }
+
     pub(crate) fn to_json(&self) -> Value {
         json!({
             "answered": self.answered,
@@ -120,6 +127,7 @@ impl Seen {
             "source": self.source.map(|source| source.to_string()),
             "there": self.there,
             "back": self.back,
+            "untried": self.untried,
             "why": self.why,
         })
     }
@@ -133,6 +141,7 @@ impl Seen {
             source: text("source").and_then(|source| source.parse().ok()),
             there: number(value, "there"),
             back: number(value, "back"),
+            untried: yes("untried"),
             why: text("why").map(str::to_owned),
         }
     }
@@ -190,7 +199,7 @@ type Results = BTreeMap<usize, Seen>;
 
 /// Asks; the answers are in the order of the questions. Those at one place are asked together, for as long as `patience`.
 pub fn probe(kernel: &Kernel, probes: &[Probe], patience: Duration) -> Vec<Seen> {
-    let mut seen: Vec<Seen> = vec![Seen::failed("it was not tried"); probes.len()];
+    let mut seen: Vec<Seen> = vec![Seen::untried("it was not tried"); probes.len()];
     let mut places: BTreeMap<Place<'_>, Vec<usize>> = BTreeMap::new();
     for (index, probe) in probes.iter().enumerate() {
         let kind = probe.what.kind();
@@ -239,7 +248,7 @@ fn one_place(
         Kind::Echo => echo::ask(&round),
     };
     asked.unwrap_or_else(|why| {
-        part.iter().map(|index| (*index, Seen::failed(why.clone()))).collect()
+        part.iter().map(|index| (*index, Seen::untried(why.clone()))).collect()
     })
 }
 

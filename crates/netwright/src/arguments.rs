@@ -126,7 +126,7 @@ pub(crate) enum Command {
     /// By TCP, UDP and ICMP echo, at the ports that rules tell apart: whether it arrives and is answered, the source that the far end sees, and the
     /// largest packets. Ends with 1 where the kernel does what was not predicted.
     #[command(
-        after_help = "Examples:\n  netwright prove network.yaml\n  netwright prove network.yaml --most 200 --format json"
+        after_help = "Examples:\n  netwright prove network.yaml\n  netwright prove network.yaml --most 200 --format json\n  netwright prove network.yaml --lab lab"
     )]
     Prove(Prove),
     /// Write the JSON Schema of the description, or its reference.
@@ -291,6 +291,9 @@ pub(crate) struct Generate {
 pub(crate) struct Prove {
     /// The network.
     pub(crate) file: PathBuf,
+    /// Ask in a lab that is up, and leave it up: whether it does what this file says.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) lab: Option<String>,
     /// Most questions that are asked.
     #[arg(long, default_value_t = 5_000)]
     pub(crate) most: usize,

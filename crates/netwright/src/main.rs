@@ -10,6 +10,7 @@ mod endpoints;
 mod failure;
 mod network;
 mod picture;
+mod table;
 
 use std::process::ExitCode;
 

@@ -100,6 +100,96 @@ fn every_verdict_of_real_exports_is_confirmed() {
     }
 }
 
+/// A lab that ends with the test.
+struct Up(String);
+
+impl Up {
+    fn new(name: &str, network: &str) -> Self {
+        let lab = Self(format!("{name}-{}", std::process::id()));
+        let ran = lab.run(&["lab", "up", network, "--name"], &[]);
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        lab
+    }
+
+    fn run(&self, words: &[&str], more: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_netwright"));
+        command.args(words).arg(&self.0).args(more).current_dir(root()).output().unwrap()
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ended = self.run(&["lab", "down", "--name"], &[]);
+    }
+}
+
+#[test]
+fn what_disagrees_is_told_with_the_predicted_path_and_the_rule_that_dropped_it() {
+    if lacks() {
+        return;
+    }
+    let file = "examples/quickstart/network.yaml";
+    let lab = Up::new("drifted", file);
+    let before = lab.run(&["prove", file, "--lab"], &[]);
+    assert_eq!(before.status.code(), Some(0), "{}", String::from_utf8_lossy(&before.stdout));
+    let rule = ["vpc/prod", "--", "nft", "insert", "rule", "inet", "netwright", "forward"];
+    let added = lab
+        .run(&["lab", "exec", "--name"], &[&rule[..], &["tcp", "dport", "5432", "drop"]].concat());
+    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    let ran = lab.run(&["prove", file, "--lab"], &[]);
+    let out = String::from_utf8_lossy(&ran.stdout);
+    assert_eq!(ran.status.code(), Some(1), "{out}");
+    for told in [
+        "disagrees  web-1 → db-1 10.0.2.20 tcp/5432",
+        "db allows into db-1: postgres from web",
+        "✗ vpc/prod: 10.0.1.20 → 10.0.2.20 tcp",
+        "dropped in chain forward: tcp dport 5432 drop",
+        "28 of 30 predictions were seen to be true",
+    ] {
+        assert!(out.contains(told), "{told} is missing:\n{out}");
+    }
+    let sent = out.find("instance/web-1: 10.0.1.20 → 10.0.2.20").unwrap();
+    assert!(sent < out.find("✗ vpc/prod: 10.0.1.20 → 10.0.2.20").unwrap(), "{out}");
+    let json = lab.run(&["prove", file, "--format", "json", "--lab"], &[]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let questions = json["questions"].as_array().unwrap();
+    let wrong = questions.iter().find(|question| question["agrees"] == false).unwrap();
+    let kernel = wrong["disagreement"]["kernel"].as_array().unwrap();
+    let dropped = kernel.iter().any(|passage| passage["fate"]["dropped"]["chain"] == "forward");
+    assert!(dropped, "{wrong}");
+    let rules = lab.run(&["lab", "exec", "--name"], &["vpc/prod", "--", "nft", "list", "tables"]);
+    assert_eq!(String::from_utf8_lossy(&rules.stdout).trim(), "table inet netwright");
+}
+
+#[test]
+fn what_listens_in_a_lab_already_is_not_asked_and_no_disagreement() {
+    if lacks() {
+        return;
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let file = folder.join("listening.yaml");
+    let text = std::fs::read_to_string(root().join("examples/quickstart/network.yaml")).unwrap();
+    std::fs::write(&file, &text).unwrap();
+    let lab = Up::new("listening", file.to_str().unwrap());
+    // What listens holds the place for as long as the test takes.
+    let mut server = Command::new(env!("CARGO_BIN_EXE_netwright"));
+    let script = "import socket, time; s = socket.create_server(('10.0.2.20', 5432)); print('up', flush=True); time.sleep(60)";
+    server.args(["lab", "exec", "--name", &lab.0, "db-1", "--", "python3", "-c", script]);
+    let Ok(mut server) = server.stdout(std::process::Stdio::piped()).spawn() else { return };
+    let mut up = [0; 2];
+    let listens = std::io::Read::read_exact(server.stdout.as_mut().unwrap(), &mut up).is_ok();
+    if !listens {
+        eprintln!("skipped: no python3 to listen with");
+        return;
+    }
+    let ran = lab.run(&["prove", file.to_str().unwrap(), "--lab"], &[]);
+    let _ended = server.kill().and_then(|()| server.wait());
+    let out = String::from_utf8_lossy(&ran.stdout);
+    assert_eq!(ran.status.code(), Some(0), "{out}");
+    assert!(out.contains("not tried  web-1 → db-1 10.0.2.20 tcp/5432"), "{out}");
+    assert!(out.contains("1 could not be tried") || out.contains("2 could not be tried"), "{out}");
+}
+
 #[path = "../../netwright-verify/tests/equivalence/networks.rs"]
 mod networks;
 #[path = "../../netwright-verify/tests/equivalence/random.rs"]

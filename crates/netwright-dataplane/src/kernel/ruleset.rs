@@ -4,7 +4,7 @@ mod split;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use super::failure::Failure;
 
@@ -130,30 +130,42 @@ fn place(said: &str) -> Option<usize> {
 }
 
 fn nft(arguments: &[&str], input: Option<&str>) -> Result<Output, Failure> {
-    let missing = |said: String| Failure::Missing {
-        what: "the program nft",
-        said,
-        remedy: "install it: `apt install nftables`, `dnf install nftables`, `apk add nftables`",
-    };
+    let mut child = spawn(arguments, input.is_some())?;
+    if let (Some(text), Some(mut pipe)) = (input, child.stdin.take()) {
+        // Where it stops reading, what it says tells why.
+        let _told_by_the_program = pipe.write_all(text.as_bytes());
+    }
+    child.wait_with_output().map_err(|error| missing(&error))
+}
+
+/// Starts `nft` for as long as it is left alone. The calling thread is in the namespace.
+pub(super) fn start(arguments: &[&str]) -> Result<Child, Failure> {
+    spawn(arguments, false)
+}
+
+fn spawn(arguments: &[&str], reads: bool) -> Result<Child, Failure> {
     for place in PLACES {
         let child = Command::new(place)
             .args(arguments)
-            .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdin(if reads { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn();
-        let mut child = match child {
-            Ok(child) => child,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(missing(error.to_string())),
-        };
-        if let (Some(text), Some(mut pipe)) = (input, child.stdin.take()) {
-            // Where it stops reading, what it says tells why.
-            let _told_by_the_program = pipe.write_all(text.as_bytes());
+        match child {
+            Ok(child) => return Ok(child),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(missing(&error)),
         }
-        return child.wait_with_output().map_err(|error| missing(error.to_string()));
     }
-    Err(missing("not found".to_owned()))
+    Err(missing(&"not found"))
+}
+
+fn missing(said: &impl std::fmt::Display) -> Failure {
+    Failure::Missing {
+        what: "the program nft",
+        said: said.to_string(),
+        remedy: "install it: `apt install nftables`, `dnf install nftables`, `apk add nftables`",
+    }
 }
 
 #[cfg(test)]

@@ -106,6 +106,7 @@ fn one(lab: &Lab, stream: &UnixStream) -> std::io::Result<()> {
         Some("logs") => logs(lab, stream, &request),
         Some("check") => tell(stream, &check(lab)),
         Some("probe") => tell(stream, &probed(lab, &request)),
+        Some("follow") => tell(stream, &followed(lab, &request)),
         Some("down") => {
             tell(stream, &json!({"keeper": lab.keeper}))?;
             // Process 1 ends, and the kernel ends everything of the lab with it.
@@ -211,6 +212,24 @@ fn probed(lab: &Lab, request: &Value) -> Value {
     let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
     let seen = probe(&kernel, &probes, Duration::from_millis(patience.min(LONGEST_WAIT)));
     json!({"seen": seen.iter().map(Seen::to_json).collect::<Vec<Value>>()})
+}
+
+/// A question asked by itself, and what netfilter did with its packets.
+fn followed(lab: &Lab, request: &Value) -> Value {
+    let Some(asked) = request.get("probe").and_then(Probe::from_json) else {
+        return json!({"refused": "the probe cannot be read"});
+    };
+    let patience = request.get("milliseconds").and_then(Value::as_u64).unwrap_or_default();
+    let patience = Duration::from_millis(patience.min(LONGEST_WAIT));
+    let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
+    let selection = asked.selection();
+    match kernel.follow(&selection, || probe(&kernel, std::slice::from_ref(&asked), patience)) {
+        Ok((seen, passages)) => json!({
+            "seen": seen.first().map(Seen::to_json),
+            "passages": asked.in_order(passages),
+        }),
+        Err(failure) => json!({"refused": failure.to_string()}),
+    }
 }
 
 /// Brings the lab to another plan: only what differs is changed.

@@ -1,5 +1,7 @@
 //! `netwright prove`: verdicts, confirmed or refuted by packets.
 
+mod disagreement;
+mod facts;
 mod parties;
 mod questions;
 mod show;
@@ -7,49 +9,85 @@ mod sizes;
 
 use std::path::Path;
 
+use netwright_dataplane::plan::plan;
 use netwright_lab::probe::Seen;
 use netwright_lab::{control, keeper};
 
 use crate::arguments::{Format, Prove};
 use crate::console::{Code, Console};
 use crate::failure::Failure;
-use crate::network::open;
-use questions::{Question, ask};
+use crate::network::{Input, open};
+use disagreement::Disagreement;
+use questions::{Asked, Question, ask};
 
-/// A question, what was seen, and whether that was predicted.
-type Compared<'a> = (&'a Question, &'a Seen, bool);
+/// A question, what was seen, and whether that was predicted: none where it could not be tried.
+type Compared<'a> = (&'a Question, &'a Seen, Option<bool>);
+
+/// All that a proof found.
+struct Proof<'a> {
+    asked: &'a Asked,
+    compared: Vec<Compared<'a>>,
+    /// What the kernel did with the first questions that disagree.
+    disagreements: Vec<Disagreement>,
+    /// What the description says and the lab does not build.
+    left_out: Vec<String>,
+}
+
+impl Proof<'_> {
+    fn code(&self) -> Code {
+        if self.compared.iter().any(|(.., agrees)| *agrees == Some(false)) {
+            Code::Fail
+        } else if self.compared.iter().any(|(.., agrees)| *agrees == Some(true)) {
+            Code::Pass
+        } else {
+            Code::Unknown
+        }
+    }
+}
 
 pub(super) fn run(arguments: &Prove, console: &mut Console) -> Result<Code, Failure> {
     let input = open(&arguments.file)?;
     let asked = ask(&input.network, arguments.most);
-    let name = format!("prove-{}", std::process::id());
-    let left_out = up(&arguments.file, &name)?;
-    let probes: Vec<_> = asked.questions.iter().map(|question| question.probe.clone()).collect();
-    let mut seen = control::probe(&name, &probes, arguments.wait);
-    if let Ok(seen) = &mut seen {
-        again(&name, &asked.questions, seen, arguments.wait);
-    }
-    let down = control::down(&name);
-    let seen = seen.map_err(super::lab::told)?;
+    let (name, left_out) = match &arguments.lab {
+        Some(running) => (running.clone(), plan(&input.network).left_out),
+        None => {
+            let name = format!("prove-{}", std::process::id());
+            let left_out = up(&arguments.file, &name)?;
+            (name, left_out)
+        }
+    };
+    let found = compare(&input, &asked, &name, arguments.wait);
+    // Whatever was found, a lab of our own ends.
+    let down = if arguments.lab.is_none() { control::down(&name) } else { Ok(()) };
+    let (seen, disagreements) = found.map_err(super::lab::told)?;
     down.map_err(super::lab::told)?;
-    let compared: Vec<Compared<'_>> = asked
-        .questions
-        .iter()
-        .zip(&seen)
-        .map(|(question, seen)| (question, seen, question.agrees(seen)))
-        .collect();
+    let compared = asked.questions.iter().zip(&seen);
+    let compared = compared.map(|(question, seen)| (question, seen, agrees(question, seen)));
+    let proof = Proof { asked: &asked, compared: compared.collect(), disagreements, left_out };
     match arguments.format {
-        Format::Text => show::text(console, &asked, &compared, &left_out),
-        Format::Json => console.json(&show::document(&asked, &compared, &left_out)),
+        Format::Text => show::text(console, &input, &proof),
+        Format::Json => console.json(&show::document(&input, &proof)),
     }
-    let wrong = compared.iter().any(|(.., agrees)| !agrees);
-    Ok(if wrong {
-        Code::Fail
-    } else if compared.is_empty() {
-        Code::Unknown
-    } else {
-        Code::Pass
-    })
+    Ok(proof.code())
+}
+
+fn agrees(question: &Question, seen: &Seen) -> Option<bool> {
+    (!seen.untried).then(|| question.agrees(seen))
+}
+
+/// What was seen, and the kernel's side of what was not predicted.
+fn compare(
+    input: &Input,
+    asked: &Asked,
+    lab: &str,
+    wait: u64,
+) -> Result<(Vec<Seen>, Vec<Disagreement>), netwright_lab::failure::Failure> {
+    let questions = &asked.questions;
+    let probes: Vec<_> = questions.iter().map(|question| question.probe.clone()).collect();
+    let mut seen = control::probe(lab, &probes, wait)?;
+    again(lab, questions, &mut seen, wait);
+    let disagreements = disagreement::explain(&input.network, lab, questions, &seen, wait);
+    Ok((seen, disagreements))
 }
 
 /// Starts a lab for this proof; what it does not build.

@@ -229,7 +229,7 @@ pub(crate) fn sender(address: std::net::IpAddr) -> String {
     if address.is_unspecified() { "its platform".to_owned() } else { address.to_string() }
 }
 
-fn list(console: &mut Console, input: &Input, hops: &[Hop]) {
+pub(super) fn list(console: &mut Console, input: &Input, hops: &[Hop]) {
     for (index, hop) in hops.iter().enumerate() {
         let mark = match hop.passed {
             Some(true) => " ",
@@ -265,7 +265,7 @@ fn place_json(sources: &Sources, span: Span) -> Value {
     })
 }
 
-fn hop_json(sources: &Sources, hop: &Hop) -> Value {
+pub(super) fn hop_json(sources: &Sources, hop: &Hop) -> Value {
     json!({
         "kind": hop.kind.word(),
         "object": hop.object,

@@ -221,6 +221,10 @@ impl Asker<'_> {
             Some(sizes) if way == Way::Tcp => sizes.transfer(),
             _ => (Fit::NotSaid, Fit::NotSaid),
         };
+        if way == Way::Tcp && [fits.0, fits.1].contains(&Fit::Stops) {
+            // That it stops does not tell at which size: datagrams do.
+            sized.remove(&(flow.src, flow.dst));
+        }
         let asked = self.question(from, to, &trace, what, fits);
         let Some(sizes) = sizes.filter(|_| way != Way::Tcp) else {
             self.asked.questions.push(asked);

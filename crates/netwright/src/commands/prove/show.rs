@@ -1,13 +1,22 @@
 //! What was predicted beside what was seen, for people and for programs.
 
+use netwright_dataplane::kernel::Fate;
 use netwright_lab::probe::{Seen, What};
 use netwright_verify::trace::Verdict;
+use netwright_verify::trace::{Hop, hops};
 use serde_json::{Value, json};
 
-use super::Compared;
-use super::questions::{Asked, Question};
+use super::super::trace;
+use super::disagreement::Disagreement;
+use super::questions::Question;
 use super::sizes::Fit;
+use super::{Compared, Proof, facts};
 use crate::console::{Console, Style};
+use crate::network::Input;
+use crate::table::table;
+
+/// Most pairs that are shown to people.
+const ROWS: usize = 30;
 
 fn observed(question: &Question, seen: &Seen) -> String {
     let source = seen.source.map_or_else(String::new, |source| format!(", seen as {source}"));
@@ -70,25 +79,102 @@ fn asked_of(question: &Question) -> String {
     )
 }
 
-pub(super) fn text(
-    console: &mut Console,
-    asked: &Asked,
-    compared: &[Compared<'_>],
-    left_out: &[String],
-) {
-    for (question, seen, _) in compared.iter().filter(|(.., agrees)| !agrees) {
-        let head = console.styled(Style::Bad, "disagrees");
-        console.line(&format!("{head}  {}", asked_of(question)));
-        console.line(&format!("      predicted  {}", predicted(question)));
-        console.line(&format!("      observed   {}", observed(question, seen)));
+pub(super) fn text(console: &mut Console, input: &Input, proof: &Proof<'_>) {
+    measured(console, &proof.compared);
+    for (at, (question, seen, agrees)) in proof.compared.iter().enumerate() {
+        match agrees {
+            Some(true) => {}
+            Some(false) => {
+                let head = console.styled(Style::Bad, "disagrees");
+                console.line(&format!("{head}  {}", asked_of(question)));
+                console.line(&format!("      predicted  {}", predicted(question)));
+                console.line(&format!("      observed   {}", observed(question, seen)));
+                let both = proof.disagreements.iter().find(|found| found.at == at);
+                if let Some(both) = both {
+                    both_sides(console, input, both);
+                }
+            }
+            None => {
+                let head = console.styled(Style::Doubt, "not tried");
+                console.line(&format!("{head}  {}: {}", asked_of(question), why(seen)));
+            }
+        }
     }
-    for what in left_out {
+    for what in &proof.left_out {
         let what = console.styled(Style::Doubt, &format!("not built: {what}"));
         console.line(&what);
     }
-    let agree = compared.iter().filter(|(.., agrees)| *agrees).count();
-    let works = compared.iter().filter(|(q, ..)| q.verdict == Verdict::Reachable).count();
-    let total = compared.len();
+    summary(console, proof);
+}
+
+/// What was measured, as a table.
+fn measured(console: &mut Console, compared: &[Compared<'_>]) {
+    let (rows, silent) = facts::rows(compared);
+    let (shown, more) = (rows.len().min(ROWS), rows.len().saturating_sub(ROWS));
+    // Those that disagree first where not all are shown.
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    if more > 0 {
+        order.sort_by_key(|at| rows[*at].1 == 0);
+    }
+    let order = &order[..shown];
+    let cells: Vec<[String; 6]> = order.iter().map(|at| rows[*at].0.clone()).collect();
+    if !cells.is_empty() {
+        table(facts::HEAD, &cells, console, |at| (rows[order[at]].1 > 0).then_some(Style::Bad));
+    }
+    if more > 0 {
+        console.line(&format!("and {more} more pairs; `--format json` has all"));
+    }
+    if silent > 0 {
+        let pairs = if silent == 1 { "pair" } else { "pairs" };
+        console.line(&format!(
+            "nothing passes between {silent} {}{pairs}",
+            if cells.is_empty() { "" } else { "other " }
+        ));
+    }
+    if !compared.is_empty() {
+        console.line("");
+    }
+}
+
+/// The predicted path, and what netfilter did.
+fn both_sides(console: &mut Console, input: &Input, found: &Disagreement) {
+    let network = &input.network;
+    let mut directions = vec![("forward", hops(network, &found.trace.forward))];
+    directions.extend(found.trace.back.as_ref().map(|back| ("back", hops(network, back))));
+    for (word, hops) in directions {
+        console.line(&console.styled(Style::Strong, &format!("    predicted, {word}")));
+        trace::list(console, input, &hops);
+    }
+    console.line(&console.styled(Style::Strong, "    in the kernel"));
+    match &found.kernel {
+        Err(why) => console.line(&format!("      could not be followed: {why}")),
+        Ok(passages) if passages.is_empty() => {
+            console.line("      no packet was seen in any namespace");
+        }
+        Ok(passages) => {
+            for passage in passages {
+                let stops = matches!(passage.fate, Fate::Dropped { .. } | Fate::NotRouted);
+                let mark = if stops { "✗" } else { " " };
+                let line = format!("      {mark} {}: {passage}", passage.namespace);
+                let line = if stops { console.styled(Style::Bad, &line) } else { line };
+                console.line(&line);
+            }
+        }
+    }
+}
+
+fn why(seen: &Seen) -> &str {
+    seen.why.as_deref().unwrap_or("no reason is known")
+}
+
+fn summary(console: &mut Console, proof: &Proof<'_>) {
+    let (asked, compared) = (proof.asked, &proof.compared);
+    let tried = compared.iter().filter(|(.., agrees)| agrees.is_some());
+    let (total, works) = (
+        tried.clone().count(),
+        tried.clone().filter(|(q, ..)| q.verdict == Verdict::Reachable).count(),
+    );
+    let agree = tried.filter(|(.., agrees)| *agrees == Some(true)).count();
     let head = format!("{agree} of {total} predictions were seen to be true");
     let style = if agree == total { Style::Good } else { Style::Bad };
     let head = console.styled(style, &head);
@@ -101,20 +187,15 @@ pub(super) fn text(
     if !kinds.is_empty() {
         console.line(&format!("asked by {}", kinds.join(", ")));
     }
-    if asked.unknown > 0 {
-        console.line(&format!(
-            "{} have no verdict to confirm: the description lacks a fact",
-            asked.unknown
-        ));
-    }
-    if asked.shared > 0 {
-        console.line(&format!(
-            "{} are about an address that several hold: nobody can say where packets go",
-            asked.shared
-        ));
-    }
-    if asked.left > 0 {
-        console.line(&format!("{} more were not tried; `--most` tries more", asked.left));
+    let untried = compared.len() - total;
+    let told = [
+        (untried, "could not be tried"),
+        (asked.unknown, "have no verdict to confirm: the description lacks a fact"),
+        (asked.shared, "are about an address that several hold: nobody can say where packets go"),
+        (asked.left, "more were not tried; `--most` tries more"),
+    ];
+    for (count, what) in told.iter().filter(|(count, _)| *count > 0) {
+        console.line(&format!("{count} {what}"));
     }
 }
 
@@ -132,20 +213,23 @@ fn kinds(compared: &[Compared<'_>]) -> [(&'static str, usize); 4] {
     ]
 }
 
-pub(super) fn document(asked: &Asked, compared: &[Compared<'_>], left_out: &[String]) -> Value {
-    let questions: Vec<Value> =
-        compared.iter().map(|(question, seen, agrees)| one(question, seen, *agrees)).collect();
+pub(super) fn document(input: &Input, proof: &Proof<'_>) -> Value {
+    let questions = proof.compared.iter().enumerate().map(|(at, compared)| {
+        let both = proof.disagreements.iter().find(|found| found.at == at);
+        one(input, *compared, both)
+    });
     json!({
         "version": 1,
-        "questions": questions,
-        "unknown": asked.unknown,
-        "address_shared": asked.shared,
-        "not_tried": asked.left,
-        "not_built": left_out,
+        "questions": questions.collect::<Vec<Value>>(),
+        "unknown": proof.asked.unknown,
+        "address_shared": proof.asked.shared,
+        "not_tried": proof.asked.left,
+        "not_built": proof.left_out,
     })
 }
 
-fn one(question: &Question, seen: &Seen, agrees: bool) -> Value {
+fn one(input: &Input, compared: Compared<'_>, both: Option<&Disagreement>) -> Value {
+    let (question, seen, agrees) = compared;
     let (protocol, port) = match question.probe.what {
         What::Connect | What::Transfer => ("tcp", Some(question.probe.target.port())),
         What::Datagram { .. } => ("udp", Some(question.probe.target.port())),
@@ -176,5 +260,19 @@ fn one(question: &Question, seen: &Seen, agrees: bool) -> Value {
         "largest_back_seen": seen.back,
         "observed": observed(question, seen),
         "agrees": agrees,
+        "disagreement": both.map(|both| disagreement(input, both)),
+    })
+}
+
+fn disagreement(input: &Input, found: &Disagreement) -> Value {
+    let told = |hops: Vec<Hop>| -> Vec<Value> {
+        hops.iter().map(|hop| trace::hop_json(&input.sources, hop)).collect()
+    };
+    let (network, back) = (&input.network, found.trace.back.as_ref());
+    json!({
+        "forward": told(hops(network, &found.trace.forward)),
+        "return": back.map(|back| told(hops(network, back))),
+        "kernel": found.kernel.as_ref().ok(),
+        "kernel_unknown": found.kernel.as_ref().err(),
     })
 }
