@@ -10,6 +10,7 @@ use netwright_model::scalar::{Prefix, Service};
 use crate::prover::Prover;
 use crate::prover::path::Origin;
 use crate::prover::policy::Layer4;
+use crate::reach::Outside;
 use crate::space::{ANY_PORT, Family, Set, Space, protocol};
 use crate::trace::{Flow, Trace, Verdict};
 
@@ -49,20 +50,33 @@ pub struct Point {
 }
 
 /// Outside addresses that a reference stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
     /// The whole Internet.
     Internet,
-    /// All addresses from the first to the last.
-    Range(IpAddr, IpAddr),
+    /// All addresses of some prefixes.
+    Ranges(Vec<Prefix>),
 }
 
-/// The range of a point's prefixes, where it has exactly one.
-fn whole(prefixes: &[Prefix]) -> Option<Asked> {
-    match prefixes {
-        [only] => Some(Asked::Range(only.first(), only.last())),
-        _ => None,
+impl Asked {
+    /// Whether a range of outside addresses holds some of them.
+    #[must_use]
+    pub fn meets(&self, whose: Outside, first: IpAddr, last: IpAddr) -> bool {
+        match self {
+            Self::Internet => whose == Outside::Internet,
+            Self::Ranges(prefixes) => prefixes.iter().any(|prefix| {
+                prefix.is_v4() == first.is_ipv4()
+                    && prefix.first() <= last
+                    && first <= prefix.last()
+            }),
+        }
     }
+}
+
+/// The addresses of some prefixes, where they are more than one.
+fn whole(prefixes: &[Prefix]) -> Option<Asked> {
+    let several = prefixes.len() > 1 || prefixes.iter().any(|prefix| prefix.as_host().is_none());
+    several.then(|| Asked::Ranges(prefixes.to_vec()))
 }
 
 /// The points that a reference stands for.
@@ -73,13 +87,13 @@ fn whole(prefixes: &[Prefix]) -> Option<Asked> {
 pub fn points(network: &Network, reference: &EndpointRef) -> Result<Vec<Point>, NotFound> {
     let places = network.lookup.places(network, reference)?;
     let asked = match reference {
-        EndpointRef::Prefix(prefix) => prefix.as_host(),
+        EndpointRef::Prefix(prefix) => Some(*prefix),
         _ => None,
     };
     Ok(places.iter().map(|place| point(network, place, asked)).collect())
 }
 
-fn point(network: &Network, place: &Place, asked: Option<IpAddr>) -> Point {
+fn point(network: &Network, place: &Place, asked: Option<Prefix>) -> Point {
     match place {
         Place::Interface(id) => interface_point(network, *id, asked),
         Place::Serverless(id) => {
@@ -105,22 +119,19 @@ fn point(network: &Network, place: &Place, asked: Option<IpAddr>) -> Point {
                 }
                 None => "internet".to_owned(),
             };
-            let outside =
-                Some(prefix.map_or(Asked::Internet, |p| Asked::Range(p.first(), p.last())));
+            let outside = prefix.map_or(Some(Asked::Internet), |prefix| whole(&[prefix]));
             Point { name, origin: Some(Origin::Internet), addresses, public: Vec::new(), outside }
         }
     }
 }
 
-fn interface_point(network: &Network, id: InterfaceId, asked: Option<IpAddr>) -> Point {
+fn interface_point(network: &Network, id: InterfaceId, asked: Option<Prefix>) -> Point {
     let row = &network[id];
     let mut addresses = row.addresses.clone();
     // Asked for by its public address, it is reached by that one.
     if let Some(asked) = asked {
-        addresses.retain(|address| *address == asked);
-        if row.public.contains(&asked) {
-            addresses.push(asked);
-        }
+        addresses.retain(|address| asked.contains(*address));
+        addresses.extend(row.public.iter().filter(|address| asked.contains(**address)));
     }
     let v6 = addresses.iter().copied().filter(IpAddr::is_ipv6);
     let public = if asked.is_some() {
@@ -137,7 +148,7 @@ fn interface_point(network: &Network, id: InterfaceId, asked: Option<IpAddr>) ->
     }
 }
 
-fn endpoint_point(network: &Network, id: EndpointId, asked: Option<IpAddr>) -> Point {
+fn endpoint_point(network: &Network, id: EndpointId, asked: Option<Prefix>) -> Point {
     let row = &network[id];
     let site = network.sites.iter().position(|site| site.endpoint == id);
     let external = network.externals.iter().position(|external| external.endpoint == id);
@@ -150,22 +161,21 @@ fn endpoint_point(network: &Network, id: EndpointId, asked: Option<IpAddr>) -> P
         (None, None) => None,
     };
     let mut addresses: Vec<IpAddr> = row.public.clone();
-    match asked {
-        Some(asked) => addresses = vec![asked],
-        // The first address of a block is no host's.
-        None => {
-            addresses
-                .extend(row.prefixes.iter().map(|p| p.host_at(1).unwrap_or_else(|| p.first())));
-        }
+    let mut prefixes = row.prefixes.clone();
+    if let Some(asked) = asked {
+        addresses.retain(|address| asked.contains(*address));
+        // What is asked for lies in one of its ranges, or is an address of its own.
+        prefixes = if addresses.is_empty() { vec![asked] } else { Vec::new() };
     }
+    // The first address of a block is no host's.
+    addresses.extend(prefixes.iter().map(|p| p.host_at(1).unwrap_or_else(|| p.first())));
     let public = addresses.clone();
-    Point {
-        name: row.name.clone(),
-        origin,
-        addresses,
-        public,
-        outside: asked.is_none().then(|| whole(&row.prefixes)).flatten(),
-    }
+    let outside = whole(&prefixes);
+    let name = match (asked, outside.is_some()) {
+        (Some(asked), true) => format!("{asked} of {}", row.name),
+        _ => row.name.clone(),
+    };
+    Point { name, origin, addresses, public, outside }
 }
 
 /// An address of the Internet that nothing in the network singles out.

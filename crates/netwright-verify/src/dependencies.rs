@@ -11,10 +11,12 @@ use netwright_model::network::{Network, ServerlessId};
 use netwright_model::scalar::Service as Port;
 use netwright_model::source::{Span, Spanned};
 
-use crate::ask::{Point, ordinary, packet_of, points};
+use crate::ask::{Point, ordinary, points};
+use crate::names::asked;
 use crate::prover::Prover;
 use crate::prover::path::{End, Object, Obstacle, Origin, Path, Step};
-use crate::trace::{Flow, Trace, Verdict};
+use crate::question::{Finding, Partly, Questions, Side};
+use crate::trace::{Trace, Verdict};
 
 /// Port on which a database accepts the platform's proxy (Cloud SQL connectors).
 const PROXY_PORT: u16 = 3307;
@@ -40,6 +42,8 @@ pub struct Answer {
     pub source_seen: Option<IpAddr>,
     /// Why it does not work, in words.
     pub why: Option<String>,
+    /// Which of the target's addresses do not work, where others do.
+    pub partly: Option<Partly>,
 }
 
 impl Answer {
@@ -53,10 +57,12 @@ impl Answer {
 /// Every dependency of every service, in the order written.
 pub fn ask(prover: &mut Prover<'_>) -> Vec<Answer> {
     let network = prover.network;
+    let questions = Questions::of(network);
     let mut all = Vec::new();
     for (index, (service, written)) in network.description.services.iter().enumerate() {
         for (name, dependency) in written.dependencies.iter() {
-            all.push(one(prover, ServerlessId::at(index), service, name, dependency));
+            let id = ServerlessId::at(index);
+            all.push(one(prover, &questions, id, service, (name, dependency)));
         }
     }
     all
@@ -64,10 +70,10 @@ pub fn ask(prover: &mut Prover<'_>) -> Vec<Answer> {
 
 fn one(
     prover: &mut Prover<'_>,
+    questions: &Questions,
     id: ServerlessId,
     service: &Spanned<String>,
-    name: &Spanned<String>,
-    dependency: &Dependency,
+    (name, dependency): (&Spanned<String>, &Dependency),
 ) -> Answer {
     let network = prover.network;
     let via = dependency.via.as_ref().map(|via| via.value).unwrap_or_default();
@@ -81,10 +87,19 @@ fn one(
         way: String::new(),
         source_seen: None,
         why: None,
+        partly: None,
     };
-    let (addresses, port) = match targets(network, dependency, via) {
+    let sender = Point {
+        name: service.value.clone(),
+        origin: Some(Origin::Serverless(id)),
+        addresses: Vec::new(),
+        public: Vec::new(),
+        outside: None,
+    };
+    let (target, port) = match targets(network, questions, &sender, dependency, via) {
         Ok(found) => found,
-        Err(why) => {
+        Err(Nowhere { verdict, why }) => {
+            answer.verdict = verdict;
             answer.why = Some(why);
             return answer;
         }
@@ -93,24 +108,30 @@ fn one(
         DependencyPath::Udp => Port::udp(port),
         DependencyPath::Tcp | DependencyPath::Socket => Port::tcp(port),
     };
-    let packet = packet_of(service, None);
-    let origin = Origin::Serverless(id);
-    let flows: Vec<Flow> = addresses
-        .into_iter()
-        .map(|dst| Flow { origin, src: crate::prover::UNPREDICTABLE, dst, packet })
-        .collect();
-    let Some(trace) = prover.best_trace(&flows) else {
+    let from = Side { name: sender.name.clone(), points: vec![sender] };
+    let question = questions.between(prover, &from, &target, service);
+    let survey = question.ask(prover, service, |_, finding| {
+        if via == DependencyPath::Socket && refused_by_list(&finding.trace) {
+            Finding { works: Some(true), verdict: Verdict::Reachable, ..finding }
+        } else {
+            finding
+        }
+    });
+    let Some(finding) = survey.finding else {
         answer.why = Some(format!("{} has no address in this description", dependency.to));
         return answer;
     };
-    answer.verdict = trace.verdict;
-    answer.way = way(network, &trace.forward.path, via);
-    answer.source_seen = trace.source_seen();
-    if via == DependencyPath::Socket && refused_by_list(&trace) {
-        answer.verdict = Verdict::Reachable;
-    }
-    if answer.verdict != Verdict::Reachable {
-        answer.why = trace.blockers(network).first().map(|hop| hop.text.clone());
+    answer.verdict = finding.verdict;
+    answer.way = way(network, &finding.trace.forward.path, via);
+    answer.source_seen = finding.trace.source_seen();
+    if finding.works != Some(true) {
+        let first = finding.trace.blockers(network).first().map(|hop| hop.text.clone());
+        let part = survey.partly.as_ref().map(Partly::sentence);
+        answer.why = match (part, first) {
+            (Some(part), _) => Some(format!("{part}: {}", finding.why)),
+            (None, first) => first,
+        };
+        answer.partly = survey.partly;
     }
     answer
 }
@@ -124,67 +145,116 @@ fn refused_by_list(trace: &Trace) -> bool {
     by_list && trace.forward.dropped_at().is_none() && trace.forward.unsure_at().is_none()
 }
 
-/// Addresses and port that a dependency connects to.
+/// Why a dependency leads nowhere.
+struct Nowhere {
+    verdict: Verdict,
+    why: String,
+}
+
+impl Nowhere {
+    fn unknown(why: String) -> Self {
+        Self { verdict: Verdict::Unknown, why }
+    }
+}
+
+/// What a dependency connects to, and its port.
 fn targets(
+    network: &Network,
+    questions: &Questions,
+    sender: &Point,
+    dependency: &Dependency,
+    via: DependencyPath,
+) -> Result<(Side, u16), Nowhere> {
+    let given = dependency.port.as_ref().map(|port| port.value);
+    if let Some((name, database)) = database(network, &dependency.to.value) {
+        return of_database(network, dependency, via, (&name, database)).map_err(Nowhere::unknown);
+    }
+    let asker = asked::asker(network, sender);
+    let found = asked::destination(network, &questions.names, asker, &dependency.to.value)
+        .map_err(|missing| Nowhere::unknown(missing.message))?;
+    if found.points.is_empty()
+        && let Some(resolution) = &found.resolution
+    {
+        let chain = resolution.chain().unwrap_or_default();
+        return Err(if resolution.fails() {
+            Nowhere { verdict: Verdict::Unresolved, why: format!("unresolved: {chain}") }
+        } else {
+            Nowhere::unknown(chain)
+        });
+    }
+    let mut points = found.points;
+    let listens = points.iter().find_map(|point| {
+        let owner = match point.origin {
+            Some(Origin::Interface(id)) => Some(&network[network[id].owner]),
+            _ => network.endpoints.iter().find(|endpoint| endpoint.name == point.name),
+        };
+        owner?.listens.as_ref()?.first()?.first_port()
+    });
+    let called = points.iter().any(is_service);
+    for point in points.iter_mut().filter(|point| is_service(point)) {
+        // A service is called by its public name; the provider's front end stands at an address of the Internet.
+        point.addresses.push(ordinary(network));
+    }
+    let port = given.or(listens).or_else(|| called.then_some(443));
+    let side = Side { name: dependency.to.to_string(), points };
+    port.map(|port| (side, port))
+        .ok_or_else(|| Nowhere::unknown(format!("the port of {} is not given", dependency.to)))
+}
+
+/// The addresses of a database that a dependency uses, and its port.
+fn of_database(
     network: &Network,
     dependency: &Dependency,
     via: DependencyPath,
-) -> Result<(Vec<IpAddr>, u16), String> {
-    let given = dependency.port.as_ref().map(|port| port.value);
-    if let Some((name, database)) = database(network, &dependency.to.value) {
-        let own = |list: &[Spanned<IpAddr>]| list.iter().map(|a| a.value).collect::<Vec<_>>();
-        let mut private = own(&database.private_addresses);
-        if private.is_empty() {
-            private.extend(
-                points(network, &EndpointRef::Kind(EndpointKind::Database, name.clone()))
-                    .unwrap_or_default()
-                    .iter()
-                    .filter(|point| matches!(point.origin, Some(Origin::Interface(_))))
-                    .flat_map(|point| point.addresses.clone()),
-            );
-        }
-        let mut public = own(&database.public_addresses);
-        if public.is_empty() && database.public.as_ref().is_some_and(|public| public.value) {
-            // It has a public address that is not known: any address of the Internet stands for it.
-            public.push(ordinary(network));
-        }
-        let prefers_private = match &dependency.private {
-            Some(private) => private.value,
-            None if via == DependencyPath::Socket => public.is_empty(),
-            None => !private.is_empty(),
-        };
-        let addresses = if prefers_private { private } else { public };
-        if addresses.is_empty() {
-            let which = if prefers_private { "private" } else { "public" };
-            return Err(format!("database {name} has no {which} address"));
-        }
-        let usual = network.lookup.places(network, &dependency.to.value).ok().and_then(|_| {
-            let endpoint = network
-                .endpoints
+    (name, database): (&str, &netwright_model::language::Database),
+) -> Result<(Side, u16), String> {
+    let own = |list: &[Spanned<IpAddr>]| list.iter().map(|a| a.value).collect::<Vec<_>>();
+    let reference = EndpointRef::Kind(EndpointKind::Database, name.to_owned());
+    let mut private = own(&database.private_addresses);
+    if private.is_empty() {
+        private.extend(
+            points(network, &reference)
+                .unwrap_or_default()
                 .iter()
-                .find(|e| e.kind == EndpointKind::Database && e.name == name)?;
-            endpoint.listens.as_ref()?.first()?.first_port()
-        });
-        let port = match via {
-            DependencyPath::Socket => Some(PROXY_PORT),
-            DependencyPath::Tcp | DependencyPath::Udp => given.or(usual),
-        };
-        return port
-            .map(|port| (addresses, port))
-            .ok_or_else(|| format!("the port of database {name} is not given"));
+                .filter(|point| matches!(point.origin, Some(Origin::Interface(_))))
+                .flat_map(|point| point.addresses.clone()),
+        );
     }
-    let found = points(network, &dependency.to.value).map_err(|missing| missing.message)?;
-    let listens = network.endpoints.iter().find(|e| found.iter().any(|p| p.name == e.name));
-    let usual = listens.and_then(|e| e.listens.as_ref()?.first()?.first_port());
-    let mut addresses: Vec<IpAddr> =
-        found.iter().flat_map(|point| point.addresses.clone()).collect();
-    if addresses.is_empty() && found.iter().any(is_service) {
-        // A service is called by its public name; the provider's front end stands at an address of the Internet.
-        addresses.push(ordinary(network));
+    let mut public = own(&database.public_addresses);
+    if public.is_empty() && database.public.as_ref().is_some_and(|public| public.value) {
+        // It has a public address that is not known: any address of the Internet stands for it.
+        public.push(ordinary(network));
     }
-    let port = given.or(usual).or_else(|| found.iter().any(is_service).then_some(443));
-    port.map(|port| (addresses, port))
-        .ok_or_else(|| format!("the port of {} is not given", dependency.to))
+    let prefers_private = match &dependency.private {
+        Some(private) => private.value,
+        None if via == DependencyPath::Socket => public.is_empty(),
+        None => !private.is_empty(),
+    };
+    let addresses = if prefers_private { private } else { public };
+    if addresses.is_empty() {
+        let which = if prefers_private { "private" } else { "public" };
+        return Err(format!("database {name} has no {which} address"));
+    }
+    let usual = network
+        .endpoints
+        .iter()
+        .find(|e| e.kind == EndpointKind::Database && e.name == name)
+        .and_then(|endpoint| endpoint.listens.as_ref()?.first()?.first_port());
+    let port = match via {
+        DependencyPath::Socket => Some(PROXY_PORT),
+        DependencyPath::Tcp | DependencyPath::Udp => {
+            dependency.port.as_ref().map(|port| port.value).or(usual)
+        }
+    };
+    let point = Point {
+        name: name.to_owned(),
+        origin: None,
+        public: addresses.clone(),
+        addresses,
+        outside: None,
+    };
+    let side = Side { name: name.to_owned(), points: vec![point] };
+    port.map(|port| (side, port)).ok_or_else(|| format!("the port of database {name} is not given"))
 }
 
 fn is_service(point: &Point) -> bool {

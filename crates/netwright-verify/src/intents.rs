@@ -3,19 +3,20 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use netwright_model::language::{EndpointRef, Intent, Outcome};
+use netwright_model::language::{Intent, Outcome};
+use netwright_model::network::lookup::NotFound;
 use netwright_model::network::{InterfaceId, Network};
 use netwright_model::scalar::Service;
 use netwright_model::source::{Span, Spanned};
 
-use crate::ask::{
-    Asked, Point, all_flows_between, all_of, flows_between, packet_of, points, set_of,
-};
+use crate::ask::{Point, all_flows_between, all_of};
 use crate::flow::Flows;
+use crate::names::{Resolution, asked};
 use crate::prover::Prover;
 use crate::prover::path::Origin;
-use crate::reach::{Member, Outside, Reach};
-use crate::trace::{Flow, Trace, Verdict, obstacle_reason};
+use crate::question::{Finding, Partly, Questions, Side, sides};
+use crate::reach::{Member, Reach};
+use crate::trace::{Flow, Trace, Verdict};
 
 /// Whether an intent holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,8 +38,12 @@ pub struct Answer {
     pub span: Span,
     /// Whether it holds.
     pub standing: Standing,
+    /// What can be said of its flows: of the one that decides. None where it names no flow.
+    pub verdict: Option<Verdict>,
     /// Why not, in words; for one that holds, what was asked.
     pub why: String,
+    /// Which part does not work, where another does.
+    pub partly: Option<Partly>,
     /// The first flow that speaks against it.
     pub example: Option<Trace>,
     /// Flows asked.
@@ -49,30 +54,37 @@ pub struct Answer {
 pub fn ask(prover: &mut Prover<'_>) -> Vec<Answer> {
     let network = prover.network;
     let intents = &network.description.expect;
-    let reached = reached_from_outside(prover);
+    let questions = Questions::of(network);
+    let reached = reached_from_outside(prover, &questions);
     let reached = reached.as_ref();
-    intents.iter().map(|(name, intent)| one(prover, reached, name, intent)).collect()
+    intents.iter().map(|(name, intent)| one(prover, &questions, reached, name, intent)).collect()
 }
 
 /// What passes from outside to the destinations of intents about what must not pass. Asked once for all of them; nothing where there is
 /// no such intent. `None` when the sets outgrow their memory.
-fn reached_from_outside(prover: &mut Prover<'_>) -> Option<Reach> {
+fn reached_from_outside(prover: &mut Prover<'_>, questions: &Questions) -> Option<Reach> {
     let network = prover.network;
     let mut interfaces: BTreeSet<InterfaceId> = BTreeSet::new();
     let mut addresses: BTreeSet<IpAddr> = BTreeSet::new();
     let mut any = false;
     for (_, intent) in network.description.expect.iter() {
-        let forbids =
-            intent.outcome.as_ref().is_some_and(|outcome| outcome.value == Outcome::Blocked);
-        // What cannot be resolved is told when the intent itself is asked.
-        let Some(from) = forbids.then(|| resolve(network, &intent.from).ok()).flatten() else {
+        if expected(intent) != Outcome::Blocked {
             continue;
-        };
-        if from.iter().all(|point| point.outside.is_none()) {
+        }
+        // What cannot be resolved is told when the intent itself is asked.
+        let from = intent
+            .from
+            .iter()
+            .filter_map(|written| asked::source(network, &questions.names, &written.value).ok());
+        let outside = |point: &Point| point.outside.is_some();
+        if !from.flat_map(|found| found.points).any(|point| outside(&point)) {
             continue;
         }
         any = true;
-        for point in resolve(network, &intent.to).unwrap_or_default() {
+        let to = intent.to.iter().filter_map(|written| {
+            asked::destination(network, &questions.names, None, &written.value).ok()
+        });
+        for point in to.flat_map(|found| found.points) {
             if let Some(Origin::Interface(id)) = point.origin {
                 interfaces.insert(id);
             }
@@ -93,50 +105,36 @@ fn reached_from_outside(prover: &mut Prover<'_>) -> Option<Reach> {
 
 fn one(
     prover: &mut Prover<'_>,
+    questions: &Questions,
     reached: Option<&Reach>,
     name: &Spanned<String>,
     intent: &Intent,
 ) -> Answer {
-    let network = prover.network;
     let mut answer = Answer {
         name: name.value.clone(),
         span: name.span,
         standing: Standing::Holds,
+        verdict: None,
         why: String::new(),
+        partly: None,
         example: None,
         asked: 0,
     };
-    let sides =
-        resolve(network, &intent.from).and_then(|from| Ok((from, resolve(network, &intent.to)?)));
-    let (from, to) = match sides {
-        Ok(sides) => sides,
-        Err((why, span)) => {
-            answer.standing = Standing::Unknown;
-            answer.why = why;
-            answer.span = span;
-            return answer;
-        }
-    };
-    let services: Vec<Service> = if intent.service.is_empty() {
-        vec![Service::Any]
-    } else {
-        intent.service.iter().map(|service| service.value).collect()
-    };
-    for source in &from {
-        for destination in to.iter().filter(|to| to.name != source.name) {
-            for service in &services {
-                consider(prover, reached, intent, (source, destination, *service), &mut answer);
-                if answer.standing == Standing::Broken {
-                    return answer;
-                }
-            }
-        }
+    if let Err((why, span)) = all_sides(prover, questions, reached, intent, &mut answer) {
+        answer.standing = Standing::Unknown;
+        answer.verdict = Some(Verdict::Unknown);
+        answer.why = why;
+        answer.span = span;
+        return answer;
+    }
+    if answer.standing != Standing::Holds {
+        return answer;
     }
     if answer.asked == 0 {
         // What selects nothing proves nothing.
         answer.standing = Standing::Unknown;
         answer.why = "it names no flow: there is nothing to check".to_owned();
-    } else if answer.standing == Standing::Holds {
+    } else {
         answer.why =
             format!("{} flow{} asked", answer.asked, if answer.asked == 1 { "" } else { "s" });
         let skipped = not_asked(intent);
@@ -151,117 +149,214 @@ fn one(
 
 type Missing = (String, Span);
 
-fn resolve(network: &Network, references: &[Spanned<EndpointRef>]) -> Result<Vec<Point>, Missing> {
-    let mut all = Vec::new();
-    for reference in references {
-        match points(network, &reference.value) {
-            Ok(found) => all.extend(found),
-            Err(missing) => {
-                let help = missing.help.map_or_else(String::new, |help| format!(" ({help})"));
-                return Err((format!("{}{help}", missing.message), reference.span));
-            }
-        }
-    }
-    Ok(all)
+fn missing(error: &NotFound, span: Span) -> Missing {
+    let help = error.help.as_ref().map_or_else(String::new, |help| format!(" ({help})"));
+    (format!("{}{help}", error.message), span)
 }
 
-fn consider(
+/// Asks every source for every destination, until one is told that it does not work.
+fn all_sides(
     prover: &mut Prover<'_>,
+    questions: &Questions,
     reached: Option<&Reach>,
     intent: &Intent,
-    (source, destination, service): (&Point, &Point, Service),
     answer: &mut Answer,
-) {
-    let expected = intent.outcome.as_ref().map_or(Outcome::Reachable, |outcome| outcome.value);
-    if expected == Outcome::Blocked {
-        nothing_passes(prover, reached, (source, destination, service), answer);
+) -> Result<(), Missing> {
+    let network = prover.network;
+    for written in &intent.from {
+        let found = asked::source(network, &questions.names, &written.value)
+            .map_err(|error| missing(&error, written.span))?;
+        if found.points.is_empty()
+            && let Some(resolution) = &found.resolution
+        {
+            leads_nowhere(&written.value.to_string(), resolution, intent, answer);
+        }
+        for source in sides(network, found.points) {
+            let asker = source.points.first().and_then(|point| asked::asker(network, point));
+            for written in &intent.to {
+                let found = asked::destination(network, &questions.names, asker, &written.value)
+                    .map_err(|error| missing(&error, written.span))?;
+                if found.points.is_empty()
+                    && let Some(resolution) = &found.resolution
+                {
+                    let label = format!("{} → {}", source.name, resolution.name);
+                    leads_nowhere(&label, resolution, intent, answer);
+                }
+                for destination in sides(network, found.points) {
+                    let by_name = found.resolution.as_ref().map(|resolution| &resolution.name);
+                    let label = match by_name {
+                        Some(name) => format!("{} → {name} ({})", source.name, destination.name),
+                        None => format!("{} → {}", source.name, destination.name),
+                    };
+                    let between = (&source, &destination, label.as_str());
+                    services(prover, questions, reached, intent, between, answer);
+                }
+            }
+            if answer.standing == Standing::Broken {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is said where a name has no address.
+fn leads_nowhere(label: &str, resolution: &Resolution, intent: &Intent, answer: &mut Answer) {
+    if answer.standing == Standing::Broken {
         return;
     }
-    let flows = flows_between(source, destination, packet_of(service, None));
-    let Some(trace) = prover.best_trace(&flows) else { return };
+    let chain = resolution.chain().unwrap_or_default();
+    let fails = resolution.fails();
+    answer.verdict = Some(if fails { Verdict::Unresolved } else { Verdict::Unknown });
+    // That nothing arrives where nobody can be asked proves nothing about what must be blocked.
+    let broken = fails && expected(intent) == Outcome::Reachable;
+    answer.standing = if broken { Standing::Broken } else { Standing::Unknown };
+    let word = if fails { "unresolved" } else { "unknown" };
+    answer.why = format!("{label}: {word}: {chain}");
     answer.asked += 1;
-    let label = format!("{} → {} {service}", source.name, destination.name);
-    let (verdict, trace) = of_everything(prover, trace, service);
-    let wrong = match verdict {
-        Verdict::Unknown | Verdict::Unresolved => {
-            answer.standing = Standing::Unknown;
-            answer.why = match part_that_fails(prover, &trace, service) {
-                Some(part) => format!("{label}: unknown for {part}"),
-                None => format!("{label}: unknown"),
-            };
-            answer.example = Some(trace);
+}
+
+fn expected(intent: &Intent) -> Outcome {
+    intent.outcome.as_ref().map_or(Outcome::Reachable, |outcome| outcome.value)
+}
+
+/// Asks every service between two sides.
+fn services(
+    prover: &mut Prover<'_>,
+    questions: &Questions,
+    reached: Option<&Reach>,
+    intent: &Intent,
+    (source, destination, label): (&Side, &Side, &str),
+    answer: &mut Answer,
+) {
+    let services: Vec<Service> = if intent.service.is_empty() {
+        vec![Service::Any]
+    } else {
+        intent.service.iter().map(|service| service.value).collect()
+    };
+    for service in services {
+        if answer.standing == Standing::Broken {
             return;
         }
-        Verdict::Reachable => match size(prover.network, intent, &trace) {
-            Size::Unknown(why) => {
-                answer.standing = Standing::Unknown;
-                answer.why = format!("{label}: {why}");
-                answer.example = Some(trace);
-                return;
-            }
-            Size::TooLarge(why) => Some(why),
-            Size::Fits => clause(prover, intent, &trace),
-        },
-        other => {
-            let why = why(prover.network, &trace, other);
-            Some(match part_that_fails(prover, &trace, service) {
-                Some(part) => format!("for {part}: {why}"),
-                None => why,
-            })
+        let label = format!("{label} {service}");
+        if expected(intent) == Outcome::Blocked {
+            let known = (questions, reached);
+            nothing_passes(prover, known, (source, destination, service), &label, answer);
+        } else if source.name != destination.name {
+            all_works(prover, questions, intent, (source, destination, service), &label, answer);
         }
-    };
-    if let Some(wrong) = wrong {
-        answer.standing = Standing::Broken;
-        answer.why = format!("{label}: {wrong}");
-        answer.example = Some(trace);
     }
+}
+
+/// Whether a service works from every address of the source to every address of the destination, as the intent's clauses ask.
+fn all_works(
+    prover: &mut Prover<'_>,
+    questions: &Questions,
+    intent: &Intent,
+    (source, destination, service): (&Side, &Side, Service),
+    label: &str,
+    answer: &mut Answer,
+) {
+    let question = questions.between(prover, source, destination, service);
+    let survey = question.ask(prover, service, |prover, finding| {
+        if finding.works == Some(true) { clauses(prover, intent, finding) } else { finding }
+    });
+    answer.asked += survey.asked;
+    if survey.asked == 0 {
+        answer.standing = Standing::Unknown;
+        answer.verdict = Some(Verdict::Unknown);
+        answer.why = format!("{label}: there is no address of one family at both ends");
+        return;
+    }
+    if survey.works == Some(true) {
+        answer.verdict = answer.verdict.or(Some(Verdict::Reachable));
+        return;
+    }
+    let Some(finding) = survey.finding else { return };
+    let partly = survey.partly.as_ref();
+    let part = partly.map_or_else(String::new, |partly| format!("{}: ", partly.sentence()));
+    answer.standing =
+        if survey.works == Some(false) { Standing::Broken } else { Standing::Unknown };
+    answer.why = format!("{label}: {part}{}", finding.why);
+    answer.verdict = Some(finding.verdict);
+    answer.partly = survey.partly;
+    answer.example = Some(finding.trace);
+}
+
+/// What an intent asks beside that it works.
+fn clauses(prover: &Prover<'_>, intent: &Intent, finding: Finding) -> Finding {
+    let (works, why) = match size(prover.network, intent, &finding.trace) {
+        Size::Unknown(why) => (None, why),
+        Size::TooLarge(why) => (Some(false), why),
+        Size::Fits => match clause(prover, intent, &finding.trace) {
+            Some(why) => (Some(false), why),
+            None => return finding,
+        },
+    };
+    Finding { works, why, ..finding }
 }
 
 /// Whether nothing of a service passes: from every address of the source, from every source port.
 fn nothing_passes(
     prover: &mut Prover<'_>,
-    reached: Option<&Reach>,
-    (source, destination, service): (&Point, &Point, Service),
+    (questions, reached): (&Questions, Option<&Reach>),
+    (source, destination, service): (&Side, &Side, Service),
+    label: &str,
     answer: &mut Answer,
 ) {
     let asked = all_of(&mut prover.space, service);
-    let label = format!("{} → {} {service}", source.name, destination.name);
     let mut passed: Vec<(Flows, String)> = Vec::new();
-    for flow in all_flows_between(source, destination) {
-        answer.asked += 1;
-        passed.push((prover.flows(flow.origin, flow.src, flow.dst), flow.src.to_string()));
+    for from in &source.points {
+        for to in destination.points.iter().filter(|to| to.name != from.name) {
+            let flows = if to.outside.is_some() {
+                to_outside(prover, questions, from, to)
+            } else {
+                all_flows_between(from, to)
+            };
+            for flow in flows {
+                answer.asked += 1;
+                passed.push((prover.flows(flow.origin, flow.src, flow.dst), flow.src.to_string()));
+            }
+            if from.outside.is_some() {
+                let Some(flows) = reached.map(|reached| from_outside(reached, from, to)) else {
+                    answer.standing = Standing::Unknown;
+                    answer.why = format!("{label}: the sets outgrew their memory limit");
+                    return;
+                };
+                passed.extend(flows);
+            }
+        }
     }
-    if source.outside.is_some() {
-        let Some(flows) = reached.map(|reached| from_outside(reached, source, destination)) else {
-            answer.standing = Standing::Unknown;
-            answer.why = format!("{label}: the sets outgrew their memory limit");
-            return;
-        };
-        passed.extend(flows);
-    }
+    answer.verdict = answer.verdict.or(Some(Verdict::Blocked));
     for (flows, from) in passed {
         let space = &mut prover.space;
         if space.intersects(asked, flows.arrives.must) {
             let open = space.and(asked, flows.arrives.must);
             let what = crate::space::show::layer4(space, open);
             answer.standing = Standing::Broken;
+            answer.verdict = Some(Verdict::Reachable);
             answer.why = format!("{label}: from {from} passes {what}");
             return;
         }
         if space.intersects(asked, flows.arrives.may) {
             answer.standing = Standing::Unknown;
+            answer.verdict = Some(Verdict::Unknown);
             answer.why = format!("{label}: unknown from {from}");
         }
     }
 }
 
+/// The flows to outside addresses, one for each piece that nothing tells apart.
+fn to_outside(prover: &Prover<'_>, questions: &Questions, from: &Point, to: &Point) -> Vec<Flow> {
+    let side = |point: &Point| Side { name: point.name.clone(), points: vec![point.clone()] };
+    let question = questions.between(prover, &side(from), &side(to), Service::Any);
+    question.flows().collect()
+}
+
 /// What passes from all outside addresses that a source stands for, each with an example of a source address.
 fn from_outside(reached: &Reach, source: &Point, destination: &Point) -> Vec<(Flows, String)> {
     let sends = |member: &Member| match (member, &source.outside) {
-        (Member::Outside(whose, first, last), Some(asked)) => match asked {
-            Asked::Internet => *whose == Outside::Internet,
-            Asked::Range(a, b) => a.is_ipv4() == first.is_ipv4() && a <= last && first <= b,
-        },
+        (Member::Outside(whose, first, last), Some(asked)) => asked.meets(*whose, *first, *last),
         _ => false,
     };
     let receives = |member: &Member| match (member, destination.origin) {
@@ -281,64 +376,11 @@ fn from_outside(reached: &Reach, source: &Point, destination: &Point) -> Vec<(Fl
     found.collect()
 }
 
-/// The verdict for all packets of a service, from every port that a client may use: all must be as expected. With it the trace of a packet
-/// that is not, where the one that was followed is.
-fn of_everything(prover: &mut Prover<'_>, trace: Trace, service: Service) -> (Verdict, Trace) {
-    let many = trace.flows.is_some() || matches!(service, Service::Ports { .. });
-    let followed_works = trace.flows.is_some() || trace.verdict == Verdict::Reachable;
-    if !many || !followed_works {
-        return (trace.verdict, trace);
-    }
-    let Flow { origin, src, dst, .. } = trace.flow;
-    let flows = prover.flows(origin, src, dst);
-    let asked = set_of(&mut prover.space, service);
-    let space = &mut prover.space;
-    if space.is_subset(asked, flows.answered.must) {
-        return (Verdict::Reachable, trace);
-    }
-    let (verdict, works) = if space.is_subset(asked, flows.answered.may) {
-        (Verdict::Unknown, flows.answered.must)
-    } else if space.is_subset(asked, flows.arrives.may) {
-        (Verdict::NoReturn, flows.answered.may)
-    } else {
-        (Verdict::Blocked, flows.arrives.may)
-    };
-    let fails = space.minus(asked, works);
-    // When memory ran out there may be no such packet; then nothing is said of one.
-    let Some(packet) = space.pick(fails) else { return (Verdict::Unknown, trace) };
-    let example = prover.trace(Flow { packet: Some((&packet).into()), ..trace.flow });
-    (verdict, example)
-}
-
-/// Which part of a service does not surely work between the addresses of a trace, in words; none where that is all of it.
-fn part_that_fails(prover: &mut Prover<'_>, trace: &Trace, service: Service) -> Option<String> {
-    let Flow { origin, src, dst, .. } = trace.flow;
-    let flows = prover.flows(origin, src, dst);
-    let asked = set_of(&mut prover.space, service);
-    let space = &mut prover.space;
-    let works = flows.answered.must;
-    if !space.intersects(asked, works) {
-        return None;
-    }
-    let fails = space.minus(asked, works);
-    (!fails.is_empty()).then(|| crate::space::show::layer4(space, fails))
-}
-
 /// The clauses of an intent that no description can answer, by the names they are written with.
 fn not_asked(intent: &Intent) -> Vec<&'static str> {
     let clauses =
         [("latency", intent.latency.is_some()), ("availability", intent.availability.is_some())];
     clauses.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect()
-}
-
-fn why(network: &Network, trace: &Trace, verdict: Verdict) -> String {
-    if let Some(first) = trace.blockers(network).first() {
-        return first.text.clone();
-    }
-    match &trace.forward.path.end {
-        crate::prover::path::End::Blocked(obstacle) => obstacle_reason(network, obstacle).text,
-        _ => format!("it is {}", verdict.word().replace('_', " ")),
-    }
 }
 
 /// Whether packets of the size that an intent asks for pass, both ways.

@@ -14,6 +14,7 @@ pub mod interpreter;
 pub mod mtu;
 pub mod names;
 pub mod prover;
+pub mod question;
 pub mod reach;
 pub mod space;
 pub mod steps;

@@ -4,6 +4,8 @@
 //! one before a public one of the same name (split horizon). Inside a zone: an exact owner, then the wildcard of the closest ancestor that
 //! exists (RFC 4592). An alias is followed one query a hop, with a visited set and a limit, so that a loop is told as a loop.
 
+pub mod asked;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -85,6 +87,20 @@ impl Resolution {
                 | Outcome::NoName { .. }
                 | Outcome::NoAddress { .. }
         )
+    }
+
+    /// The names on the way and why there is no address, as a sentence without full stop. `None` where there is one.
+    #[must_use]
+    pub fn chain(&self) -> Option<String> {
+        let why = self.why()?;
+        let Some(first) = self.used.first() else { return Some(why) };
+        let says = self.used.iter().map(|used| used.says.as_str());
+        let names: Vec<&str> = std::iter::once(first.name.as_str()).chain(says).collect();
+        // A circle tells all its names itself.
+        Some(match self.outcome {
+            Outcome::Loop(_) => why,
+            _ => format!("{}; {why}", names.join(" → ")),
+        })
     }
 
     /// Why there is no address, as a sentence without full stop. `None` where there is one.

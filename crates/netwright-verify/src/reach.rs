@@ -37,6 +37,7 @@ use candidates::Door;
 use cells::{Guards, Senders};
 use nodes::Groups;
 pub use nodes::{Group, Member, Outside};
+pub(crate) use nodes::{Piece, pieces, union};
 use template::{Stage, Template};
 
 /// Filter classes of one stage: the memo's key.

@@ -28,7 +28,16 @@ pub(crate) fn find_one(
     text: &str,
     address: Option<IpAddr>,
 ) -> Result<Vec<Point>, Failure> {
-    let mut found = find(network, text)?;
+    one_of(network, text, find(network, text)?, address)
+}
+
+/// The points of one endpoint among those found, at one of its addresses where one is asked for.
+pub(crate) fn one_of(
+    network: &Network,
+    text: &str,
+    mut found: Vec<Point>,
+    address: Option<IpAddr>,
+) -> Result<Vec<Point>, Failure> {
     let owner = |point: &Point| match point.origin {
         Some(Origin::Interface(id)) => network[network[id].owner].name.clone(),
         _ => point.name.clone(),

@@ -1,24 +1,27 @@
 //! Endpoints and outside addresses, grouped so that nothing tells the members of a group apart.
 
+mod outside;
+mod prefixes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use netwright_model::language::{Direction, EgressMode};
 use netwright_model::network::{
-    EndpointId, ExternalId, FilterMember, InterfaceId, NatId, Network, RouteTableId, ServerlessId,
-    SiteId, SubnetId, Target, VpcId,
+    EndpointId, FilterMember, InterfaceId, NatId, Network, RouteTableId, ServerlessId, SubnetId,
+    Target, VpcId,
 };
-use netwright_model::scalar::Prefix;
 use rustc_hash::FxHashMap;
 
 use crate::prover::Prover;
-use crate::prover::address::{Key, address, number};
-use crate::prover::index::{NOT_GLOBAL_V4, is_global};
 use crate::prover::path::Origin;
 
 use super::Relation;
 use super::cells::Guards;
+use prefixes::{PrefixClasses, all_prefixes, allowed_prefixes, outside_prefixes, route_prefixes};
+
+pub(crate) use outside::{Piece, pieces, union};
 
 /// A member of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -156,72 +159,6 @@ impl Groups {
     }
 }
 
-/// Classes of addresses by the longest of a set of prefixes that contains them. Prefixes nest, so the longest one tells all others.
-#[derive(Debug, Default)]
-pub(super) struct PrefixClasses {
-    lengths: Vec<(u8, bool, FxHashMap<Key, u32>)>,
-    prefixes: Vec<Prefix>,
-}
-
-impl PrefixClasses {
-    fn new(mut prefixes: Vec<Prefix>) -> Self {
-        prefixes.sort_unstable();
-        prefixes.dedup();
-        let mut lengths: Vec<(u8, bool, FxHashMap<Key, u32>)> = Vec::new();
-        for (index, prefix) in prefixes.iter().enumerate() {
-            let key = (prefix.length(), prefix.is_v4());
-            let class = u32::try_from(index + 1).unwrap_or(u32::MAX);
-            match lengths.iter_mut().find(|(length, v4, _)| (*length, *v4) == key) {
-                Some((_, _, map)) => {
-                    map.insert(prefix.first().into(), class);
-                }
-                None => {
-                    lengths.push((
-                        key.0,
-                        key.1,
-                        [(Key::from(prefix.first()), class)].into_iter().collect(),
-                    ));
-                }
-            }
-        }
-        lengths.sort_by_key(|(length, ..)| std::cmp::Reverse(*length));
-        Self { lengths, prefixes }
-    }
-
-    /// 0 for addresses in no prefix.
-    pub(super) fn class(&self, address: IpAddr) -> u32 {
-        for (length, v4, map) in &self.lengths {
-            if *v4 != address.is_ipv4() {
-                continue;
-            }
-            if let Some(class) = map.get(&Prefix::of(address, *length).first().into()) {
-                return *class;
-            }
-        }
-        0
-    }
-
-    /// The address space cut at every prefix's ends: first and last address of each piece.
-    fn pieces(&self) -> Vec<(IpAddr, IpAddr)> {
-        let mut pieces = Vec::new();
-        for v4 in [true, false] {
-            let limit: u128 = if v4 { u32::MAX.into() } else { u128::MAX };
-            let mut starts: Vec<u128> = vec![0];
-            for prefix in self.prefixes.iter().filter(|prefix| prefix.is_v4() == v4) {
-                starts.push(number(prefix.first()));
-                starts.extend(number(prefix.last()).checked_add(1).filter(|next| *next <= limit));
-            }
-            starts.sort_unstable();
-            starts.dedup();
-            for (index, start) in starts.iter().enumerate() {
-                let last = starts.get(index + 1).map_or(limit, |next| next - 1);
-                pieces.push((address(*start, v4), address(last, v4)));
-            }
-        }
-        pieces
-    }
-}
-
 /// What a group's members have in common: the key of grouping.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Signature {
@@ -280,12 +217,22 @@ struct Builder<'a, 'n> {
 
 impl Groups {
     pub(super) fn of(prover: &Prover<'_>) -> Self {
+        let mut builder = Builder::new(prover);
+        builder.interfaces();
+        builder.serverless();
+        builder.outside();
+        builder.finish()
+    }
+}
+
+impl<'a, 'n> Builder<'a, 'n> {
+    fn new(prover: &'a Prover<'n>) -> Self {
         let network = prover.network;
         let next_hops = next_hops(network);
         let translators = network.nats.iter().filter_map(|nat| nat.interface);
         let special =
             next_hops.iter().copied().chain(translators).map(|id| network[id].subnet).collect();
-        let mut builder = Builder {
+        Builder {
             prover,
             network,
             classes: PrefixClasses::new(all_prefixes(network)),
@@ -311,11 +258,7 @@ impl Groups {
             zoned: network.attachments.iter().any(|attachment| attachment.subnets.len() > 1),
             next_hops,
             special,
-        };
-        builder.interfaces();
-        builder.serverless();
-        builder.outside();
-        builder.finish()
+        }
     }
 }
 
@@ -453,90 +396,6 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// Outside addresses, piece by piece.
-    fn outside(&mut self) {
-        for (first, last) in self.classes.pieces() {
-            let mut holders = Vec::new();
-            for site in &self.network.sites {
-                if site.cidrs.iter().any(|cidr| cidr.contains(first)) {
-                    holders.push((Outside::Site(site.endpoint), self.site_origin(site.endpoint)));
-                }
-            }
-            for (index, external) in self.network.externals.iter().enumerate() {
-                let prefixes = &self.network[external.endpoint].prefixes;
-                if prefixes.iter().any(|prefix| prefix.contains(first)) {
-                    let origin = if external.attached.is_empty() {
-                        Origin::Internet
-                    } else {
-                        Origin::External(ExternalId::at(index))
-                    };
-                    holders.push((Outside::External(external.endpoint), origin));
-                }
-            }
-            let index = &self.prover.index;
-            if let Some(endpoint) = index.public_endpoint(first) {
-                holders.push((Outside::External(endpoint), Origin::Internet));
-            }
-            let ours = index.public_interface(first).is_some() || index.nat(first).is_some();
-            if holders.is_empty() && !ours && is_global(first) && index.is_internet(first) {
-                holders.push((Outside::Internet, Origin::Internet));
-            }
-            for (whose, origin) in holders {
-                self.outside_piece(whose, origin, first, last);
-            }
-        }
-    }
-
-    fn site_origin(&self, endpoint: EndpointId) -> Origin {
-        Origin::Site(self.prover.index.site_of.get(&endpoint).copied().unwrap_or(SiteId(0)))
-    }
-
-    fn outside_piece(&mut self, whose: Outside, origin: Origin, first: IpAddr, last: IpAddr) {
-        let class = self.classes.class(first);
-        let place = self.outside_classes.class(first);
-        let route = RouteSignature::Outside(whose, place, first.is_ipv4());
-        let signature = Signature {
-            route: route.clone(),
-            filter: (class, 0),
-            policies: [None; 3],
-            outside: Some(whose),
-            serverless: None,
-        };
-        let position = match self.by_signature.get(&signature) {
-            Some(position) => *position,
-            None => {
-                let node = Node {
-                    members: Vec::new(),
-                    origin,
-                    address: first,
-                    public: None,
-                    interface: None,
-                    vpc: None,
-                    subnets: Vec::new(),
-                    in_subnet: BTreeMap::new(),
-                    route_class: self.route_id(&route),
-                    filter_class: self.filter_id(class, 0),
-                    address_class: self.filter_id(class, 0),
-                    policies: [None; 3],
-                    sends: true,
-                    receives: true,
-                };
-                self.by_signature.insert(signature, self.nodes.len());
-                self.nodes.push(node);
-                self.nodes.len() - 1
-            }
-        };
-        let members = &mut self.nodes[position].members;
-        // Pieces come in order: neighbours become one range.
-        if let Some(Member::Outside(_, _, end)) = members.last_mut()
-            && number(*end).checked_add(1) == Some(number(first))
-        {
-            *end = last;
-        } else {
-            members.push(Member::Outside(whose, first, last));
-        }
-    }
-
     fn finish(mut self) -> Groups {
         for node in &mut self.nodes {
             node.subnets = node.in_subnet.keys().copied().collect();
@@ -576,88 +435,6 @@ fn public_of(row: &netwright_model::network::Interface, address: IpAddr) -> Opti
     let place = row.addresses.iter().filter(|a| a.is_ipv4()).position(|own| *own == address)?;
     let v4: Vec<&IpAddr> = row.public.iter().filter(|a| a.is_ipv4()).collect();
     v4.get(place).or_else(|| v4.first()).map(|public| **public)
-}
-
-/// Prefixes that routes, links and address conditions of gateways ask for.
-fn route_prefixes(network: &Network) -> Vec<Prefix> {
-    let mut prefixes: Vec<Prefix> = Vec::new();
-    for table in &network.route_tables {
-        prefixes.extend(table.routes.iter().map(|route| route.to));
-    }
-    for table in &network.transit_tables {
-        prefixes.extend(table.routes.iter().map(|route| route.to));
-    }
-    for link in &network.vpns {
-        prefixes.extend(link.remote.iter().chain(&link.local).copied());
-    }
-    for vpc in &network.vpcs {
-        prefixes.extend(vpc.cidrs.iter().copied());
-    }
-    prefixes
-}
-
-/// Prefixes on which it depends where an outside address lies and who accepts it.
-fn outside_prefixes(network: &Network) -> Vec<Prefix> {
-    let mut prefixes = route_prefixes(network);
-    prefixes.extend(network.sites.iter().flat_map(|site| site.cidrs.iter().copied()));
-    for external in &network.externals {
-        prefixes.extend(network[external.endpoint].prefixes.iter().copied());
-    }
-    prefixes.extend(allowed_prefixes(network));
-    for service in &network.serverless {
-        prefixes.extend(service.facts.private_ranges.iter().copied());
-    }
-    let public = network.interfaces.iter().flat_map(|row| &row.public);
-    let public = public.chain(network.endpoints.iter().flat_map(|endpoint| &endpoint.public));
-    let public = public.chain(network.nats.iter().flat_map(|nat| &nat.addresses));
-    prefixes.extend(public.map(|address| Prefix::host(*address)));
-    prefixes.extend(NOT_GLOBAL_V4.iter().map(|(base, length)| Prefix::of((*base).into(), *length)));
-    let global_v6 = IpAddr::V6(std::net::Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0));
-    prefixes.push(Prefix::of(global_v6, 3));
-    prefixes
-}
-
-/// Prefixes that allow-lists name.
-fn allowed_prefixes(network: &Network) -> Vec<Prefix> {
-    let lists = network.externals.iter().flat_map(|external| &external.allow_from);
-    let mut prefixes: Vec<Prefix> = lists.flatten().copied().collect();
-    for (_, database) in network.description.databases.iter() {
-        prefixes.extend(database.authorized_networks.iter().map(|prefix| prefix.value));
-    }
-    prefixes
-}
-
-/// Every prefix that anything asks for.
-fn all_prefixes(network: &Network) -> Vec<Prefix> {
-    let mut prefixes = outside_prefixes(network);
-    for filter in &network.filters {
-        for rule in &filter.rules {
-            for member in rule.from.members.iter().chain(&rule.to.members) {
-                match member {
-                    FilterMember::Prefix(prefix) => prefixes.push(*prefix),
-                    FilterMember::Range(first, last) => {
-                        prefixes.extend(range_prefixes(*first, *last));
-                    }
-                    FilterMember::Interfaces { .. }
-                    | FilterMember::Internet
-                    | FilterMember::Unknown(_) => {}
-                }
-            }
-        }
-    }
-    prefixes
-}
-
-fn range_prefixes(first: IpAddr, last: IpAddr) -> Vec<Prefix> {
-    match (first, last) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => {
-            ipnet::Ipv4Subnets::new(a, b, 0).map(|net| ipnet::IpNet::V4(net).into()).collect()
-        }
-        (IpAddr::V6(a), IpAddr::V6(b)) => {
-            ipnet::Ipv6Subnets::new(a, b, 0).map(|net| ipnet::IpNet::V6(net).into()).collect()
-        }
-        _ => Vec::new(),
-    }
 }
 
 /// For each interface a number that stands for the set of references that hold it; 0 for none. Targets are told by policies.

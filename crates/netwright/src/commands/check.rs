@@ -12,6 +12,7 @@ use netwright_verify::check::{Finding, check_with as findings};
 use netwright_verify::dependencies::{self, Answer as Dependency};
 use netwright_verify::intents::{Answer, Standing, ask};
 use netwright_verify::prover::Prover;
+use netwright_verify::question::Partly;
 use serde_json::{Value, json};
 
 use crate::arguments::{Check, FailOn, ReportFormat};
@@ -106,6 +107,14 @@ fn gaps(input: &Input) -> impl Iterator<Item = &Gap> {
     all.filter(|gap| gap.affects_verdicts.as_ref().is_none_or(|affects| affects.value))
 }
 
+/// Which part is not as asked, where another is.
+fn partly(partly: Option<&Partly>) -> Value {
+    partly.map_or(
+        Value::Null,
+        |partly| json!({ "works": partly.works, "fails": partly.fails, "surely": partly.surely }),
+    )
+}
+
 fn document(input: &Input, checked: &Checked) -> Value {
     let Checked { answers, services, findings } = checked;
     let intents: Vec<Value> = answers
@@ -116,6 +125,7 @@ fn document(input: &Input, checked: &Checked) -> Value {
                 "name": answer.name,
                 "standing": words(answer.standing).0,
                 "why": answer.why,
+                "partly": partly(answer.partly.as_ref()),
                 "flows": answer.asked,
                 "file": at.as_ref().map(|at| at.path.display().to_string()),
                 "line": at.as_ref().map(|at| at.line),
@@ -137,6 +147,7 @@ fn document(input: &Input, checked: &Checked) -> Value {
                 "way": dependency.way,
                 "source_seen": dependency.source_seen.map(|address| address.to_string()),
                 "why": dependency.why,
+                "partly": partly(dependency.partly.as_ref()),
             })
         })
         .collect();

@@ -98,8 +98,8 @@ fn is_member(point: &Point, member: &Member) -> bool {
         (Member::Interface(id, _), Some(Origin::Interface(own))) => *id == own,
         (Member::Serverless(id), Some(Origin::Serverless(own))) => *id == own,
         (Member::Outside(whose, first, last), _) => {
-            let internet = *whose == Outside::Internet && point.name == "internet";
-            internet
+            let ranges = point.outside.as_ref();
+            ranges.is_some_and(|asked| asked.meets(*whose, *first, *last))
                 || point
                     .addresses
                     .iter()

@@ -5,17 +5,17 @@ mod names;
 use netwright_model::network::Network;
 use netwright_model::scalar::Service;
 use netwright_model::source::{Sources, Span};
-use netwright_verify::ask::{flows_between, packet_of, set_of};
+use netwright_verify::ask::{Point, flows_between, packet_of, set_of};
 use netwright_verify::mtu::path::{Larger, PathMtu, of as path_mtu};
 use netwright_verify::prover::Prover;
 use netwright_verify::prover::policy::Layer4;
+use netwright_verify::question::{Partly, Questions, sides};
 use netwright_verify::space::show;
 use netwright_verify::trace::{Direction, Flow, Hop, HopKind, Trace as Traced, Verdict, hops};
 use serde_json::{Value, json};
 
 use crate::arguments::{DrawnFormat, Trace};
 use crate::console::{Code, Console, Style};
-use crate::endpoints::find_one;
 use crate::failure::Failure;
 use crate::network::{Input, open};
 use crate::picture::flow;
@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &Trace, console: &mut Console) -> Result<Code, Fail
     let (Some(from_text), Some(to_text)) = (from_text, to_text) else {
         return Err(Failure::usage("a trace needs where it starts and where it goes", None));
     };
-    let from = find_one(network, from_text, arguments.from_address)?;
+    let from = names::source(network, from_text, arguments.from_address)?;
     let (to, resolution) = names::destination(network, &from, to_text, arguments)?;
     if let Some(resolution) = resolution.as_ref().filter(|_| to.is_empty()) {
         let ends = (from_text.as_str(), to_text.as_str());
@@ -47,16 +47,19 @@ pub(super) fn run(arguments: &Trace, console: &mut Console) -> Result<Code, Fail
             format!("there is no address of one family at both `{from_text}` and `{to_text}`");
         return Err(Failure::usage(message, None));
     };
+    let elsewhere = partly(&mut prover, (from, to), packet, &trace);
     let passes = trace.flows.map(|flows| show::layer4(&mut prover.space, flows.reachable()));
     match arguments.format {
         DrawnFormat::Text => {
-            text(console, &input, &trace, (from_text, to_text), passes.as_deref());
+            let ends = (from_text.as_str(), to_text.as_str());
+            text(console, &input, &trace, ends, (passes.as_deref(), elsewhere.as_ref()));
             if let Some(resolution) = &resolution {
                 names::text(console, &input.sources, resolution);
             }
         }
         DrawnFormat::Json => {
             let mut document = document(&input, &trace, passes.as_deref());
+            document["partly"] = partly_json(elsewhere.as_ref());
             if let Some(resolution) = &resolution {
                 document["resolution"] = names::document(&input.sources, resolution);
             }
@@ -76,6 +79,42 @@ pub(super) fn run(arguments: &Trace, console: &mut Console) -> Result<Code, Fail
         Verdict::Reachable => Code::Pass,
         Verdict::Blocked | Verdict::NoReturn | Verdict::Unresolved => Code::Fail,
         Verdict::Unknown => Code::Unknown,
+    })
+}
+
+/// What is otherwise between other addresses of the two ends than between those that are followed.
+struct Elsewhere {
+    partly: Partly,
+    why: String,
+}
+
+/// Whether what works does so from and to every address that could be used.
+fn partly(
+    prover: &mut Prover<'_>,
+    (from, to): (Vec<Point>, Vec<Point>),
+    packet: Option<Layer4>,
+    trace: &Traced,
+) -> Option<Elsewhere> {
+    if trace.verdict != Verdict::Reachable {
+        return None;
+    }
+    let network = prover.network;
+    let questions = Questions::of(network);
+    for from in sides(network, from) {
+        for to in sides(network, to.clone()) {
+            let question = questions.between(prover, &from, &to, Service::Any);
+            let survey = question.follow(prover, packet);
+            if let (Some(partly), Some(finding)) = (survey.partly, survey.finding) {
+                return Some(Elsewhere { partly, why: finding.why });
+            }
+        }
+    }
+    None
+}
+
+fn partly_json(elsewhere: Option<&Elsewhere>) -> Value {
+    elsewhere.map_or(Value::Null, |Elsewhere { partly, why }| {
+        json!({ "works": partly.works, "fails": partly.fails, "surely": partly.surely, "why": why })
     })
 }
 
@@ -144,7 +183,7 @@ fn text(
     input: &Input,
     trace: &Traced,
     (from, to): (&str, &str),
-    passes: Option<&str>,
+    (passes, elsewhere): (Option<&str>, Option<&Elsewhere>),
 ) {
     let (word, style) = words(trace.verdict);
     let service = service_words(trace.flow.packet);
@@ -168,6 +207,11 @@ fn text(
         let seen = seen
             .map_or_else(|| "an address that cannot be predicted".to_owned(), |a| a.to_string());
         console.line(&format!("  the destination sees {seen}"));
+    }
+    if let Some(Elsewhere { partly, why }) = elsewhere {
+        let style = if partly.surely { Style::Bad } else { Style::Doubt };
+        let line = format!("  {}: {why}", partly.sentence());
+        console.line(&console.styled(style, &line));
     }
     sizes(console, input, trace);
     let (src, dst) = (sender(trace.flow.src), trace.flow.dst);

@@ -60,3 +60,20 @@ fn junit_has_one_test_for_each_intent_and_escapes_names() {
     assert!(ran.out.contains("name=\"web &amp; &lt;data&gt;\""), "{}", ran.out);
     assert!(ran.out.contains("<failure"), "{}", ran.out);
 }
+
+#[test]
+fn json_tells_which_of_several_addresses_fails() {
+    let two = SHOP
+        .replace("address: 10.0.2.10", "addresses: [10.0.2.10, 10.0.2.11]")
+        .replace("from: group:web", "from: group:web, to: 10.0.2.10");
+    let json = on(&two, &["check", "network.yaml", "--format", "json"]).ends(1).json();
+    assert_eq!(json["intents"][0]["standing"], "broken");
+    let partly = &json["intents"][0]["partly"];
+    assert_eq!(partly["works"], "to db-1 [10.0.2.10]");
+    assert_eq!(partly["fails"], "to db-1 [10.0.2.11]");
+    assert_eq!(partly["surely"], true);
+    // A trace follows the address that works, and says that the other does not.
+    let words = ["trace", "network.yaml", "web-1", "db-1", "--port", "tcp/5432"];
+    let ran = on(&two, &words).ends(0);
+    assert!(ran.out.contains("only to db-1 [10.0.2.10], not to db-1 [10.0.2.11]"), "{}", ran.out);
+}

@@ -1,19 +1,18 @@
 //! A destination that is a name of a DNS zone: resolved as the source would have it answered.
 
-use netwright_model::language::{EgressMode, EndpointKind, EndpointRef};
-use netwright_model::network::{Network, VpcId};
+use netwright_model::language::EndpointRef;
+use netwright_model::network::Network;
 use netwright_model::scalar::Scalar;
 use netwright_model::source::Sources;
 use netwright_verify::ask::Point;
-use netwright_verify::names::{Names, Outcome, Resolution};
-use netwright_verify::prover::path::Origin;
+use netwright_verify::names::{Names, Outcome, Resolution, asked};
 use netwright_verify::trace::Verdict;
 use serde_json::{Value, json};
 
 use super::{place, place_json, words};
 use crate::arguments::{DrawnFormat, Trace};
 use crate::console::{Code, Console, Style};
-use crate::endpoints::{find, find_one};
+use crate::endpoints::{find_one, one_of};
 use crate::failure::Failure;
 use crate::network::Input;
 
@@ -25,59 +24,47 @@ pub(super) fn destination(
     arguments: &Trace,
 ) -> Result<(Vec<Point>, Option<Resolution>), Failure> {
     let names = Names::of(network);
-    let asker = from.first().and_then(|point| vpc_of(network, point));
-    let Some(name) = host_name(network, &names, asker, text) else {
+    let asker = from.first().and_then(|point| asked::asker(network, point));
+    let reference =
+        EndpointRef::parse_scalar(text).map_err(|e| Failure::usage(e.message, e.help))?;
+    let found = asked::destination(network, &names, asker, &reference)
+        .map_err(|missing| Failure::usage(missing.message, missing.help))?;
+    let Some(resolution) = found.resolution else {
         return Ok((find_one(network, text, arguments.to_address)?, None));
     };
-    let resolution = names.resolve(asker, &name);
-    let mut points = Vec::new();
-    if let Outcome::Addresses(addresses) = &resolution.outcome {
-        let wanted =
-            |address: &&std::net::IpAddr| arguments.to_address.is_none_or(|own| own == **address);
-        for address in addresses.iter().filter(wanted) {
-            points.extend(find(network, &address.to_string())?);
-        }
+    let mut points = found.points;
+    if let Some(wanted) = arguments.to_address
+        && !points.is_empty()
+    {
+        points.retain(|point| point.addresses.contains(&wanted));
         if points.is_empty() {
-            let known: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            let known: Vec<String> =
+                asked::addresses(&resolution).iter().map(ToString::to_string).collect();
             return Err(Failure::usage(
                 format!("`{text}` does not resolve to the address that was asked for"),
                 Some(format!("it resolves to {}", known.join(", "))),
             ));
         }
     }
-    // A name that no zone holds may still be known by the `hosts` of a service.
-    if let Outcome::Elsewhere(last) = &resolution.outcome
-        && network.lookup.host(last).is_some()
-    {
-        points.extend(find(network, last)?);
-    }
     Ok((points, Some(resolution)))
 }
 
-/// The name that a text stands for, where zones are to be asked: it is written as a host, or a zone answers for it and nothing is called so.
-fn host_name(network: &Network, names: &Names, asker: Option<VpcId>, text: &str) -> Option<String> {
-    match EndpointRef::parse_scalar(text).ok()? {
-        EndpointRef::Kind(EndpointKind::Host, name) => Some(name),
-        EndpointRef::Name(name) if name.contains('.') && names.answers(asker, &name) => {
-            let places = network.lookup.places(network, &EndpointRef::Name(name.clone()));
-            // What `hosts` says is found there too; a zone that answers is asked first.
-            let known = places.is_ok_and(|places| !places.is_empty());
-            let by_host = network.lookup.host(&name).is_some();
-            (!known || by_host).then_some(name)
-        }
-        _ => None,
+/// Where a trace starts: the one endpoint that a text, or a name of the zones, stands for.
+pub(super) fn source(
+    network: &Network,
+    text: &str,
+    address: Option<std::net::IpAddr>,
+) -> Result<Vec<Point>, Failure> {
+    let reference =
+        EndpointRef::parse_scalar(text).map_err(|e| Failure::usage(e.message, e.help))?;
+    let found = asked::source(network, &Names::of(network), &reference)
+        .map_err(|missing| Failure::usage(missing.message, missing.help))?;
+    let Some(resolution) = found.resolution else { return find_one(network, text, address) };
+    if found.points.is_empty() {
+        let why = resolution.chain().unwrap_or_default();
+        return Err(Failure::usage(format!("`{text}` has no address: {why}"), None));
     }
-}
-
-/// The VPC whose resolver a source asks.
-fn vpc_of(network: &Network, point: &Point) -> Option<VpcId> {
-    let interface = match point.origin? {
-        Origin::Interface(id) => id,
-        // A service that has no access to a VPC asks the public zones.
-        Origin::Serverless(id) if network[id].mode != EgressMode::None => network[id].interface?,
-        _ => return None,
-    };
-    Some(network[network[interface].subnet].vpc)
+    one_of(network, text, found.points, address)
 }
 
 /// How a name was resolved, line by line.

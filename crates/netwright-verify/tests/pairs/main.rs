@@ -2,73 +2,148 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+mod many;
+#[path = "../equivalence/networks.rs"]
+mod networks;
+#[path = "../equivalence/random.rs"]
+mod random;
+
 use std::net::IpAddr;
 
 use netwright_model::generate::{Plan, Shape, generate};
 use netwright_model::language::Provider;
 use netwright_model::network::resolve::resolve;
-use netwright_model::network::{InterfaceId, Network};
+use netwright_model::network::{ExternalId, InterfaceId, Network, SiteId};
 use netwright_model::source::Sources;
 use netwright_verify::flow::Flows;
 use netwright_verify::prover::Prover;
 use netwright_verify::prover::path::{Arrival, End, Origin};
-use netwright_verify::reach::{Member, Reach, Relation};
+use netwright_verify::reach::{Member, Outside, Reach, Relation};
+
+use random::Random;
 
 fn load(text: &str) -> Network {
     netwright_model::load("pairs.yaml", text, &mut Sources::default()).unwrap()
 }
 
-fn points(network: &Network) -> Vec<(InterfaceId, IpAddr)> {
-    let rows = network.interfaces.iter().enumerate().filter(|(_, row)| row.running);
-    rows.flat_map(|(at, row)| row.addresses.iter().map(move |a| (InterfaceId::at(at), *a)))
-        .collect()
+/// One end of pairs: an address of a group, and how it sends and is called.
+#[derive(Debug, Clone)]
+struct Point {
+    name: String,
+    group: usize,
+    origin: Origin,
+    address: IpAddr,
+    /// By which the Internet calls it.
+    public: Option<IpAddr>,
+    interface: Option<InterfaceId>,
 }
 
-/// What all pairs say of two interfaces.
-fn by_reach(
-    network: &Network,
-    reach: &Reach,
-    (from, src): (InterfaceId, IpAddr),
-    (to, dst): (InterfaceId, IpAddr),
-) -> Option<Flows> {
-    let a = reach.group_of(&Member::Interface(from, src))?;
-    let b = reach.group_of(&Member::Interface(to, dst))?;
-    let same = network[from].subnet == network[to].subnet;
+fn interfaces(network: &Network, reach: &Reach) -> Vec<Point> {
+    let rows = (0..).map(InterfaceId::at).zip(&network.interfaces);
+    rows.flat_map(|(id, row)| {
+        let v4 = row.addresses.iter().filter(|address| address.is_ipv4()).count();
+        row.addresses.iter().filter_map(move |address| {
+            Some(Point {
+                name: row.name.clone(),
+                group: reach.group_of(&Member::Interface(id, *address))?,
+                origin: Origin::Interface(id),
+                address: *address,
+                public: if address.is_ipv6() {
+                    Some(*address)
+                } else {
+                    row.public.iter().find(|public| public.is_ipv4() && v4 == 1).copied()
+                },
+                interface: Some(id),
+            })
+        })
+    })
+    .collect()
+}
+
+/// The ends of every range of outside addresses.
+fn outside(network: &Network, reach: &Reach) -> Vec<Point> {
+    let mut all = Vec::new();
+    for (group, row) in reach.groups.iter().enumerate() {
+        for member in &row.members {
+            let Member::Outside(whose, first, last) = member else { continue };
+            let (name, origin) = match whose {
+                Outside::Internet => ("Internet".to_owned(), Origin::Internet),
+                Outside::Site(id) => {
+                    let at = network.sites.iter().position(|site| site.endpoint == *id).unwrap();
+                    (network[*id].name.clone(), Origin::Site(SiteId::at(at)))
+                }
+                Outside::External(id) => {
+                    let at = network.externals.iter().position(|row| row.endpoint == *id);
+                    let attached = at.filter(|at| !network.externals[*at].attached.is_empty());
+                    let origin = attached
+                        .map_or(Origin::Internet, |at| Origin::External(ExternalId::at(at)));
+                    (network[*id].name.clone(), origin)
+                }
+            };
+            for address in [*first, *last] {
+                let name = name.clone();
+                all.push(Point { name, group, origin, address, public: None, interface: None });
+            }
+        }
+    }
+    all
+}
+
+/// What all pairs say of two points.
+fn by_reach(network: &Network, reach: &Reach, from: &Point, to: &Point) -> Flows {
+    let subnet = |point: &Point| point.interface.map(|id| network[id].subnet);
+    let same = subnet(from).is_some() && subnet(from) == subnet(to);
     let relation = if same { Relation::SameSubnet } else { Relation::OtherSubnet };
     let found: Vec<Flows> = reach
-        .between(a, b)
+        .between(from.group, to.group)
         .filter(|entry| [relation, Relation::Any].contains(&entry.relation))
         .map(|entry| entry.flows)
         .collect();
     assert!(found.len() < 2, "{from:?} to {to:?} is told twice");
-    Some(found.first().copied().unwrap_or(Flows::NONE))
+    found.first().copied().unwrap_or(Flows::NONE)
 }
 
-/// Asserts it of every pair of different interfaces, and says how many of them something passes between.
+/// What the path of two points says; none where it is no question of all pairs.
+fn by_path(prover: &mut Prover<'_>, from: &Point, to: &Point) -> Option<Flows> {
+    let called = if from.origin == Origin::Internet { to.public? } else { to.address };
+    let connection = prover.connection(from.origin, from.address, called);
+    let network = prover.network;
+    // Under an address that several hold, the packet may arrive at somebody else.
+    let arrives = match connection.forward.end {
+        End::Delivered(Arrival::Interface(id)) => to.interface == Some(id),
+        End::Delivered(Arrival::Endpoint(id)) => {
+            // A private endpoint may answer for addresses of the Internet.
+            to.interface.is_none() && (network[id].name == to.name || to.name == "Internet")
+        }
+        End::Delivered(Arrival::Internet | Arrival::Serverless(_)) => to.name == "Internet",
+        End::Blocked(_) | End::Unknown(_) => true,
+    };
+    Some(if arrives { prover.evaluate(&connection) } else { Flows::NONE })
+}
+
+/// Asserts of every pair of different interfaces, and of each with the outside, that all pairs say what its own path says; and tells how many of them
+/// something passes between.
 fn every_pair_holds(network: &Network, what: &str) -> usize {
     let mut prover = Prover::new(network);
     let reach = prover.reach().unwrap();
-    let points = points(network);
+    let inside = interfaces(network, &reach);
+    let outside = outside(network, &reach);
     let mut passing = 0;
-    for (from, src) in &points {
-        for (to, dst) in &points {
-            if from == to || src.is_ipv4() != dst.is_ipv4() {
-                continue;
-            }
-            let Some(said) = by_reach(network, &reach, (*from, *src), (*to, *dst)) else {
-                continue;
-            };
-            let connection = prover.connection(Origin::Interface(*from), *src, *dst);
-            // Under an address that several hold, the packet may arrive at somebody else.
-            let arrives = match connection.forward.end {
-                End::Delivered(place) => place == Arrival::Interface(*to),
-                End::Blocked(_) | End::Unknown(_) => true,
-            };
-            let expected = if arrives { prover.evaluate(&connection) } else { Flows::NONE };
-            let names = (&network[*from].name, &network[*to].name);
-            assert_eq!(said, expected, "{what}: {names:?} {src} to {dst}");
-            passing += usize::from(!said.is_nothing());
+    let mut hold = |from: &Point, to: &Point| {
+        if from.interface == to.interface || from.address.is_ipv4() != to.address.is_ipv4() {
+            return;
         }
+        let said = by_reach(network, &reach, from, to);
+        let Some(expected) = by_path(&mut prover, from, to) else { return };
+        let (a, b) = (&from.name, &to.name);
+        assert_eq!(said, expected, "{a} {} to {b} {}: {what}", from.address, to.address);
+        passing += usize::from(!said.is_nothing());
+    };
+    for from in &inside {
+        inside.iter().chain(&outside).for_each(|to| hold(from, to));
+    }
+    for from in &outside {
+        inside.iter().for_each(|to| hold(from, to));
     }
     passing
 }
@@ -178,11 +253,42 @@ fn pairs_behind_a_hub_that_a_nat_gateway_translates_are_not_left_out() {
     every_pair_holds(&network, "translated");
     let mut prover = Prover::new(&network);
     let reach = prover.reach().unwrap();
-    let named = |name: &str| {
-        let at = network.interfaces.iter().position(|row| row.name == name).unwrap();
-        (InterfaceId::at(at), network.interfaces[at].addresses[0])
-    };
-    let says = |to: &str| by_reach(&network, &reach, named("client"), named(to)).unwrap();
+    let points = interfaces(&network, &reach);
+    let named = |name: &str| points.iter().find(|point| point.name == name).unwrap();
+    let says = |to: &str| by_reach(&network, &reach, named("client"), named(to));
     assert!(!says("open").reachable().is_empty(), "the gateway's address is let in");
     assert!(says("shut").is_nothing(), "the client's own address does not arrive");
+}
+
+/// How many networks of each kind are tried: `NETWRIGHT_CASES` packets of the test of the specification stand for a hundredth as many.
+fn tries() -> usize {
+    let cases = std::env::var("NETWRIGHT_CASES").ok().and_then(|text| text.parse().ok());
+    cases.unwrap_or(100_000) / 250
+}
+
+fn seed() -> u64 {
+    std::env::var("NETWRIGHT_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+fn try_random(network: impl Fn(&mut Random) -> String, salt: u64) -> usize {
+    let mut random = Random(seed() ^ salt);
+    let mut passing = 0;
+    for _ in 0..tries() {
+        let text = network(&mut random);
+        let Ok(network) = netwright_model::load("r.yaml", &text, &mut Sources::default()) else {
+            continue;
+        };
+        passing += every_pair_holds(&network, &text);
+    }
+    passing
+}
+
+#[test]
+fn every_pair_of_networks_of_everything_is_what_its_own_path_says() {
+    assert!(try_random(networks::network, 0xE7E) > 0);
+}
+
+#[test]
+fn every_pair_of_many_vpcs_is_what_its_own_path_says() {
+    assert!(try_random(many::network, 0x3A9) > tries());
 }
