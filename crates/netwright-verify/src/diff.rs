@@ -1,9 +1,11 @@
 //! What a change does: flows gained and lost, and intents broken and fixed.
 //!
 //! Endpoints are matched by name, outside addresses by value. Both networks are computed in one space of sets, so that equal sets
-//! are equal ids, and only pairs of groups that something passes between are looked at.
+//! are equal ids, and only blocks of flows that differ are looked at.
 
 mod cause;
+mod compare;
+mod party;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -13,11 +15,10 @@ use netwright_model::network::Network;
 use crate::cascade::{self, Cascade};
 use crate::check::{Finding, check_with};
 use crate::dependencies::{self, Answer as Dependency};
-use crate::flow::Flows;
 use crate::intents::{self, Answer, Standing};
 use crate::prover::Prover;
-use crate::reach::{Member, Outside, Reach, Relation};
-use crate::space::{Overflow, Packet, Set, Space, show};
+use crate::reach::Relation;
+use crate::space::{Overflow, Packet};
 use crate::steps::{Step, steps};
 
 pub use cause::Cause;
@@ -109,7 +110,7 @@ pub fn diff(old: &Network, new: &Network, today: Option<i64>) -> Result<Diff, Ov
     let has = dependencies::ask(&mut prover);
     let found_after = check_with(&mut prover, today);
     let mut result = Diff {
-        changes: Comparison::new((old, &before), (new, &after)).changes(&mut prover.space),
+        changes: compare::changes((old, &before), (new, &after), &mut prover.space),
         cascade_before: cascade::follow(old, &had),
         cascade: cascade::follow(new, &has),
         dependencies: compare_dependencies(&had, has),
@@ -176,216 +177,4 @@ fn compare_intents(held: &[Answer], holds: Vec<Answer>, result: &mut Diff) {
             (None, Standing::Holds) => {}
         }
     }
-}
-
-/// Members of the two networks that are the same party and in the same groups on both sides.
-type Class = (Option<usize>, Option<usize>);
-
-struct Comparison {
-    classes: BTreeMap<Class, Vec<Party>>,
-    /// Classes by group, before and after.
-    of_group: [BTreeMap<usize, BTreeSet<Class>>; 2],
-    flows: [BTreeMap<(usize, usize), [Flows; 2]>; 2],
-}
-
-impl Comparison {
-    fn new(before: (&Network, &Reach), after: (&Network, &Reach)) -> Self {
-        let cuts = cuts(before.1, after.1);
-        let sides = [parties(before.0, before.1, &cuts), parties(after.0, after.1, &cuts)];
-        let mut classes: BTreeMap<Class, Vec<Party>> = BTreeMap::new();
-        let everybody: BTreeSet<&Party> = sides[0].keys().chain(sides[1].keys()).collect();
-        for party in everybody {
-            let class = (sides[0].get(party).copied(), sides[1].get(party).copied());
-            classes.entry(class).or_default().push(party.clone());
-        }
-        let mut of_group: [BTreeMap<usize, BTreeSet<Class>>; 2] = Default::default();
-        for class in classes.keys() {
-            for (side, group) in [class.0, class.1].into_iter().enumerate() {
-                if let Some(group) = group {
-                    of_group[side].entry(group).or_default().insert(*class);
-                }
-            }
-        }
-        Self { classes, of_group, flows: [flows(before.1), flows(after.1)] }
-    }
-
-    fn changes(&self, space: &mut Space) -> Vec<Change> {
-        let mut pairs: BTreeSet<(Class, Class)> = BTreeSet::new();
-        for (side, flows) in self.flows.iter().enumerate() {
-            for (src, dst) in flows.keys() {
-                let (Some(from), Some(to)) =
-                    (self.of_group[side].get(src), self.of_group[side].get(dst))
-                else {
-                    continue;
-                };
-                for a in from {
-                    pairs.extend(to.iter().map(|b| (*a, *b)));
-                }
-            }
-        }
-        together(pairs.into_iter().flat_map(|pair| self.pair(space, pair)).collect())
-    }
-
-    fn between(&self, side: usize, src: Option<usize>, dst: Option<usize>) -> [Flows; 2] {
-        let key = src.zip(dst);
-        let known = key.and_then(|key| self.flows[side].get(&key));
-        known.copied().unwrap_or([Flows::NONE; 2])
-    }
-
-    fn pair(&self, space: &mut Space, (from, to): (Class, Class)) -> Vec<Change> {
-        let old = self.between(0, from.0, to.0);
-        let new = self.between(1, from.1, to.1);
-        if old == new {
-            return Vec::new();
-        }
-        let relations = [Relation::SameSubnet, Relation::OtherSubnet];
-        let mut found: Vec<Change> = (0..2)
-            .filter_map(|index| {
-                self.change(space, (from, to), relations[index], &old[index], &new[index])
-            })
-            .collect();
-        if let [one, other] = found.as_mut_slice()
-            && (&one.lost, &one.gained, &one.unsure) == (&other.lost, &other.gained, &other.unsure)
-        {
-            one.relation = Relation::Any;
-            found.truncate(1);
-        }
-        found
-    }
-
-    fn change(
-        &self,
-        space: &mut Space,
-        (from, to): (Class, Class),
-        relation: Relation,
-        old: &Flows,
-        new: &Flows,
-    ) -> Option<Change> {
-        let lost = space.minus(old.reachable(), new.answered.may);
-        let gained = space.minus(new.reachable(), old.answered.must);
-        let unsure = space.minus(new.answered.may, new.answered.must);
-        let was_unsure = space.minus(old.answered.may, old.answered.must);
-        let unsure = space.minus(unsure, was_unsure);
-        let sample = space.pick(lost);
-        let mut words = |set: Set| (!set.is_empty()).then(|| show::layer4(space, set));
-        let (lost, gained, unsure) = (words(lost), words(gained), words(unsure));
-        if lost.is_none() && gained.is_none() && unsure.is_none() {
-            return None;
-        }
-        let of = |class: Class| self.classes.get(&class).cloned().unwrap_or_default();
-        let (from, to) = (of(from), of(to));
-        Some(Change { from, to, relation, lost, gained, unsure, cause: None, sample })
-    }
-}
-
-/// What a change says, without whom it is about.
-type Said = (Relation, Option<String>, Option<String>, Option<String>);
-
-/// Parties that the same is said of together with one other side: who, the place of the first, and its packet.
-type Together = BTreeMap<(Vec<Party>, Said), (Vec<Party>, usize, Option<Packet>)>;
-
-/// Changes that say the same, told once: first over sources, then over destinations. Their first packet stands for all.
-fn together(changes: Vec<Change>) -> Vec<Change> {
-    let mut by_source: Together = BTreeMap::new();
-    for (place, change) in changes.into_iter().enumerate() {
-        let said = (change.relation, change.lost, change.gained, change.unsure);
-        let known = by_source.entry((change.to, said));
-        known.or_insert_with(|| (Vec::new(), place, change.sample)).0.extend(change.from);
-    }
-    let mut by_destination: Together = BTreeMap::new();
-    for ((to, said), (mut from, place, sample)) in by_source {
-        from.sort();
-        let known = by_destination.entry((from, said));
-        let known = known.or_insert_with(|| (Vec::new(), place, sample));
-        known.0.extend(to);
-        known.1 = known.1.min(place);
-    }
-    let mut merged: Vec<(usize, Change)> = by_destination
-        .into_iter()
-        .map(|((from, (relation, lost, gained, unsure)), (mut to, place, sample))| {
-            to.sort();
-            (place, Change { from, to, relation, lost, gained, unsure, cause: None, sample })
-        })
-        .collect();
-    merged.sort_by_key(|(place, _)| *place);
-    merged.into_iter().map(|(_, change)| change).collect()
-}
-
-/// Flows by pair of groups, within one subnet and between subnets.
-fn flows(reach: &Reach) -> BTreeMap<(usize, usize), [Flows; 2]> {
-    let mut all: BTreeMap<(usize, usize), [Flows; 2]> = BTreeMap::new();
-    for entry in reach.entries() {
-        let known = all.entry((entry.src, entry.dst)).or_insert([Flows::NONE; 2]);
-        match entry.relation {
-            Relation::Any => *known = [entry.flows; 2],
-            Relation::SameSubnet => known[0] = entry.flows,
-            Relation::OtherSubnet => known[1] = entry.flows,
-        }
-    }
-    all
-}
-
-/// Addresses at which either side's outside ranges start.
-fn cuts(before: &Reach, after: &Reach) -> BTreeSet<IpAddr> {
-    let groups = before.groups.iter().chain(after.groups.iter());
-    let members = groups.flat_map(|group| &group.members);
-    let mut cuts = BTreeSet::new();
-    for member in members {
-        if let Member::Outside(_, first, last) = member {
-            cuts.insert(*first);
-            cuts.extend(next(*last));
-        }
-    }
-    cuts
-}
-
-fn next(address: IpAddr) -> Option<IpAddr> {
-    match address {
-        IpAddr::V4(v4) => u32::from(v4).checked_add(1).map(|n| IpAddr::V4(n.into())),
-        IpAddr::V6(v6) => u128::from(v6).checked_add(1).map(|n| IpAddr::V6(n.into())),
-    }
-}
-
-fn previous(address: IpAddr) -> Option<IpAddr> {
-    match address {
-        IpAddr::V4(v4) => u32::from(v4).checked_sub(1).map(|n| IpAddr::V4(n.into())),
-        IpAddr::V6(v6) => u128::from(v6).checked_sub(1).map(|n| IpAddr::V6(n.into())),
-    }
-}
-
-/// The parties of a network with their groups.
-fn parties(network: &Network, reach: &Reach, cuts: &BTreeSet<IpAddr>) -> BTreeMap<Party, usize> {
-    let mut all = BTreeMap::new();
-    for (index, group) in reach.groups.iter().enumerate() {
-        for member in &group.members {
-            match member {
-                Member::Interface(id, address) => {
-                    let name = network[*id].name.clone();
-                    all.insert(Party::Named { name, v4: address.is_ipv4() }, index);
-                }
-                Member::Serverless(id) => {
-                    let name = network[network[*id].endpoint].name.clone();
-                    all.insert(Party::Named { name, v4: true }, index);
-                }
-                Member::Outside(whose, first, last) => {
-                    let whose = match whose {
-                        Outside::Internet => "internet".to_owned(),
-                        Outside::Site(id) | Outside::External(id) => network[*id].name.clone(),
-                    };
-                    let mut start = *first;
-                    for cut in cuts.range((
-                        std::ops::Bound::Excluded(*first),
-                        std::ops::Bound::Included(*last),
-                    )) {
-                        if let Some(end) = previous(*cut) {
-                            all.insert(Party::Outside(whose.clone(), start, end), index);
-                        }
-                        start = *cut;
-                    }
-                    all.insert(Party::Outside(whose, start, *last), index);
-                }
-            }
-        }
-    }
-    all
 }

@@ -50,6 +50,11 @@ impl<'r> Sources<'r> {
         self.all.iter().filter(move |id| except.is_empty() || except.binary_search(id).is_err())
     }
 
+    /// The list, and those of it that are not meant; each answer keeps equal lists once.
+    pub(crate) fn parts(&self) -> (&'r [u32], &'r [u32]) {
+        (self.all, self.except)
+    }
+
     /// How many.
     #[must_use]
     pub fn len(&self) -> usize {

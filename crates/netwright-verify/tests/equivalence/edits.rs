@@ -12,7 +12,7 @@ use super::random::Random;
 use super::{load, networks, number};
 
 /// A text with one line of rules, routes, instances or peerings changed, added or left out.
-fn edited(random: &mut Random, text: &str) -> String {
+pub(super) fn edited(random: &mut Random, text: &str) -> String {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let is_rule = |line: &String| line.trim_start().starts_with("{ direction:");
     let rules: Vec<usize> = (0..lines.len()).filter(|at| is_rule(&lines[*at])).collect();

@@ -1,0 +1,225 @@
+//! Which flows differ between two answers about all pairs.
+//!
+//! Answers are compared block by block, and a block that both have is not looked into: what a comparison costs follows what differs, and the
+//! lists of sources once each.
+
+use std::collections::BTreeMap;
+
+use netwright_model::network::Network;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::flow::Flows;
+use crate::reach::{Block, Reach, Relation};
+use crate::space::{Packet, Set, Space, show};
+
+use super::Change;
+use super::party::{Class, Who, classes};
+
+/// What is said of a pair: lost, gained, unsure.
+type Words = [Option<String>; 3];
+
+/// A list of classes, by number.
+type ListId = u32;
+
+/// What sends the same to one class: all of a list but another, with which relation, what.
+type Line = (ListId, ListId, Relation, Flows);
+
+/// Flows of a pair of classes: before and after, within one subnet and between subnets.
+type Pair = [[Flows; 2]; 2];
+
+/// The flows that differ, those together of which the same is said.
+pub(super) fn changes(
+    before: (&Network, &Reach),
+    after: (&Network, &Reach),
+    space: &mut Space,
+) -> Vec<Change> {
+    let classes = classes(before, after);
+    let mut comparison = Comparison {
+        lists: [Lists::of(&classes, 0), Lists::of(&classes, 1)],
+        classes,
+        known: FxHashMap::default(),
+        canonical: Vec::new(),
+        said: FxHashMap::default(),
+        sayings: Vec::new(),
+        words: FxHashMap::default(),
+    };
+    let mut told = Told::default();
+    for to in 0..comparison.classes.len() {
+        comparison.told_of(to, (before.1, after.1), space, &mut told);
+    }
+    comparison.together(told)
+}
+
+/// Lists of groups of one side, as lists of classes.
+struct Lists {
+    of_group: FxHashMap<u32, Vec<u32>>,
+    /// By where a list lies: each answer keeps equal lists once.
+    known: FxHashMap<(usize, usize), ListId>,
+}
+
+impl Lists {
+    fn of(classes: &[Class<'_>], side: usize) -> Self {
+        let mut of_group: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
+        for (class, row) in (0u32..).zip(classes) {
+            if let Some(group) = row.groups[side].and_then(|group| u32::try_from(group).ok()) {
+                of_group.entry(group).or_default().push(class);
+            }
+        }
+        Self { of_group, known: FxHashMap::default() }
+    }
+}
+
+/// Destination classes by lists of source classes, relation and what is said of them.
+type Told = BTreeMap<(Vec<u32>, Relation, u32), Vec<u32>>;
+
+struct Comparison<'n> {
+    classes: Vec<Class<'n>>,
+    lists: [Lists; 2],
+    known: FxHashMap<Vec<u32>, ListId>,
+    canonical: Vec<Vec<u32>>,
+    /// What is said when flows become others.
+    said: FxHashMap<(Flows, Flows), Option<u32>>,
+    sayings: Vec<(Words, Option<Packet>)>,
+    words: FxHashMap<Words, u32>,
+}
+
+impl Comparison<'_> {
+    /// The number of a list of groups of one side; equal numbers are equal classes, whichever the side.
+    fn list(&mut self, side: usize, groups: &[u32]) -> ListId {
+        let lists = &mut self.lists[side];
+        let key = (groups.as_ptr().addr(), groups.len());
+        if let Some(known) = lists.known.get(&key) {
+            return *known;
+        }
+        let own = groups.iter().filter_map(|group| lists.of_group.get(group));
+        let mut classes: Vec<u32> = own.flatten().copied().collect();
+        classes.sort_unstable();
+        let next = u32::try_from(self.canonical.len()).unwrap_or(u32::MAX);
+        let id = *self.known.entry(classes).or_insert_with_key(|classes| {
+            self.canonical.push(classes.clone());
+            next
+        });
+        lists.known.insert(key, id);
+        id
+    }
+
+    fn line(&mut self, side: usize, block: &Block<'_>) -> Line {
+        let (all, except) = block.sources.parts();
+        (self.list(side, all), self.list(side, except), block.relation, block.flows)
+    }
+
+    /// What is to be told of flows into a class.
+    fn told_of(
+        &mut self,
+        to: usize,
+        (was, is): (&Reach, &Reach),
+        space: &mut Space,
+        told: &mut Told,
+    ) {
+        let groups = self.classes[to].groups;
+        let [old, new] = [(0, was), (1, is)].map(|(side, reach)| -> Vec<Line> {
+            let blocks = groups[side].into_iter().flat_map(|group| reach.into(group));
+            blocks.map(|block| self.line(side, &block)).collect()
+        });
+        let mut pairs: BTreeMap<u32, Pair> = BTreeMap::new();
+        if old == new {
+            return;
+        }
+        let [before, after]: [FxHashSet<&Line>; 2] = [&old, &new].map(|own| own.iter().collect());
+        for (side, (own, other)) in [(&old, &after), (&new, &before)].into_iter().enumerate() {
+            for (all, except, relation, flows) in own.iter().filter(|line| !other.contains(line)) {
+                let except = &self.canonical[*except as usize];
+                let meant = self.canonical[*all as usize].iter();
+                for from in meant.filter(|from| except.binary_search(from).is_err()) {
+                    let pair = pairs.entry(*from).or_insert([[Flows::NONE; 2]; 2]);
+                    match relation {
+                        Relation::Any => pair[side] = [*flows; 2],
+                        Relation::SameSubnet => pair[side][0] = *flows,
+                        Relation::OtherSubnet => pair[side][1] = *flows,
+                    }
+                }
+            }
+        }
+        let mut same: BTreeMap<(Relation, u32), Vec<u32>> = BTreeMap::new();
+        for (from, [old, new]) in pairs {
+            for (relation, saying) in self.pair(space, (from as usize, to), (old, new)) {
+                same.entry((relation, saying)).or_default().push(from);
+            }
+        }
+        let to = u32::try_from(to).unwrap_or(u32::MAX);
+        for ((relation, saying), from) in same {
+            told.entry((from, relation, saying)).or_default().push(to);
+        }
+    }
+
+    /// What is said of a pair, by relation.
+    fn pair(
+        &mut self,
+        space: &mut Space,
+        (from, to): (usize, usize),
+        (old, new): ([Flows; 2], [Flows; 2]),
+    ) -> Vec<(Relation, u32)> {
+        let exist = self.classes[from].relations(&self.classes[to], from == to);
+        let mut say = |at: usize| self.say(space, old[at], new[at]);
+        let only = |said: Option<u32>, relation| said.map(|said| (relation, said)).into_iter();
+        match exist {
+            [false, false] => Vec::new(),
+            [true, false] => only(say(0), Relation::Any).collect(),
+            [false, true] => only(say(1), Relation::Any).collect(),
+            [true, true] => {
+                let (same, other) = (say(0), say(1));
+                if same == other {
+                    return only(same, Relation::Any).collect();
+                }
+                let same = only(same, Relation::SameSubnet);
+                same.chain(only(other, Relation::OtherSubnet)).collect()
+            }
+        }
+    }
+
+    /// What is said when flows become others; none when nothing is.
+    fn say(&mut self, space: &mut Space, old: Flows, new: Flows) -> Option<u32> {
+        if old == new {
+            return None;
+        }
+        if let Some(known) = self.said.get(&(old, new)) {
+            return *known;
+        }
+        let lost = space.minus(old.reachable(), new.answered.may);
+        let gained = space.minus(new.reachable(), old.answered.must);
+        let unsure = space.minus(new.answered.may, new.answered.must);
+        let was_unsure = space.minus(old.answered.may, old.answered.must);
+        let unsure = space.minus(unsure, was_unsure);
+        let words = [lost, gained, unsure]
+            .map(|set: Set| (!set.is_empty()).then(|| show::layer4(space, set)));
+        let saying = words.iter().any(Option::is_some).then(|| {
+            let next = u32::try_from(self.sayings.len()).unwrap_or(u32::MAX);
+            *self.words.entry(words).or_insert_with_key(|words| {
+                self.sayings.push((words.clone(), space.pick(lost)));
+                next
+            })
+        });
+        self.said.insert((old, new), saying);
+        saying
+    }
+
+    /// Changes that say the same, told once, in the order of their first pairs.
+    fn together(&self, told: Told) -> Vec<Change> {
+        let mut rows: Vec<_> = told.into_iter().collect();
+        rows.sort_by_key(|((from, relation, saying), to)| {
+            (from.first().copied(), to.first().copied(), *relation, *saying)
+        });
+        let parties = |classes: &[u32]| {
+            let all = classes.iter().flat_map(|class| &self.classes[*class as usize].parties);
+            let mut all: Vec<&Who<'_>> = all.collect();
+            all.sort_unstable();
+            all.into_iter().map(Who::party).collect()
+        };
+        let change = |((from, relation, saying), to): ((Vec<u32>, Relation, u32), Vec<u32>)| {
+            let ([lost, gained, unsure], sample) = self.sayings[saying as usize].clone();
+            let (from, to) = (parties(&from), parties(&to));
+            Change { from, to, relation, lost, gained, unsure, cause: None, sample }
+        };
+        rows.into_iter().map(change).collect()
+    }
+}
