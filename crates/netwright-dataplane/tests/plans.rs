@@ -161,7 +161,10 @@ fn no_ruleset_names_a_link_that_is_not_there() {
                 .filter(|end| end.namespace == namespace.name)
                 .map(|end| end.name.as_str())
                 .collect();
-            for quoted in namespace.ruleset.split('"').skip(1).step_by(2) {
+            let quoted: Vec<&str> = namespace.ruleset.split('"').collect();
+            // Before each quoted word stands what it is.
+            let names = quoted.chunks_exact(2).filter(|pair| !pair[0].ends_with("comment "));
+            for quoted in names.map(|pair| pair[1]) {
                 assert!(links.contains(quoted), "{name}: {} names {quoted}", namespace.name);
             }
         }

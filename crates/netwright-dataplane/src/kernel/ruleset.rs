@@ -1,5 +1,6 @@
 //! Rulesets, given to `nft` inside their namespace: one transaction each, so that no packet meets half of one.
 
+mod elements;
 mod split;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,9 @@ const HOLD: &str = "table inet netwright-hold {
 /// Takes one ruleset's place by another. No packet meets half of one: it is one transaction, or, where the text is too large for that,
 /// packets are dropped in between. The calling thread is in the namespace.
 pub(super) fn replace(namespace: &str, old: &str, new: &str) -> Result<(), Failure> {
+    if let Some(commands) = elements::commands(old, new).filter(|text| text.len() <= TRANSACTION) {
+        return if commands.is_empty() { Ok(()) } else { load(namespace, &commands, "") };
+    }
     let tables: BTreeSet<&str> = tables(old).chain(tables(new)).collect();
     let mut clear = String::new();
     for table in &tables {

@@ -4,6 +4,9 @@
 //! then the stateful checks. Each check is one look-up of the link in a verdict map that leads to the chain of a policy, so that what a
 //! packet meets does not grow with the number of interfaces.
 
+mod cells;
+mod packed;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -16,8 +19,10 @@ use netwright_verify::space::protocol;
 
 use super::build::Build;
 use super::intervals;
-use super::nft::{self, Table};
+use super::nft::{self, Set, Table, quoted};
 use super::vpc::link_of;
+use cells::cells;
+use packed::Run;
 
 /// Puts each VPC's ruleset on its router.
 pub(super) fn rulesets(build: &mut Build<'_>) {
@@ -36,6 +41,9 @@ pub(super) fn rulesets(build: &mut Build<'_>) {
     }
 }
 
+/// Addresses of a group's members, and the name of their set.
+type Members = (Vec<IpAddr>, String);
+
 /// One check: which interfaces or subnets ask which policy.
 type Checks = BTreeMap<String, String>;
 
@@ -48,6 +56,10 @@ struct Writer<'b, 'n> {
     chains: BTreeMap<String, Vec<String>>,
     /// Names of policies' chains.
     policies: BTreeMap<(Vec<FilterId>, Direction, Option<SubnetId>), String>,
+    /// Sets of rules and of groups' members.
+    sets: Vec<Set>,
+    /// The set of a group's members, by its reference and family.
+    groups: BTreeMap<(String, bool), Vec<Members>>,
     /// The VPC-level chains exist once for all interfaces.
     left_out: BTreeSet<String>,
 }
@@ -64,6 +76,8 @@ impl<'b, 'n> Writer<'b, 'n> {
             interfaces: interfaces.collect(),
             chains: BTreeMap::new(),
             policies: BTreeMap::new(),
+            sets: Vec::new(),
+            groups: BTreeMap::new(),
             left_out: BTreeSet::new(),
         }
     }
@@ -71,11 +85,17 @@ impl<'b, 'n> Writer<'b, 'n> {
     fn write(&mut self) -> String {
         let mut stateless = Vec::new();
         let mut stateful = Vec::new();
+        let mut maps: Vec<(String, Checks)> = Vec::new();
         for direction in [Direction::Egress, Direction::Ingress] {
             for level in [Level::Subnet, Level::Interface, Level::Vpc] {
                 let (without, with) = self.checks(level, direction);
                 for (kept, checks) in [(false, without), (true, with)] {
-                    if let Some(line) = vmap(direction, &checks) {
+                    if !checks.is_empty() {
+                        let near =
+                            if direction == Direction::Egress { "iifname" } else { "oifname" };
+                        let map = format!("checks{}", maps.len());
+                        let line = format!("{near} vmap @{map}");
+                        maps.push((map, checks));
                         if kept { stateful.push(line) } else { stateless.push(line) }
                     }
                 }
@@ -83,8 +103,14 @@ impl<'b, 'n> Writer<'b, 'n> {
         }
         let mut table = Table::new();
         self.write_own(&mut table);
+        packed::declare(&mut table, &self.sets);
         for (name, lines) in &self.chains {
             table.chain(name, lines);
+        }
+        // A map's verdicts lead to chains, which are there by now.
+        for (name, checks) in &maps {
+            let all = checks.iter().map(|(link, chain)| format!("\"{link}\" : jump {chain}"));
+            table.map(name, "ifname : verdict", &all.collect::<Vec<_>>());
         }
         let known = (!stateful.is_empty()).then(|| nft::KNOWN.to_owned());
         let forward = stateless.into_iter().chain(known).chain(stateful);
@@ -92,8 +118,8 @@ impl<'b, 'n> Writer<'b, 'n> {
         if let Some(marks) = self.build.marks.get(&self.vpc).filter(|marks| !marks.is_empty()) {
             let marks: Vec<String> =
                 marks.iter().map(|(link, mark)| format!("\"{link}\" : {mark}")).collect();
-            let mark = format!("meta mark set iifname map {{ {} }}", marks.join(", "));
-            table.hook("marks", nft::BEFORE_ROUTING, [mark]);
+            table.map("tables", "ifname : mark", &marks);
+            table.hook("marks", nft::BEFORE_ROUTING, ["meta mark set iifname map @tables"]);
         }
         table.finish()
     }
@@ -112,7 +138,14 @@ impl<'b, 'n> Writer<'b, 'n> {
                     own.map(move |address| format!("\"{link}\" . {address}"))
                 })
                 .collect();
-            table.set(name, &format!("ifname . {kind}"), &elements);
+            let kind = format!("ifname . {kind}");
+            table.put(&Set {
+                name: name.to_owned(),
+                kind,
+                intervals: false,
+                counts: false,
+                elements,
+            });
         }
     }
 
@@ -157,7 +190,7 @@ impl<'b, 'n> Writer<'b, 'n> {
         for (position, tier) in tiers.iter().enumerate() {
             let members: Vec<FilterId> =
                 filters.iter().copied().filter(|id| self.network[*id].tier == *tier).collect();
-            let next = (position + 1 < tiers.len()).then(|| format!("{base}_{}", position + 1));
+            let next = (position + 1 < tiers.len()).then(|| format!("{base}t{}", position + 1));
             let mut lines = Vec::new();
             if position == 0
                 && let Some(subnet) = subnet
@@ -165,8 +198,8 @@ impl<'b, 'n> Writer<'b, 'n> {
             {
                 lines.extend(self.inside(subnet, direction));
             }
-            self.tier(&members, direction, next.as_deref(), &mut lines);
-            let name = if position == 0 { base.clone() } else { format!("{base}_{position}") };
+            let name = if position == 0 { base.clone() } else { format!("{base}t{position}") };
+            self.tier(&members, direction, (&name, next.as_deref()), &mut lines);
             self.chains.insert(name, lines);
         }
         base
@@ -188,7 +221,7 @@ impl<'b, 'n> Writer<'b, 'n> {
         &mut self,
         members: &[FilterId],
         direction: Direction,
-        next: Option<&str>,
+        (chain, next): (&str, Option<&str>),
         lines: &mut Vec<String>,
     ) {
         let network = self.network;
@@ -212,10 +245,29 @@ impl<'b, 'n> Writer<'b, 'n> {
             Action::Deny => "drop".to_owned(),
             Action::Next => next.map_or_else(|| "drop".to_owned(), |next| format!("goto {next}")),
         };
+        let mut runs: Vec<(String, Run)> = Vec::new();
         for (id, rule) in rules {
-            for matching in self.matching(id, rule, direction) {
-                lines.push(format!("{matching}counter {}", verdict(rule.action)));
+            let verdict = verdict(rule.action);
+            if runs.last().is_none_or(|(last, _)| *last != verdict) {
+                runs.push((verdict.clone(), Run::default()));
             }
+            let name = quoted(&format!("{}: {}", network[id].name, rule.name));
+            let matching = match cells(rule) {
+                Some(cells) => {
+                    runs.last_mut()
+                        .into_iter()
+                        .for_each(|(_, run)| run.cells(cells.clone(), &name));
+                    continue;
+                }
+                None => self.matching(id, rule, direction),
+            };
+            for matching in matching {
+                let line = format!("{matching}counter {verdict} comment \"{name}\"");
+                runs.last_mut().into_iter().for_each(|(_, run)| run.line(line.clone()));
+            }
+        }
+        for (verdict, run) in runs {
+            run.finish(chain, &verdict, &mut self.sets, lines);
         }
         for id in members {
             if let Some(why) = &network[*id].incomplete {
@@ -228,7 +280,9 @@ impl<'b, 'n> Writer<'b, 'n> {
             .into_iter()
             .find(|action| defaults.contains(action))
             .unwrap_or(Action::Deny);
-        lines.push(format!("counter {}", verdict(default)));
+        let names: Vec<&str> = members.iter().map(|id| network[*id].name.as_str()).collect();
+        let name = quoted(&format!("{}: default", names.join(" ")));
+        lines.push(format!("counter {} comment \"{name}\"", verdict(default)));
     }
 
     /// What a rule matches, as the beginnings of lines; none where it matches nothing.
@@ -291,8 +345,8 @@ impl<'b, 'n> Writer<'b, 'n> {
                 FilterMember::Range(first, last) => {
                     if first.is_ipv4() { &mut v4 } else { &mut v6 }.push((*first, *last));
                 }
-                FilterMember::Interfaces { interfaces, across_peering, .. } => {
-                    alternatives.extend(self.group(interfaces, *across_peering, source));
+                FilterMember::Interfaces { label, interfaces, across_peering } => {
+                    alternatives.extend(self.group(label, interfaces, *across_peering, source));
                 }
                 FilterMember::Internet => alternatives.extend(self.internet(field)),
                 FilterMember::Unknown(what) => {
@@ -310,39 +364,68 @@ impl<'b, 'n> Writer<'b, 'n> {
     }
 
     /// References to groups: addresses of the interfaces, as long as nothing lies between but one peering that references cross.
-    fn group(&self, interfaces: &[InterfaceId], across: bool, source: bool) -> Vec<Side> {
+    fn group(
+        &mut self,
+        label: &str,
+        interfaces: &[InterfaceId],
+        across: bool,
+        source: bool,
+    ) -> Vec<Side> {
         let (field, link) = if source { ("saddr", "iifname") } else { ("daddr", "oifname") };
         let peers = self.build.peers.get(&self.vpc).map_or(&[][..], Vec::as_slice);
+        let network = self.network;
+        let of = |vpc: VpcId, v6: bool| -> Vec<IpAddr> {
+            let members = interfaces
+                .iter()
+                .filter(|id| network[network[**id].subnet].vpc == vpc)
+                .flat_map(|id| &network[*id].addresses)
+                .filter(|address| address.is_ipv6() == v6);
+            members.copied().collect()
+        };
         let mut sides = Vec::new();
         for (v6, word, own) in [(false, "ip", "own4"), (true, "ip6", "own6")] {
-            let of = |vpc: VpcId| -> Vec<(IpAddr, IpAddr)> {
-                let members = interfaces
-                    .iter()
-                    .filter(|id| self.network[self.network[**id].subnet].vpc == vpc)
-                    .flat_map(|id| &self.network[*id].addresses)
-                    .filter(|address| address.is_ipv6() == v6);
-                members.map(|address| (*address, *address)).collect()
-            };
-            let here = of(self.vpc);
-            if !here.is_empty() {
-                let text = format!(
-                    "{link} . {word} {field} @{own} {word} {field} {} ",
-                    intervals::addresses(here)
-                );
-                sides.push(Side { family: Some(v6), text });
+            if v6 && !self.build.v6 {
+                continue;
             }
+            // A group whose members are elsewhere has its set too: one that comes here is an element more.
+            let here = self.members(label, v6, of(self.vpc, v6));
+            sides.push(Side {
+                family: Some(v6),
+                text: format!("{link} . {word} {field} @{own} {word} {field} @{here} "),
+            });
             for (peer, vpc) in peers.iter().filter(|_| across) {
-                let there = of(*vpc);
+                let there = of(*vpc, v6);
                 if !there.is_empty() {
-                    let text = format!(
-                        "{link} \"{peer}\" {word} {field} {} ",
-                        intervals::addresses(there)
-                    );
+                    let there = self.members(&format!("{label} over {peer}"), v6, there);
+                    let text = format!("{link} \"{peer}\" {word} {field} @{there} ");
                     sides.push(Side { family: Some(v6), text });
                 }
             }
         }
         sides
+    }
+
+    /// The set of a group's members. References that read the same and mean others (of another account) have sets of their own.
+    fn members(&mut self, label: &str, v6: bool, mut members: Vec<IpAddr>) -> String {
+        members.sort_unstable();
+        members.dedup();
+        let sets = self.groups.len();
+        let known = self.groups.entry((label.to_owned(), v6)).or_default();
+        if let Some((_, name)) = known.iter().find(|(own, _)| *own == members) {
+            return name.clone();
+        }
+        let name = format!("group{sets}_{}", known.len());
+        let elements = members.iter().map(ToString::to_string).collect();
+        known.push((members, name.clone()));
+        let kind = if v6 { "ipv6_addr" } else { "ipv4_addr" };
+        self.sets.push(Set {
+            name: name.clone(),
+            kind: kind.to_owned(),
+            intervals: false,
+            counts: false,
+            elements,
+        });
+        name
     }
 
     /// Every address of the Internet: those that exist there and are nobody's here.
@@ -381,16 +464,6 @@ enum Level {
 struct Side {
     family: Option<bool>,
     text: String,
-}
-
-fn vmap(direction: Direction, checks: &Checks) -> Option<String> {
-    if checks.is_empty() {
-        return None;
-    }
-    let near = if direction == Direction::Egress { "iifname" } else { "oifname" };
-    let all: Vec<String> =
-        checks.iter().map(|(link, chain)| format!("\"{link}\" : jump {chain}")).collect();
-    Some(format!("{near} vmap {{ {} }}", all.join(", ")))
 }
 
 /// Protocol, ports and ICMP fields of a rule, as alternatives.

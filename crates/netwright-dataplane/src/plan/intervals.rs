@@ -4,15 +4,16 @@ use std::net::IpAddr;
 
 use netwright_model::scalar::{PortRange, Prefix};
 
-/// An address as a number, and back.
-fn number(address: IpAddr) -> u128 {
+/// An address as a number.
+pub(super) fn number(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(v4) => u32::from(v4).into(),
         IpAddr::V6(v6) => v6.into(),
     }
 }
 
-fn address(number: u128, v6: bool) -> IpAddr {
+/// The address of a number.
+pub(super) fn address(number: u128, v6: bool) -> IpAddr {
     if v6 {
         IpAddr::V6(number.into())
     } else {
@@ -56,10 +57,14 @@ pub(super) fn prefixes<'a>(prefixes: impl IntoIterator<Item = &'a Prefix>) -> St
     addresses(prefixes.into_iter().map(|prefix| (prefix.first(), prefix.last())))
 }
 
+/// Ranges of ports as intervals that neither overlap nor touch.
+pub(super) fn united(ranges: &[PortRange]) -> Vec<(u128, u128)> {
+    unite(ranges.iter().map(|range| (range.first.into(), range.last.into())).collect())
+}
+
 /// A set in braces of ports.
 pub(super) fn ports(ranges: &[PortRange]) -> String {
-    let numbers = ranges.iter().map(|range| (range.first.into(), range.last.into()));
-    let words: Vec<String> = unite(numbers.collect())
+    let words: Vec<String> = united(ranges)
         .into_iter()
         .map(
             |(first, last)| {

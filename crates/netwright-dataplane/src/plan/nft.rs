@@ -5,14 +5,51 @@ use std::fmt::Display;
 /// The table in the making.
 pub(super) struct Table(String);
 
+/// A named set.
+pub(super) struct Set {
+    pub(super) name: String,
+    /// The type of its keys.
+    pub(super) kind: String,
+    /// Its elements are intervals.
+    pub(super) intervals: bool,
+    /// Each element counts its packets.
+    pub(super) counts: bool,
+    pub(super) elements: Vec<String>,
+}
+
+/// Text that stands in quotes of a ruleset: what a name holds beyond letters, digits and a few signs is shown as `_`.
+pub(super) fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || " -_.:/@*".contains(c);
+    text.chars().map(|c| if plain(c) { c } else { '_' }).take(COMMENT).collect()
+}
+
+/// Longest comment, in octets; the kernel's limit is 128.
+const COMMENT: usize = 120;
+
 impl Table {
     pub(super) fn new() -> Self {
         Self("table inet netwright {\n".to_owned())
     }
 
-    /// A named set with its type and its elements.
-    pub(super) fn set(&mut self, name: &str, kind: &str, elements: &[String]) {
-        self.open(&format!("set {name}"));
+    /// A named set.
+    pub(super) fn put(&mut self, set: &Set) {
+        self.open(&format!("set {}", set.name));
+        self.line(format!("type {}", set.kind));
+        if set.intervals {
+            self.line("flags interval");
+        }
+        if set.counts {
+            self.line("counter");
+        }
+        if !set.elements.is_empty() {
+            self.line(format!("elements = {{ {} }}", set.elements.join(", ")));
+        }
+        self.close();
+    }
+
+    /// A named map.
+    pub(super) fn map(&mut self, name: &str, kind: &str, elements: &[String]) {
+        self.open(&format!("map {name}"));
         self.line(format!("type {kind}"));
         if !elements.is_empty() {
             self.line(format!("elements = {{ {} }}", elements.join(", ")));
