@@ -12,6 +12,7 @@ mod ruleset;
 mod settings;
 mod socket;
 mod space;
+mod stats;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -26,6 +27,7 @@ use netlink_packet_route::RouteNetlinkMessage as Message;
 use netlink_packet_route::link::LinkAttribute;
 use socket::{Netlink, Request};
 pub use space::{enter, within};
+pub use stats::{Counted, Counter};
 
 use crate::plan::{End, HostPlan, Link, Namespace, Via};
 

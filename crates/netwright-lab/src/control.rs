@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use netwright_dataplane::kernel::Passage;
+use netwright_dataplane::kernel::{Counter, Passage};
 use netwright_dataplane::plan::HostPlan;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde_json::{Value, json};
@@ -221,6 +221,20 @@ pub fn check(lab: &str) -> Result<Vec<String>, Failure> {
         .iter()
         .filter_map(|what| Some(what.as_str()?.to_owned()))
         .collect())
+}
+
+/// The counters of a lab's data path: rules, translations and links by name, sorted by namespace.
+///
+/// # Errors
+///
+/// No such lab, or a namespace that cannot be read.
+pub fn counters(lab: &str) -> Result<Vec<Counter>, Failure> {
+    let stream = place::connect(lab)?;
+    ask(&stream, &json!({"do": "counters"}))?;
+    let value = answer(BufReader::new(&stream))?;
+    let counters = value.get("counters").cloned().unwrap_or_default();
+    serde_json::from_value(counters)
+        .map_err(|error| Failure::new(format!("the lab's answer cannot be read: {error}")))
 }
 
 /// Tries connections inside a lab; the answers are in the order of the probes. Each place is given so many milliseconds.

@@ -369,6 +369,22 @@ pub(crate) enum LabCommand {
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
+    /// Show the counters of a lab's data path: packets and octets of rules, translations and links, by name.
+    ///
+    /// A rule counts the packets that it decided: of filters that keep state, the first of each connection. A translation counts the
+    /// connections that it was made for.
+    Stats {
+        #[command(flatten)]
+        lab: LabName,
+        /// Only of this namespace, as `lab ps` names it, or of the end of its name.
+        namespace: Option<String>,
+        /// Show also what has counted nothing.
+        #[arg(long)]
+        all: bool,
+        /// How the result is written.
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
     /// Show what the tasks of a lab wrote: the commands that its instances run, and the lab's own parts.
     Logs {
         #[command(flatten)]

@@ -162,6 +162,32 @@ fn what_disagrees_is_told_with_the_predicted_path_and_the_rule_that_dropped_it()
 }
 
 #[test]
+fn counters_of_rules_translations_and_links_are_told_by_name() {
+    if lacks() {
+        return;
+    }
+    let file = "examples/quickstart/network.yaml";
+    let lab = Up::new("counted", file);
+    let none = lab.run(&["lab", "stats", "vpc/prod", "--format", "json", "--name"], &[]);
+    let counted = |out: &Output, what: &str, name: &str| -> Option<u64> {
+        let json: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+        let all = json["counters"].as_array().unwrap().clone();
+        let mut own = all.iter().filter(|row| row["what"] == what && row["name"] == name);
+        own.next().and_then(|row| row["packets"].as_u64())
+    };
+    assert_eq!(counted(&none, "rule", "db: postgres from web"), None);
+    assert_eq!(lab.run(&["prove", file, "--lab"], &[]).status.code(), Some(0));
+    let all = lab.run(&["lab", "stats", "--format", "json", "--name"], &[]);
+    // One connection was let through, and counted once.
+    assert_eq!(counted(&all, "rule", "db: postgres from web"), Some(1));
+    assert!(counted(&all, "rule", "db: default") > Some(0));
+    assert_eq!(counted(&all, "translation", "10.0.1.10/32 as 198.51.100.10"), Some(1));
+    assert!(counted(&all, "sent", "i_db-1") > Some(10));
+    let unknown = lab.run(&["lab", "stats", "nowhere", "--name"], &[]);
+    assert_eq!(unknown.status.code(), Some(2), "{}", String::from_utf8_lossy(&unknown.stderr));
+}
+
+#[test]
 fn what_listens_in_a_lab_already_is_not_asked_and_no_disagreement() {
     if lacks() {
         return;

@@ -89,6 +89,17 @@ pub(super) fn deviations(namespace: &str, text: &str) -> Result<Vec<String>, Fai
     Ok(wrong)
 }
 
+/// What the namespace of the calling thread holds, with its counters, as `nft` lists it.
+pub(super) fn listed(namespace: &str) -> Result<serde_json::Value, Failure> {
+    let output = nft(&["-j", "list", "ruleset"], None)?;
+    let said =
+        |said: String| Failure::Ruleset { namespace: namespace.to_owned(), said, line: None };
+    if !output.status.success() {
+        return Err(said(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+    }
+    serde_json::from_slice(&output.stdout).map_err(|error| said(error.to_string()))
+}
+
 /// Tables, chains, sets and maps of a ruleset, with the number of rules of each chain.
 fn parts(text: &str) -> BTreeMap<String, usize> {
     let mut parts = BTreeMap::new();

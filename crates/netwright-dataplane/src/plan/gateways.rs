@@ -1,6 +1,6 @@
 //! Internet gateways, and NAT gateways in subnets.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use netwright_model::network::{GatewayId, InterfaceId, Nat, NatId, Network, VpcId};
@@ -79,12 +79,17 @@ pub(super) fn internet_gateways(build: &mut Build<'_>) {
 const INSIDE: &str = "inside";
 const ONLY_OUT: &str = "only-out";
 
+/// A source and what it becomes.
+type Translation = (Prefix, IpAddr);
+
 /// What an internet gateway translates.
 struct Edge {
     /// Private and public addresses, one to one.
     one_to_one: Vec<(IpAddr, IpAddr)>,
     /// Private sources, and the public address of the NAT gateway that stands for them.
-    many_to_one: Vec<(Prefix, IpAddr)>,
+    many_to_one: Vec<Translation>,
+    /// Names of NAT gateways by their public address.
+    names: BTreeMap<IpAddr, String>,
     /// Addresses by which the Internet reaches the VPC through this gateway.
     reached: BTreeSet<IpAddr>,
     /// Whether there is a gateway for both directions.
@@ -99,6 +104,7 @@ impl Edge {
         let mut edge = Self {
             one_to_one: Vec::new(),
             many_to_one: Vec::new(),
+            names: BTreeMap::new(),
             reached: BTreeSet::new(),
             inside,
             only_out,
@@ -142,6 +148,7 @@ impl Edge {
         let Some(nat) = network[row.subnet].nat else { return };
         let to = public_of(&network[nat], nat.index());
         self.reached.insert(to);
+        self.names.insert(to, network[nat].name.clone());
         let own = private.iter().map(|address| host(*address));
         let ranges = row.prefixes.iter().copied().filter(|prefix| prefix.is_v4());
         self.many_to_one.extend(own.chain(ranges).map(|source| (source, to)));
@@ -156,10 +163,10 @@ impl Edge {
             }
         }
         let mut sources = BTreeSet::new();
-        let mut outward: Vec<String> = Vec::new();
+        let mut outward: Vec<Translation> = Vec::new();
         for (private, public) in &self.one_to_one {
             if sources.insert(host(*private)) {
-                outward.push(format!("{private} : {public}"));
+                outward.push((host(*private), *public));
             }
         }
         // An address inside a range that has the same gateway is in the range's element.
@@ -169,34 +176,46 @@ impl Edge {
             others.any(|other| other.contains_prefix(source))
         };
         let mut seen = BTreeSet::new();
-        let nated: Vec<String> = self
+        let nated: Vec<Translation> = self
             .many_to_one
             .iter()
             .filter(|(source, _)| {
                 !sources.contains(source) && !wider(source) && seen.insert(*source)
             })
-            .map(|(source, to)| format!("{source} : {to}"))
+            .copied()
             .collect();
         let mut table = Table::new();
         let inward = (!inward.is_empty()).then(|| {
             format!("iifname \"outside\" dnat ip to ip daddr map {{ {} }}", inward.join(", "))
         });
         table.hook("into", nft::DESTINATIONS, inward);
-        let translated = [(CARRIED, &nated), ("", &outward)].into_iter().rev();
-        let translated = translated.filter(|(_, map)| !map.is_empty()).map(|(carried, map)| {
-            let map = map.join(", ");
-            format!("oifname \"outside\" {carried}snat ip to ip saddr map {{ {map} }}")
-        });
+        let mut translated = Vec::new();
+        for (name, carried, map) in [("public", "", &outward), ("shared", CARRIED, &nated)] {
+            if !map.is_empty() {
+                table.translations(name, &self.elements(map));
+                let to = format!("snat ip to ip saddr map @{name}");
+                translated.push(format!("oifname \"outside\" {carried}{to}"));
+            }
+        }
         table.hook("out", nft::SOURCES, translated);
         table.hook("forward", nft::PASSED_ON_IF_ACCEPTED, self.accepted(&outward, &nated));
         table.finish()
     }
 
+    /// Vec<Translation>, each with its name and its counter.
+    fn elements(&self, map: &[Translation]) -> Vec<String> {
+        let each = map.iter().map(|(source, to)| {
+            let name = self.names.get(to).map_or_else(String::new, |name| format!("{name} "));
+            let comment = nft::quoted(&format!("{name}{source} as {to}"));
+            format!("{source} comment \"{comment}\" : {to}")
+        });
+        each.collect()
+    }
+
     /// What passes the gateway: sources that have a public address or a NAT gateway, what was translated on its way in, and IPv6.
-    fn accepted(&self, outward: &[String], nated: &[String]) -> Vec<String> {
-        let sources = |map: &[String]| {
-            let sources: Vec<&str> =
-                map.iter().filter_map(|entry| entry.split(" : ").next()).collect();
+    fn accepted(&self, outward: &[Translation], nated: &[Translation]) -> Vec<String> {
+        let sources = |map: &[Translation]| {
+            let sources: Vec<String> = map.iter().map(|(source, _)| source.to_string()).collect();
             sources.join(", ")
         };
         let mut lines = Vec::new();

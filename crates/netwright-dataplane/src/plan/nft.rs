@@ -57,6 +57,16 @@ impl Table {
         self.close();
     }
 
+    /// A named map of source addresses to what they become, each element with its counter.
+    pub(super) fn translations(&mut self, name: &str, elements: &[String]) {
+        self.open(&format!("map {name}"));
+        self.line("type ipv4_addr : ipv4_addr");
+        self.line("flags interval");
+        self.line("counter");
+        self.line(format!("elements = {{ {} }}", elements.join(", ")));
+        self.close();
+    }
+
     /// A chain that others jump to.
     pub(super) fn chain(&mut self, name: &str, lines: impl IntoIterator<Item = impl Display>) {
         self.open(&format!("chain {name}"));

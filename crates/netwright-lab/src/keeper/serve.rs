@@ -105,6 +105,7 @@ fn one(lab: &Lab, stream: &UnixStream) -> std::io::Result<()> {
         }
         Some("logs") => logs(lab, stream, &request),
         Some("check") => tell(stream, &check(lab)),
+        Some("counters") => tell(stream, &counters(lab)),
         Some("probe") => tell(stream, &probed(lab, &request)),
         Some("follow") => tell(stream, &followed(lab, &request)),
         Some("down") => {
@@ -273,6 +274,15 @@ fn check(lab: &Lab) -> Value {
     let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
     match kernel.read_back() {
         Ok(deviations) => json!({"deviations": deviations}),
+        Err(failure) => json!({"refused": failure.to_string()}),
+    }
+}
+
+/// The counters of the data path.
+fn counters(lab: &Lab) -> Value {
+    let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
+    match kernel.counters() {
+        Ok(counters) => json!({"counters": counters}),
         Err(failure) => json!({"refused": failure.to_string()}),
     }
 }

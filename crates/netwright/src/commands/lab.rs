@@ -2,6 +2,7 @@
 
 mod follow;
 mod show;
+mod stats;
 mod tasks;
 
 use std::path::{Path, PathBuf};
@@ -37,6 +38,10 @@ pub(super) fn run(command: &LabCommand, console: &mut Console) -> Result<Code, F
             let tasks = control::tasks(&lab.name).map_err(told)?;
             show::lab(&rows, &tasks, *format, console);
             Ok(Code::Pass)
+        }
+        LabCommand::Stats { lab, namespace, all, format } => {
+            let counters = control::counters(&lab.name).map_err(told)?;
+            stats::show(&counters, (namespace.as_deref(), *all), *format, console)
         }
         LabCommand::Logs { lab, instance, follow } => {
             tasks::logs(&lab.name, instance.as_deref(), *follow, console)

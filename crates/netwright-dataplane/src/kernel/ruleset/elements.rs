@@ -1,6 +1,7 @@
 //! The difference between two rulesets that differ in the elements of their named sets and maps only: a few commands in the place of a
 //! ruleset that is loaded anew. Counters of what stays go on, and what it costs does not grow with what stays.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A ruleset with the elements of its named sets taken out.
@@ -52,10 +53,16 @@ pub(super) fn commands(old: &str, new: &str) -> Option<String> {
         let (table, name) = key;
         // What goes makes room for what comes: elements may overlap.
         for (word, from, without) in [("delete", was, now), ("add", now, was)] {
-            let changed: Vec<&str> = from
-                .difference(without)
-                .map(|element| if word == "delete" { key_of(element) } else { element })
-                .collect();
+            let changed: Vec<Cow<'_, str>> =
+                from.difference(without)
+                    .map(|element| {
+                        if word == "delete" {
+                            uncommented(element)
+                        } else {
+                            Cow::Borrowed(*element)
+                        }
+                    })
+                    .collect();
             if !changed.is_empty() {
                 let changed = changed.join(", ");
                 text.push_str(&format!("{word} element {table} {name} {{ {changed} }}\n"));
@@ -65,9 +72,11 @@ pub(super) fn commands(old: &str, new: &str) -> Option<String> {
     Some(text)
 }
 
-/// An element without its comment.
-fn key_of(element: &str) -> &str {
-    element.split(" comment ").next().unwrap_or(element)
+/// An element without its comment: the key and, of a map, the value.
+fn uncommented(element: &str) -> Cow<'_, str> {
+    let Some((key, rest)) = element.split_once(" comment \"") else { return element.into() };
+    let value = rest.split_once('"').map_or("", |(_, value)| value);
+    format!("{key}{value}").into()
 }
 
 #[cfg(test)]
@@ -101,6 +110,25 @@ mod tests {
         assert_eq!(
             commands(&full, &empty).as_deref(),
             Some("delete element inet t s { 10.0.0.1 }\n")
+        );
+    }
+
+    #[test]
+    fn an_element_of_a_map_goes_with_its_value_and_without_its_comment() {
+        let map = |elements: &str| {
+            format!(
+                "table inet t {{\n  map m {{\n    type ipv4_addr : ipv4_addr\n    elements = {{ {elements} }}\n  }}\n}}\n"
+            )
+        };
+        assert_eq!(
+            commands(
+                &map("10.0.0.1 comment \"a: 1\" : 1.2.3.4"),
+                &map("10.0.0.1 comment \"b: 1\" : 1.2.3.5")
+            )
+            .as_deref(),
+            Some(
+                "delete element inet t m { 10.0.0.1 : 1.2.3.4 }\nadd element inet t m { 10.0.0.1 comment \"b: 1\" : 1.2.3.5 }\n"
+            )
         );
     }
 

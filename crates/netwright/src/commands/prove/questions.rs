@@ -167,7 +167,7 @@ impl Asker<'_> {
                 self.asked.left += 1;
                 continue;
             }
-            self.number = (self.number + 1) % CLIENT_PORTS;
+            self.client_port();
             for v6 in [false, true].into_iter().take(1 + usize::from(self.v6)) {
                 let packet = self.packet(way, port, v6);
                 let flows = flows_between(&from.point, &to.point, Some(packet));
@@ -230,14 +230,32 @@ impl Asker<'_> {
             self.asked.questions.push(asked);
             return;
         };
-        let more = larger(way, &sizes).into_iter().map(|(what, verdict, why)| Question {
-            verdict,
-            why,
-            ..self.question(from, to, &trace, what, fits)
-        });
-        let more: Vec<Question> = more.collect();
         self.asked.questions.push(asked);
-        self.asked.questions.extend(more);
+        for (what, verdict, why) in larger(way, &sizes) {
+            // From a port of its own: an answer finds its question by the ports.
+            let flow = self.on_another_port(flow);
+            let trace = self.prover.trace(flow);
+            if trace.verdict == Verdict::Reachable {
+                let question = self.question(from, to, &trace, what, fits);
+                self.asked.questions.push(Question { verdict, why, ..question });
+            }
+        }
+    }
+
+    /// The next port that clients send from.
+    fn client_port(&mut self) -> u16 {
+        self.number = (self.number + 1) % CLIENT_PORTS;
+        CLIENT_PORT + self.number
+    }
+
+    /// A flow from another client's port.
+    fn on_another_port(&mut self, flow: Flow) -> Flow {
+        let src_port = self.client_port();
+        let from_there = |packet: Layer4| match packet.protocol {
+            protocol::TCP | protocol::UDP => Layer4 { src_port, ..packet },
+            _ => packet,
+        };
+        Flow { packet: flow.packet.map(from_there), ..flow }
     }
 
     /// Whether another endpoint of the same VPC, or of the outside, holds a party's address too.
@@ -275,7 +293,10 @@ impl Asker<'_> {
         let (network, flow) = (self.network, trace.flow);
         // A service sends from what its platform gives it; which that is, the lab knows.
         let source = if !flow.src.is_unspecified() {
-            SocketAddr::new(flow.src, CLIENT_PORT + self.number)
+            let port =
+                flow.packet.map(|packet| packet.src_port).filter(|port| *port >= CLIENT_PORT);
+            // Of an echo request it is the identifier.
+            SocketAddr::new(flow.src, port.unwrap_or(CLIENT_PORT + self.number))
         } else if flow.dst.is_ipv6() {
             SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0)
         } else {
