@@ -5,6 +5,7 @@ mod serve;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
+use crate::interrupt::{Interrupt, signals};
 use crate::tasks::Tasks;
 use crate::{isolate, place};
 
@@ -35,13 +37,26 @@ pub struct Ready {
     pub left_out: Vec<String>,
 }
 
-/// Starts a lab in the background and waits until it is up. `keeper` and `inside` are the arguments with which this program becomes
-/// the keeper, and process 1. With `stay`, the lab ends when the returned handle goes.
+/// Starts a lab as [`up_unless`] does, whatever is asked meanwhile.
 ///
 /// # Errors
 ///
 /// Why it did not come up; nothing is left of it then.
 pub fn up(keeper: &[String], stay: bool) -> Result<(Ready, Option<Held>), Failure> {
+    up_unless(keeper, stay, None)
+}
+
+/// Starts a lab in the background and waits until it is up, or until `interrupt` is asked to end. `keeper` is the arguments with which this
+/// program becomes the keeper. With `stay`, the lab ends when the returned handle goes.
+///
+/// # Errors
+///
+/// Why it did not come up; nothing is left of it then.
+pub fn up_unless(
+    keeper: &[String],
+    stay: bool,
+    interrupt: Option<&Interrupt>,
+) -> Result<(Ready, Option<Held>), Failure> {
     let mut child = Command::new("/proc/self/exe")
         .args(keeper)
         .stdin(Stdio::null())
@@ -51,6 +66,19 @@ pub fn up(keeper: &[String], stay: bool) -> Result<(Ready, Option<Held>), Failur
         .map_err(Failure::during("starting the lab's keeper"))?;
     let pipe = child.stdout.take().ok_or_else(|| Failure::new("the keeper has no output"))?;
     let mut pipe = BufReader::new(pipe);
+    if let Some(interrupt) = interrupt {
+        let asked = interrupt.descriptor();
+        let mut waiting =
+            [PollFd::new(pipe.get_ref(), PollFlags::IN), PollFd::new(&asked, PollFlags::IN)];
+        // Where this fails, the answer is waited for below.
+        let _ready = poll(&mut waiting, None);
+        if interrupt.asked() {
+            // The keeper ends its lab when nobody waits for it.
+            drop(pipe);
+            let _ended = child.wait();
+            return Err(Failure::new("the lab was not to come up any more"));
+        }
+    }
     match notice(&mut pipe) {
         Ok(ready) => Ok((ready, stay.then_some(Held { child, pipe }))),
         Err(failure) => {
@@ -68,9 +96,21 @@ pub struct Held {
 }
 
 impl Held {
-    /// Waits until the lab has ended.
-    pub fn wait(mut self) {
-        let _status = self.child.wait();
+    /// Waits until the lab has ended: whether it was asked to, or why it ended by itself.
+    ///
+    /// # Errors
+    ///
+    /// What ended it.
+    pub fn wait(mut self) -> Result<(), Failure> {
+        let status = self.child.wait().map_err(Failure::during("waiting for the lab"))?;
+        match (status.code(), status.signal()) {
+            (Some(0), _) => Ok(()),
+            (Some(_), _) => Err(Failure::new("the lab's process 1 was ended from outside")),
+            (None, Some(signal)) => {
+                Err(Failure::new(format!("the lab's keeper was ended by signal {signal}")))
+            }
+            (None, None) => Err(Failure::new("the lab's keeper ended")),
+        }
     }
 
     /// Waits for a time. True where the lab has ended.
@@ -123,14 +163,19 @@ fn tell(mut to: impl Write, value: &Value) -> std::io::Result<()> {
 }
 
 /// Is the keeper of a lab until it ends. Tells on standard output how the lab came up; whoever started it may go then, unless `stay`.
-pub fn keep(name: &str, inside: &[String], stay: bool) {
-    if let Err(failure) = kept(name, inside, stay) {
+/// False where the lab was up and ended without being asked to.
+#[must_use]
+pub fn keep(name: &str, inside: &[String], stay: bool) -> bool {
+    kept(name, inside, stay).unwrap_or_else(|failure| {
         // Where nobody listens, nobody is told.
         let _nobody = tell(std::io::stdout(), &refused(&failure));
-    }
+        true
+    })
 }
 
-fn kept(name: &str, inside: &[String], stay: bool) -> Result<(), Failure> {
+fn kept(name: &str, inside: &[String], stay: bool) -> Result<bool, Failure> {
+    // Whoever started this may have blocked them; what the lab runs is to be ended by them.
+    let _as_they_were = signals().thread_unblock();
     // A signal of the terminal is none to the lab. Refused where this is done already.
     let _leader_already = rustix::process::setsid();
     isolate::raise_files();
@@ -146,14 +191,12 @@ fn kept(name: &str, inside: &[String], stay: bool) -> Result<(), Failure> {
         .spawn()
         .map_err(Failure::during("starting process 1 of the lab"))?;
     let came_up = relay(&mine);
-    if came_up {
-        watch(&mine, stay);
-    }
+    let ended = came_up && watch_once(&mine, stay);
     // Process 1 reads the end of our socket, or is killed here: either way the lab is gone when it is.
     drop(mine);
-    let _gone_already = child.kill();
-    let _status = child.wait();
-    Ok(())
+    // What has ended by itself tells how.
+    let status = if ended { child.wait() } else { child.kill().and_then(|()| child.wait()) };
+    Ok(!ended || status.is_ok_and(|status| status.success()))
 }
 
 /// Passes on how the lab came up. False where it did not, or nobody waits for it any more.
@@ -170,13 +213,9 @@ fn relay(mine: &UnixStream) -> bool {
     told.is_ok() && !line.starts_with("{\"refused\"")
 }
 
-/// Waits until process 1 has ended, or, with `stay`, whoever started us.
-fn watch(mine: &UnixStream, stay: bool) {
-    watch_once(mine, stay);
-}
-
-/// Waits for word from process 1, or its end; or, with `starter`, for the end of whoever reads our standard output.
-fn watch_once(mine: &UnixStream, starter: bool) {
+/// Waits for word from process 1, or its end; or, with `starter`, for the end of whoever reads our standard output: false
+/// where that came first.
+fn watch_once(mine: &UnixStream, starter: bool) -> bool {
     let out = std::io::stdout();
     loop {
         let mut waiting = vec![PollFd::new(mine, PollFlags::IN)];
@@ -186,13 +225,13 @@ fn watch_once(mine: &UnixStream, starter: bool) {
         }
         match poll(&mut waiting, None) {
             Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return,
+            Err(_) => return false,
             Ok(_) => {
                 let gone = waiting.get(1).is_some_and(|poll| !poll.revents().is_empty());
                 if gone {
                     let _both = mine.shutdown(std::net::Shutdown::Both);
                 }
-                return;
+                return !gone;
             }
         }
     }

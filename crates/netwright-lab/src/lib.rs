@@ -9,6 +9,7 @@
 
 pub mod control;
 pub mod failure;
+pub mod interrupt;
 pub mod isolate;
 pub mod keeper;
 pub mod place;

@@ -5,7 +5,6 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Command;
 
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, kill_process, pidfd_open};
@@ -13,13 +12,10 @@ use rustix::thread::{LinkNameSpaceType as Kind, move_into_link_name_space};
 
 use crate::control;
 use crate::failure::Failure;
+use crate::interrupt::signals;
 
 /// A signal's sender is the kernel: the terminal's signals reach the command by themselves.
 const FROM_KERNEL: i32 = 0x80;
-
-fn signals() -> SigSet {
-    [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect()
-}
 
 /// Runs a command in an instance of a lab and gives the exit status: the command's own, 128 and the signal's number where one ended it,
 /// 126 or 127 where it could not be started. `step` is the arguments with which this program becomes the command ([`become_command`]).

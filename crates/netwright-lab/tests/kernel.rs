@@ -401,8 +401,7 @@ fn main() {
     let code = match words.as_slice() {
         ["leave"] => i32::from(isolate::leave().is_err()),
         ["keeper", name, stay @ ..] => {
-            keeper::keep(name, &arguments(&["inside", name]), !stay.is_empty());
-            0
+            i32::from(!keeper::keep(name, &arguments(&["inside", name]), !stay.is_empty()))
         }
         ["inside", name, keeper] => {
             let plan = match *name {

@@ -17,6 +17,7 @@ mod walk;
 
 use netwright_model::network::Network;
 
+use crate::reach::Known;
 use crate::space::Space;
 
 pub(crate) use walk::UNPREDICTABLE;
@@ -30,6 +31,8 @@ pub struct Prover<'n> {
     pub(crate) policies: policy::Policies,
     /// The sets over protocol and ports that filters permit.
     pub space: Space,
+    /// What questions about all pairs found out.
+    pub(crate) known: Option<Box<Known>>,
 }
 
 impl<'n> Prover<'n> {
@@ -48,6 +51,7 @@ impl<'n> Prover<'n> {
             routing: routing::Routing::of(network),
             policies: policy::Policies::of(network, &mut space),
             space,
+            known: None,
         }
     }
 

@@ -14,14 +14,13 @@ mod after;
 mod answer;
 mod candidates;
 mod cells;
+mod known;
 mod nodes;
 mod template;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use rustc_hash::FxHashMap;
 
 use netwright_model::network::InterfaceId;
 
@@ -33,29 +32,26 @@ use crate::space::{Overflow, Set};
 
 use abroad::Abroad;
 pub use answer::{Block, Entry, Reach, Relation, Sources};
-use candidates::Door;
-use cells::{Guards, Senders};
+use cells::Senders;
+pub(crate) use known::Known;
+use known::{Asides, Asked, Cells, Frame};
 use nodes::Groups;
 pub use nodes::{Group, Member, Outside};
 pub(crate) use nodes::{Piece, pieces, union};
 use template::{Stage, Template};
 
-/// Filter classes of one stage: the memo's key.
-type StageKey = (u32, u8, u32, u32);
+/// Direction and filter classes of one stage: the memo's key beside the policy.
+type StageKey = (u8, u32, u32);
 
 struct Search<'a, 'n> {
     prover: &'a mut Prover<'n>,
+    frame: Arc<Frame>,
     groups: Arc<Groups>,
-    templates: FxHashMap<(u32, u32, Relation), Option<usize>>,
-    /// Taken out while one is used: the filters that it asks are borrowed from the same search.
-    found: Vec<Option<Box<Template>>>,
-    memo: FxHashMap<StageKey, Permit>,
-    answers: FxHashMap<Set, Set>,
+    /// Taken out while it makes cells.
+    cells: Option<Cells>,
+    asides: Asides,
     draft: answer::Draft,
 }
-
-/// Destinations that differ in nothing that decides which sources are told apart; with their routing class where those depend on it.
-type Family = (Door, Guards, Option<u32>);
 
 impl Prover<'_> {
     /// All pairs.
@@ -78,61 +74,64 @@ impl Prover<'_> {
         sends: impl Fn(&Member) -> bool,
         receives: impl Fn(&Member) -> bool,
     ) -> Result<Reach, Overflow> {
-        let groups = Groups::of(self);
-        let holds = |test: &dyn Fn(&Member) -> bool| -> Vec<bool> {
-            groups.nodes.iter().map(|node| node.members.iter().any(test)).collect()
+        let known = self.known.take().unwrap_or_else(|| Box::new(Known::of(self)));
+        let groups = Arc::clone(&known.frame.groups);
+        let shown = known.frame.shown();
+        let holds = |test: &dyn Fn(&Member) -> bool| -> Asked {
+            let nodes = groups.nodes.iter().map(|node| node.members.iter().any(test));
+            Asked::of(&nodes.collect::<Vec<bool>>())
         };
         let (sends, receives) = (holds(&sends), holds(&receives));
-        let whole = sends.iter().chain(&receives).all(|asked| *asked);
-        let mut search = Search::new(self, Arc::new(groups), answer::Draft::default());
+        let whole = matches!((&sends, &receives), (Asked::All, Asked::All));
+        let mut search = Search::new(self, known, answer::Draft::default());
         search.run(&sends, &receives);
-        let Search { groups, draft, .. } = search;
-        let shown = after::shown(&groups);
+        let draft = search.done();
         let reach = draft.finish(shown, whole.then_some(after::Basis { groups }));
         self.space.checked(reach)
     }
 }
 
 impl<'a, 'n> Search<'a, 'n> {
-    fn new(prover: &'a mut Prover<'n>, groups: Arc<Groups>, draft: answer::Draft) -> Self {
-        Self {
-            prover,
-            groups,
-            templates: FxHashMap::default(),
-            found: Vec::new(),
-            memo: FxHashMap::default(),
-            answers: FxHashMap::default(),
-            draft,
-        }
+    fn new(prover: &'a mut Prover<'n>, known: Box<Known>, draft: answer::Draft) -> Self {
+        let Known { frame, cells, asides } = *known;
+        let groups = Arc::clone(&frame.groups);
+        Self { prover, frame, groups, cells: Some(cells), asides, draft }
+    }
+
+    /// Leaves what was found out for the next question.
+    fn done(self) -> answer::Draft {
+        let Self { prover, frame, cells, asides, draft, .. } = self;
+        prover.known = cells.map(|cells| Box::new(Known { frame, cells, asides }));
+        draft
     }
 }
 
-impl<'n> Search<'_, 'n> {
-    fn run(&mut self, sends: &[bool], receives: &[bool]) {
-        let candidates = candidates::Candidates::of(self.prover, &self.groups, sends);
-        let mut admission = admission::Admission::of(self.prover, &self.groups);
-        let mut lines = cells::Lines::default();
-        let behaviours = cells::behaviours(&mut lines, self.prover, &self.groups);
-        let routes = self.groups.nodes.iter().map(|node| node.route_class);
-        let mut cutter = cells::Cutter::of(&behaviours, routes);
-        let abroad = Abroad::of(self.prover, &self.groups);
-        let mut families: BTreeMap<Family, Vec<usize>> = BTreeMap::new();
-        for (dst, node) in self.groups.nodes.iter().enumerate() {
-            if node.receives && receives[dst] {
-                let door = Door::of(self.prover.network, node);
-                let excepted = abroad.class(dst).map(|_| node.route_class);
-                families.entry((door, node.policies, excepted)).or_default().push(dst);
-            }
-        }
+impl Search<'_, '_> {
+    fn run(&mut self, sends: &Asked, receives: &Asked) {
+        let Some(mut cells) = self.cells.take() else { return };
+        let frame = Arc::clone(&self.frame);
+        let candidates = match sends {
+            Asked::Only(list) => Cow::Owned(frame.candidates.only(list)),
+            Asked::All | Asked::AllBut(_) => Cow::Borrowed(&frame.candidates),
+        };
+        let abroad = &frame.abroad;
         let v6 = candidates.internet_v6();
         let (alike, alone): (Vec<u32>, Vec<u32>) =
             v6.iter().partition(|id| abroad.class(**id as usize).is_some());
+        let few = match receives {
+            Asked::Only(list) => {
+                let list: Vec<usize> = list.iter().map(|id| *id as usize).collect();
+                Some(frame.families_of(self.prover, &list))
+            }
+            Asked::All | Asked::AllBut(_) => None,
+        };
         let mut senders = (None, Senders::of(Vec::new()));
-        for ((door, guards, excepted), members) in families {
+        for ((door, guards, excepted), members) in few.as_ref().unwrap_or(&frame.families) {
+            let members = || members.iter().copied().filter(|dst| receives.holds(*dst));
+            let Some(first) = members().next() else { continue };
             if senders.0 != Some((door, excepted)) {
-                let mut lists = candidates.senders(door);
-                let exceptions = excepted.and_then(|class| abroad.except(class));
-                match exceptions {
+                let mut lists = candidates.senders(*door);
+                match excepted.and_then(|class| abroad.except(class)) {
                     Some(exceptions) => {
                         let own = exceptions.iter().filter(|id| alike.binary_search(id).is_ok());
                         lists.push(Cow::Owned(own.copied().collect()));
@@ -143,50 +142,51 @@ impl<'n> Search<'_, 'n> {
                 }
                 senders = (Some((door, excepted)), Senders::of(lists));
             }
-            let about = |dst: &usize| candidates.uncertain_about(&self.groups.nodes[*dst]);
-            let mut anyway: Vec<u32> = members.iter().flat_map(about).collect();
+            let about = |dst: usize| candidates.uncertain_about(&self.groups.nodes[dst]);
+            let mut anyway: Vec<u32> = members().flat_map(about).collect();
             anyway.sort_unstable();
             anyway.dedup();
-            let Some(&first) = members.first() else { continue };
+            if anyway.is_empty() && senders.1.is_empty() {
+                continue;
+            }
             let first = &self.groups.nodes[first];
             let meant = |src: u32| excepted.is_none() || !abroad.between(src, first);
+            let (cutter, admission) = (&mut cells.cutter, &mut cells.admission);
             let known = (&*self.prover, &*self.groups);
-            let cells = cutter.cells(known, &mut admission, guards, &senders.1, &anyway, meant);
-            for cell in &cells {
+            for cell in &cutter.cells(known, admission, *guards, &senders.1, &anyway, meant) {
                 let sources = self.draft.sources(cell);
-                for dst in &members {
-                    self.cell(cell, sources, *dst);
+                for dst in members() {
+                    self.cell(cell, sources, dst);
                 }
             }
         }
-        if !abroad.is_empty() {
+        if !abroad.is_empty() && !alike.is_empty() {
             let senders = Senders::of(vec![Cow::from(&alike)]);
-            self.abroad(&abroad, &mut admission, (lines, behaviours), (&senders, receives));
+            self.abroad(abroad, &mut cells, (&senders, receives));
         }
+        self.cells = Some(cells);
     }
 
     /// What crosses the Internet between VPCs, class by class.
     fn abroad(
         &mut self,
         abroad: &Abroad,
-        admission: &mut admission::Admission<'n>,
-        (mut lines, behaviours): (cells::Lines, Vec<u32>),
-        (senders, receives): (&Senders<'_>, &[bool]),
+        cells: &mut Cells,
+        (senders, receives): (&Senders<'_>, &Asked),
     ) {
-        let routes = (0..self.groups.nodes.len()).map(|id| abroad.class(id).unwrap_or_default());
-        let mut cutter = cells::Cutter::of(&behaviours, routes);
         let mut families: BTreeMap<_, Vec<usize>> = BTreeMap::new();
-        for (dst, node) in self.groups.nodes.iter().enumerate() {
-            if let Some(class) = abroad.class(dst).filter(|_| receives[dst]) {
-                let says = node.policies.map(|p| p.map(|p| lines.of(self.prover, p)));
+        for dst in receives.of_all(self.groups.nodes.len()) {
+            if let Some(class) = abroad.class(dst) {
+                let policies = self.groups.nodes[dst].policies;
+                let says = policies.map(|p| p.map(|p| cells.lines.of(self.prover, p)));
                 families.entry((class, says)).or_default().push(dst);
             }
         }
         for members in families.into_values() {
             let guards = self.groups.nodes[members[0]].policies;
             let known = (&*self.prover, &*self.groups);
-            let cells = cutter.cells(known, admission, guards, senders, &[], |_| true);
-            for cell in &cells {
+            let admission = &mut cells.admission;
+            for cell in &cells.abroad.cells(known, admission, guards, senders, &[], |_| true) {
                 let all = self.draft.sources(cell);
                 for dst in &members {
                     self.cell_abroad(abroad, (cell, all), *dst);
@@ -197,8 +197,10 @@ impl<'n> Search<'_, 'n> {
 
     fn cell_abroad(&mut self, abroad: &Abroad, (cell, all): (&[u32], u32), dst: usize) {
         let Some(exceptions) = abroad.except(self.groups.nodes[dst].route_class) else { return };
+        let (few, many) =
+            if cell.len() < exceptions.len() { (cell, exceptions) } else { (exceptions, cell) };
         let except: Vec<u32> =
-            exceptions.iter().copied().filter(|id| cell.binary_search(id).is_ok()).collect();
+            few.iter().copied().filter(|id| many.binary_search(id).is_ok()).collect();
         let mut others = cell.iter().filter(|id| except.binary_search(id).is_err());
         let Some(&first) = others.next() else { return };
         let relation = Relation::OtherSubnet;
@@ -307,30 +309,30 @@ impl<'n> Search<'_, 'n> {
         relation: Relation,
     ) -> Option<usize> {
         let key = (from, to, relation);
-        if let Some(known) = self.templates.get(&key) {
+        if let Some(known) = self.asides.templates.get(&key) {
             return *known;
         }
         let template = Template::find(self.prover, &self.groups, src, dst, relation);
         let place = template.map(|template| {
-            self.found.push(Some(Box::new(template)));
-            self.found.len() - 1
+            self.asides.found.push(Some(Box::new(template)));
+            self.asides.found.len() - 1
         });
-        self.templates.insert(key, place);
+        self.asides.templates.insert(key, place);
         place
     }
 
     /// Whether a template asks more of its source than cells hold alike.
     fn tells_sources_apart(&mut self, place: usize) -> bool {
-        let Some(mut template) = self.found[place].take() else { return true };
+        let Some(mut template) = self.asides.found[place].take() else { return true };
         let apart = template.tells_sources_apart(self.prover);
-        self.found[place] = Some(template);
+        self.asides.found[place] = Some(template);
         apart
     }
 
     fn flows(&mut self, place: usize, src: usize, dst: usize) -> Flows {
-        let Some(mut template) = self.found[place].take() else { return Flows::NONE };
+        let Some(mut template) = self.asides.found[place].take() else { return Flows::NONE };
         let flows = self.by_template(&mut template, src, dst);
-        self.found[place] = Some(template);
+        self.asides.found[place] = Some(template);
         flows
     }
 
@@ -350,11 +352,11 @@ impl<'n> Search<'_, 'n> {
     }
 
     fn answered(&mut self, answers: Set) -> Set {
-        if let Some(known) = self.answers.get(&answers) {
+        if let Some(known) = self.asides.answers.get(&answers) {
             return *known;
         }
         let requests = answered_by(&mut self.prover.space, answers);
-        self.answers.insert(answers, requests);
+        self.asides.answers.insert(answers, requests);
         requests
     }
 
@@ -389,8 +391,8 @@ impl<'n> Search<'_, 'n> {
         dst: usize,
     ) -> Permit {
         let local = self.prover.policies.local_matters(policy, ask.direction);
-        let key = ask.key(policy, &self.groups, src, dst, local);
-        if let Some(known) = self.memo.get(&key) {
+        let key = ask.key(&self.groups, src, dst, local);
+        if let Some(known) = self.asides.memo.get(&policy).and_then(|own| own.get(&key)) {
             return *known;
         }
         let (seen, protected): (Seen, Option<InterfaceId>) = ask.seen(&self.groups, src, dst);
@@ -403,7 +405,7 @@ impl<'n> Search<'_, 'n> {
             protected,
             &seen,
         );
-        self.memo.insert(key, permit);
+        self.asides.memo.entry(policy).or_default().insert(key, permit);
         permit
     }
 }

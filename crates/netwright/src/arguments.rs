@@ -121,6 +121,15 @@ pub(crate) enum Command {
         after_help = "Examples:\n  netwright lab up network.yaml\n  netwright lab apply changed.yaml\n  netwright lab exec web-1 -- ping -c 1 10.0.2.20\n  netwright lab down"
     )]
     Lab(Lab),
+    /// Check a network, build it on this machine, prove it with packets, and stay: each edit is checked, applied and proved again.
+    ///
+    /// Ctrl-C ends it, and its lab. It ends with what was true last: 0 where everything that was asked holds and the kernel agrees, 1 where
+    /// something is broken or the kernel does not agree, 3 where something could not be determined. An edit with mistakes changes
+    /// nothing.
+    #[command(
+        after_help = "Examples:\n  netwright up network.yaml\n  netwright up network.yaml --name second --wait 1000\n\nFrom another terminal:\n  netwright lab exec web-1 -- ping -c 1 10.0.2.20\n  netwright lab ps"
+    )]
+    Up(Up),
     /// Build a network on this machine, ask all pairs with packets, and compare what is seen with the verdicts.
     ///
     /// By TCP, UDP and ICMP echo, at the ports that rules tell apart: whether it arrives and is answered, the source that the far end sees, and the
@@ -286,6 +295,28 @@ pub(crate) struct Generate {
     pub(crate) provider: String,
 }
 
+/// Arguments of `up`.
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// The network.
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) lab: LabName,
+    #[command(flatten)]
+    pub(crate) effort: Effort,
+}
+
+/// How much is asked with packets, and how patiently.
+#[derive(Debug, Args)]
+pub(crate) struct Effort {
+    /// Most questions that are asked.
+    #[arg(long, default_value_t = 5_000)]
+    pub(crate) most: usize,
+    /// How long an answer may take, in milliseconds: what takes longer counts as dropped.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(50..=5_000))]
+    pub(crate) wait: u64,
+}
+
 /// Arguments of `prove`.
 #[derive(Debug, Args)]
 pub(crate) struct Prove {
@@ -294,12 +325,8 @@ pub(crate) struct Prove {
     /// Ask in a lab that is up, and leave it up: whether it does what this file says.
     #[arg(long, value_name = "NAME")]
     pub(crate) lab: Option<String>,
-    /// Most questions that are asked.
-    #[arg(long, default_value_t = 5_000)]
-    pub(crate) most: usize,
-    /// How long an answer may take, in milliseconds: what takes longer counts as dropped.
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(50..=5_000))]
-    pub(crate) wait: u64,
+    #[command(flatten)]
+    pub(crate) effort: Effort,
     /// How the result is written.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,

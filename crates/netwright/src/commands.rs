@@ -11,6 +11,7 @@ mod reach;
 mod schema;
 mod shell;
 pub(crate) mod trace;
+mod up;
 mod what_if;
 
 use crate::arguments::Command;
@@ -28,6 +29,7 @@ pub(crate) fn run(command: &Command, console: &mut Console) -> Result<Code, Fail
         Command::Matrix(arguments) => what_if::run_matrix(arguments, console),
         Command::Import(arguments) => import::run(arguments, console),
         Command::Generate(arguments) => generate::run(arguments, console),
+        Command::Up(arguments) => up::run(arguments, console),
         Command::Lab(arguments) => lab::run(&arguments.command, console),
         Command::Prove(arguments) => prove::run(arguments, console),
         Command::Schema(arguments) => Ok(schema::run(arguments, console)),

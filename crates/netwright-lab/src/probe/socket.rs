@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use netwright_dataplane::kernel::within;
 use rustix::net::sockopt::{
     Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_freebind,
-    set_ipv6_mtu_discover, set_socket_reuseaddr,
+    set_ipv6_mtu_discover, set_socket_reuseaddr, set_socket_reuseport,
 };
 use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, bind, ipproto, socket_with};
 
@@ -28,6 +28,8 @@ pub(super) fn bound(
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = socket_with(family, kind, flags, protocol)?;
     set_socket_reuseaddr(&socket, true)?;
+    // What stands in for something in a lab listens on all addresses and shares its ports: meanwhile what comes to this one comes here.
+    set_socket_reuseport(&socket, true)?;
     if address.is_ipv6() {
         set_ipv6_freebind(&socket, true)?;
     }

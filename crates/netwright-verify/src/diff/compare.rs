@@ -3,7 +3,8 @@
 //! Answers are compared block by block, and a block that both have is not looked into: what a comparison costs follows what differs, and the
 //! lists of sources once each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use netwright_model::network::Network;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -21,8 +22,16 @@ type Words = [Option<String>; 3];
 /// A list of classes, by number.
 type ListId = u32;
 
-/// What sends the same to one class: all of a list but another, with which relation, what.
-type Line = (ListId, ListId, Relation, Flows);
+/// All of a list but those of two others.
+type Meant = [ListId; 3];
+
+/// What sends the same to one class: all of a list but those of two others, by which relation, what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Line {
+    lists: Meant,
+    relation: Relation,
+    flows: Flows,
+}
 
 /// Flows of a pair of classes: before and after, within one subnet and between subnets.
 type Pair = [[Flows; 2]; 2];
@@ -42,6 +51,7 @@ pub(super) fn changes(
         said: FxHashMap::default(),
         sayings: Vec::new(),
         words: FxHashMap::default(),
+        differing: FxHashMap::default(),
     };
     let mut told = Told::default();
     for to in 0..comparison.classes.len() {
@@ -81,6 +91,8 @@ struct Comparison<'n> {
     said: FxHashMap<(Flows, Flows), Option<u32>>,
     sayings: Vec<(Words, Option<Packet>)>,
     words: FxHashMap<Words, u32>,
+    /// Which classes some lines do not have in common.
+    differing: FxHashMap<Vec<Meant>, Arc<[u32]>>,
 }
 
 impl Comparison<'_> {
@@ -104,8 +116,8 @@ impl Comparison<'_> {
     }
 
     fn line(&mut self, side: usize, block: &Block<'_>) -> Line {
-        let (all, except) = block.sources.parts();
-        (self.list(side, all), self.list(side, except), block.relation, block.flows)
+        let lists = block.sources.parts().map(|list| self.list(side, list));
+        Line { lists, relation: block.relation, flows: block.flows }
     }
 
     /// What is to be told of flows into a class.
@@ -121,24 +133,13 @@ impl Comparison<'_> {
             let blocks = groups[side].into_iter().flat_map(|group| reach.into(group));
             blocks.map(|block| self.line(side, &block)).collect()
         });
-        let mut pairs: BTreeMap<u32, Pair> = BTreeMap::new();
         if old == new {
             return;
         }
-        let [before, after]: [FxHashSet<&Line>; 2] = [&old, &new].map(|own| own.iter().collect());
-        for (side, (own, other)) in [(&old, &after), (&new, &before)].into_iter().enumerate() {
-            for (all, except, relation, flows) in own.iter().filter(|line| !other.contains(line)) {
-                let except = &self.canonical[*except as usize];
-                let meant = self.canonical[*all as usize].iter();
-                for from in meant.filter(|from| except.binary_search(from).is_err()) {
-                    let pair = pairs.entry(*from).or_insert([[Flows::NONE; 2]; 2]);
-                    match relation {
-                        Relation::Any => pair[side] = [*flows; 2],
-                        Relation::SameSubnet => pair[side][0] = *flows,
-                        Relation::OtherSubnet => pair[side][1] = *flows,
-                    }
-                }
-            }
+        let mut pairs: BTreeMap<u32, Pair> = BTreeMap::new();
+        for from in self.suspects(&old, &new) {
+            let pair = [&old, &new].map(|lines| self.flows(lines, from));
+            pairs.insert(from, pair);
         }
         let mut same: BTreeMap<(Relation, u32), Vec<u32>> = BTreeMap::new();
         for (from, [old, new]) in pairs {
@@ -150,6 +151,59 @@ impl Comparison<'_> {
         for ((relation, saying), from) in same {
             told.entry((from, relation, saying)).or_default().push(to);
         }
+    }
+
+    /// Source classes of which the two sides may say different things: those that do not send the same by the same relation.
+    fn suspects(&mut self, old: &[Line], new: &[Line]) -> BTreeSet<u32> {
+        let [before, after]: [FxHashSet<&Line>; 2] = [old, new].map(|own| own.iter().collect());
+        let mut by_flows: FxHashMap<(Relation, Flows), Vec<Meant>> = FxHashMap::default();
+        for line in before.symmetric_difference(&after) {
+            by_flows.entry((line.relation, line.flows)).or_default().push(line.lists);
+        }
+        let mut found = BTreeSet::new();
+        for mut lines in by_flows.into_values() {
+            lines.sort_unstable();
+            let known = self.differing.get(&lines).cloned();
+            let differing = known.unwrap_or_else(|| {
+                let mut differing: FxHashSet<u32> = FxHashSet::default();
+                for from in lines.iter().flat_map(|lists| self.meant(*lists)) {
+                    // Who sends so on both sides is no suspect. No side has a source twice by one relation.
+                    if !differing.insert(from) {
+                        differing.remove(&from);
+                    }
+                }
+                let differing: Arc<[u32]> = differing.into_iter().collect();
+                self.differing.insert(lines, Arc::clone(&differing));
+                differing
+            });
+            found.extend(differing.iter().copied());
+        }
+        found
+    }
+
+    /// The classes of a line
+    fn meant(&self, lists: Meant) -> impl Iterator<Item = u32> {
+        let [all, except, gone] = lists.map(|list| &self.canonical[list as usize]);
+        let holds = |list: &[u32], id: &u32| list.binary_search(id).is_ok();
+        all.iter().copied().filter(move |from| !holds(except, from) && !holds(gone, from))
+    }
+
+    /// What a class sends by some lines, within a subnet and between subnets.
+    fn flows(&self, lines: &[Line], from: u32) -> [Flows; 2] {
+        let mut found = [Flows::NONE; 2];
+        for line in lines {
+            let [all, except, gone] = line.lists.map(|list| &self.canonical[list as usize]);
+            let holds = |list: &[u32]| list.binary_search(&from).is_ok();
+            if !holds(all) || holds(except) || holds(gone) {
+                continue;
+            }
+            match line.relation {
+                Relation::Any => found = [line.flows; 2],
+                Relation::SameSubnet => found[0] = line.flows,
+                Relation::OtherSubnet => found[1] = line.flows,
+            }
+        }
+        found
     }
 
     /// What is said of a pair, by relation.

@@ -3,18 +3,20 @@
 //! A walk recurses from place to place; every function here is one place and returns where the packet ends. What an opening packet leaves
 //! behind (filters that remember it, translations) is the [`Memory`] that its answer is walked with.
 
+mod links;
+mod translate;
+
 use std::net::IpAddr;
 
 use netwright_model::language::{Direction, PeeringState};
 use netwright_model::network::{
-    Attached, AttachmentId, GatewayId, InterfaceId, NatId, Network, PeeringId, ServerlessId,
-    SubnetId, Target, TransitId, VpcId, VpnId,
+    AttachmentId, InterfaceId, NatId, Network, ServerlessId, SubnetId, Target, VpcId,
 };
 
 use super::filter::{Question, Reach, Sender, holds, interface_vpc};
 use super::route::{self, Lookup};
-use super::{Assume, At, Outcome, Place, Reason, Step, Walk, unpredictable};
-use crate::space::{Packet, protocol};
+use super::{Assume, At, Outcome, Place, Reason, Step, Walk};
+use crate::space::Packet;
 
 /// Where a walk ends, or why it ends early.
 pub(super) type Arrival = Result<Place, Stop>;
@@ -397,225 +399,12 @@ impl<'a> Walker<'a> {
         self.leave(id)
     }
 
-    /// A NAT gateway in a subnet. It carries TCP, UDP and ICMP over IPv4 and nothing else (AWS VPC user guide, "NAT gateway basics").
-    fn nat(&mut self, id: NatId) -> Arrival {
-        self.count(Hop::Nat(id), At::Nat(id))?;
-        self.straight_to = None;
-        let Some(interface) = self.network[id].interface else {
-            return unknown("the NAT gateway stands in no subnet".to_owned(), At::Nat(id));
-        };
-        self.cross_into(self.network[interface].subnet)?;
-        if !nat_carries(&self.packet) {
-            return blocked(Reason::NatProtocol, At::Nat(id));
-        }
-        let private = self.network[interface].addresses.iter().copied().find(IpAddr::is_ipv4);
-        let Some(private) = private else {
-            return unknown("the NAT gateway has no private address".to_owned(), At::Nat(id));
-        };
-        self.translate_source(Translator::Nat(id), At::Nat(id), private, true);
-        self.leave_subnet(interface)
-    }
-
-    /// An internet gateway. It translates one to one for interfaces with a public IPv4 address; where a NAT gateway serves the sender's
-    /// subnet that one translates; IPv6 goes through as it is.
-    fn gateway(&mut self, vpc: VpcId, id: GatewayId) -> Arrival {
-        if self.network[id].vpc != Some(vpc) {
-            return blocked(Reason::GatewayDetached, At::Gateway(id));
-        }
-        if self.packet.src.is_ipv6() {
-            return self.internet();
-        }
-        // "Egress-only internet gateways are for use with IPv6 traffic only" (AWS VPC user guide).
-        if self.network[id].egress_only {
-            return blocked(Reason::EgressOnly, At::Gateway(id));
-        }
-        if let Some(public) = self.entered_at(vpc) {
-            // The answer to a packet that came in here leaves under the address that was asked.
-            self.packet.src = public;
-            self.sender = None;
-            self.steps.push(Step::Translated(At::Gateway(id), self.packet));
-            return self.internet();
-        }
-        let Some(holder) = self.holder_in_vpc(vpc, self.packet.src) else {
-            return blocked(Reason::NoPublicAddress, At::Gateway(id));
-        };
-        let interface = &self.network[holder];
-        let by = Translator::Leaving(vpc);
-        // Public addresses stand for addresses, not for further ranges (Google Cloud, "Alias IP ranges").
-        let public = interface.public.iter().copied().find(IpAddr::is_ipv4);
-        if let (Some(public), true) = (public, interface.addresses.contains(&self.packet.src)) {
-            self.translate_source(by, At::Gateway(id), public, self.stable(holder));
-            return self.internet();
-        }
-        if self.nat_at(holder).is_some_and(|nat| !self.network[nat].private) {
-            self.translate_source(by, At::Gateway(id), unpredictable(self.packet.src), false);
-            return self.internet();
-        }
-        let Some(nat) = self.network[interface.subnet].nat else {
-            return blocked(Reason::NoPublicAddress, At::Gateway(id));
-        };
-        if !nat_carries(&self.packet) {
-            return blocked(Reason::NatProtocol, At::Nat(nat));
-        }
-        let stable = self.network[nat].static_addresses;
-        let address = self.network[nat].addresses.iter().copied().find(IpAddr::is_ipv4);
-        let seen = address.unwrap_or(unpredictable(self.packet.src));
-        self.translate_source(by, At::Nat(nat), seen, stable && address.is_some());
-        self.internet()
-    }
-
-    /// A NAT gateway's public address is stable when the user has reserved it; an interface's own always is.
-    fn stable(&self, interface: InterfaceId) -> bool {
-        self.nat_at(interface).is_none_or(|nat| self.network[nat].static_addresses)
-    }
-
-    fn nat_at(&self, interface: InterfaceId) -> Option<NatId> {
-        (0..self.network.nats.len())
-            .map(NatId::at)
-            .find(|&id| self.network[id].interface == Some(interface))
-    }
-
-    /// A peering carries packets to the other VPC's own addresses: it is not transitive and gives no way on to that VPC's gateways (AWS VPC
-    /// peering guide, "Limitations"; Google Cloud, "VPC Network Peering").
-    fn peering(&mut self, vpc: VpcId, id: PeeringId) -> Arrival {
-        let peering = &self.network[id];
-        if peering.state != PeeringState::Active {
-            return blocked(Reason::PeeringNotActive, At::Peering(id));
-        }
-        let Some(other) = peering.other(vpc) else {
-            return unknown("the other side is not described".to_owned(), At::Peering(id));
-        };
-        if !self.network[other].cidrs.iter().any(|prefix| prefix.contains(self.packet.dst)) {
-            return blocked(Reason::NotTransitive, At::Peering(id));
-        }
-        if let Some(sender) = &mut self.sender {
-            sender.inter_region |= peering.inter_region;
-        }
-        self.subnet = None;
-        self.local(other)
-    }
-
-    /// A VPN or dedicated link: the one that is up and whose remote ranges match best.
-    fn link(&mut self, links: &[VpnId]) -> Arrival {
-        let fitting = links.iter().filter(|&&id| self.network[id].up).filter_map(|&id| {
-            let remote = self.network[id].remote.iter().filter(|p| p.contains(self.packet.dst));
-            Some((remote.map(|prefix| prefix.length()).max()?, id))
-        });
-        let Some((_, id)) = fitting.max_by_key(|&(length, id)| (length, std::cmp::Reverse(id)))
-        else {
-            return blocked(Reason::NoLink, links.first().map_or(At::Internet, |id| At::Vpn(*id)));
-        };
-        self.sender = None;
-        match self.network[id].site {
-            Some(site) => Ok(Place::Site(site)),
-            None => unknown("the site behind the link is not described".to_owned(), At::Vpn(id)),
-        }
-    }
-
-    /// A transit hub: the VPC's attachment decides the table.
-    fn transit(&mut self, vpc: VpcId, hub: TransitId) -> Arrival {
-        self.sender = None;
-        self.subnet = None;
-        match self.attached_to(hub, Attached::Vpc(vpc)) {
-            Some(attachment) => self.through_hub(attachment),
-            None => blocked(Reason::NotAttached, At::Transit(hub)),
-        }
-    }
-
-    pub(super) fn attached_to(&self, hub: TransitId, what: Attached) -> Option<AttachmentId> {
-        self.network[hub].attachments.iter().copied().find(|&id| self.network[id].to == what)
-    }
-
-    /// A packet that comes into a hub from an attachment is looked up in the attachment's table.
-    pub(super) fn through_hub(&mut self, id: AttachmentId) -> Arrival {
-        self.count(Hop::Attachment(id), At::Attachment(id))?;
-        let network = self.network;
-        let Some(table) = network[id].table else {
-            return blocked(Reason::NoTable, At::Attachment(id));
-        };
-        let at = At::TransitTable(table);
-        match self.choose(&network[table].routes, &[], at)? {
-            Target::Attachment(out) => self.out_of_hub(network[id].transit, out),
-            Target::Blackhole => blocked(Reason::Blackhole, at),
-            Target::Unknown(why) => unknown(why, at),
-            other => unknown(format!("a hub cannot send to {other:?}"), at),
-        }
-    }
-
-    /// Out of a hub: into a VPC by the attachment's subnet (of the sender's zone where there is one), whose route table decides further;
-    /// to a site; into another hub.
-    fn out_of_hub(&mut self, hub: TransitId, id: AttachmentId) -> Arrival {
-        let network = self.network;
-        match network[id].to {
-            Attached::Vpc(vpc) => {
-                let zone = self.sent_from.and_then(|subnet| network[subnet].zone.as_ref());
-                let doors = &network[id].subnets;
-                let near =
-                    doors.iter().find(|&&s| zone.is_some() && network[s].zone.as_ref() == zone);
-                let Some(&door) = near.or(doors.first()) else { return self.local(vpc) };
-                self.sent_from = Some(door);
-                let table = network[door].table;
-                let target = self.choose(&network[table].routes, &[], At::Table(table))?;
-                self.follow(vpc, &target)
-            }
-            Attached::Vpn(link) => self.link(&[link]),
-            Attached::Transit(next) => match self.attached_to(next, Attached::Transit(hub)) {
-                Some(back) => self.through_hub(back),
-                None => blocked(Reason::NotAttached, At::Transit(next)),
-            },
-            Attached::Elsewhere => {
-                unknown("what is attached there is not described".to_owned(), At::Attachment(id))
-            }
-        }
-    }
-
     fn count(&mut self, hop: Hop, at: At) -> Result<(), Stop> {
         if self.hops.contains(&hop) || self.hops.len() >= MOST_HOPS {
             return Err(Stop::Blocked(Reason::Loop, at));
         }
         self.hops.push(hop);
         Ok(())
-    }
-
-    /// Writes another source address into the packet and remembers it. `known`: it can be known beforehand.
-    pub(super) fn translate_source(&mut self, by: Translator, at: At, to: IpAddr, known: bool) {
-        self.leaves.translations.push(Translation { by, before: self.packet.src, after: to });
-        self.packet.src = to;
-        self.predictable = known;
-        self.sender = None;
-        self.steps.push(Step::Translated(at, self.packet));
-    }
-
-    pub(super) fn translate_destination(&mut self, at: At, to: IpAddr) {
-        self.packet.dst = to;
-        self.steps.push(Step::Translated(at, self.packet));
-    }
-
-    pub(super) fn remember_entering(&mut self, vpc: VpcId, before: IpAddr, after: IpAddr) {
-        self.leaves.translations.push(Translation { by: Translator::Entering(vpc), before, after });
-    }
-
-    /// For an answer: the public address under which its question came into the VPC for the answer's source.
-    fn entered_at(&self, vpc: VpcId) -> Option<IpAddr> {
-        let entered =
-            |t: &&Translation| t.by == Translator::Entering(vpc) && t.after == self.packet.src;
-        Some(self.answers?.translations.iter().rev().find(entered)?.before)
-    }
-
-    /// For an answer: the translation at a VPC's edge, or under a service, that gave its destination.
-    pub(super) fn left_as_destination(&self) -> Option<Translation> {
-        let left = |t: &&Translation| {
-            matches!(t.by, Translator::Leaving(_) | Translator::Platform(_))
-                && t.after == self.packet.dst
-        };
-        self.answers?.translations.iter().rev().find(left).copied()
-    }
-
-    /// For an answer to a NAT gateway's private address: the gateway and the address that it stood for.
-    fn translated_by_nat_at(&self, interface: InterfaceId) -> Option<(NatId, IpAddr)> {
-        let nat = self.nat_at(interface)?;
-        let by_it = |t: &&Translation| t.by == Translator::Nat(nat) && t.after == self.packet.dst;
-        Some((nat, self.answers?.translations.iter().rev().find(by_it)?.before))
     }
 }
 
@@ -632,9 +421,4 @@ fn opposite(direction: Direction) -> Direction {
         Direction::Ingress => Direction::Egress,
         Direction::Egress => Direction::Ingress,
     }
-}
-
-fn nat_carries(packet: &Packet) -> bool {
-    packet.src.is_ipv4()
-        && matches!(packet.protocol, protocol::TCP | protocol::UDP | protocol::ICMP)
 }

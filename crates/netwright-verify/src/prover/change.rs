@@ -3,9 +3,10 @@
 //! Descriptions are compared, not networks: where everything but the rules of some filters is written the same, everything but those rules is
 //! resolved the same, id by id.
 
-use netwright_model::language::{Attachment, Description, Direction};
-use netwright_model::network::{FilterId, FilterMember, Network, Target};
-use rustc_hash::FxHashSet;
+use std::collections::BTreeSet;
+
+use netwright_model::language::{Description, Direction};
+use netwright_model::network::{FilterId, FilterMember, InterfaceId, Network};
 
 use super::Prover;
 use super::policy::PolicyId;
@@ -25,15 +26,38 @@ impl Change {
     }
 }
 
+/// What two descriptions say differently.
+#[derive(Debug, Clone)]
+pub struct Difference {
+    /// Filters whose rules differ; none where anything else differs that decides packets.
+    filters: Option<Vec<FilterId>>,
+}
+
+impl Difference {
+    /// Compares two networks as they are written.
+    #[must_use]
+    pub fn between(old: &Network, new: &Network) -> Self {
+        Self { filters: changed_filters(old, new) }
+    }
+}
+
 impl<'n> Prover<'n> {
     /// Goes on to another network with the same space of sets, and says how it differs as far as that can be used again.
     #[must_use]
     pub fn go_on<'m>(self, new: &'m Network) -> (Prover<'m>, Change) {
+        let difference = Difference::between(self.network, new);
+        self.go_on_by(new, &difference)
+    }
+
+    /// The same where it is known already what is written differently.
+    #[must_use]
+    pub fn go_on_by<'m>(self, new: &'m Network, difference: &Difference) -> (Prover<'m>, Change) {
         let old = self.network;
-        let Some(filters) = changed_filters(old, new).filter(|f| self.may_keep(new, f)) else {
+        let filters = difference.filters.as_ref();
+        let Some(filters) = filters.filter(|f| names_nothing_new(old, new, f)) else {
             return (Prover::in_space(new, self.into_space()), Change::default());
         };
-        let policies = self.policies.with(&filters);
+        let policies = self.policies.with(filters);
         let lines = |prover: &Prover<'_>| -> Vec<[Vec<u128>; 2]> {
             let line = |policy: &PolicyId, direction| {
                 prover.policies.line(prover.network, *policy, direction)
@@ -48,11 +72,13 @@ impl<'n> Prover<'n> {
             routing: self.routing,
             policies: self.policies,
             space: self.space,
+            known: None,
         };
-        prover.policies.recompile(new, &mut prover.space, &filters, &policies);
+        let known = self.known;
+        prover.policies.recompile(new, &mut prover.space, filters, &policies);
         let after = lines(&prover);
-        let changed = policies.into_iter().zip(before.iter().zip(&after));
-        let changed = changed
+        let changed = policies.iter().copied().zip(before.iter().zip(&after));
+        let changed: Vec<(PolicyId, [bool; 2])> = changed
             .map(|(policy, (a, b))| {
                 let directions = [a[0] != b[0], a[1] != b[1]];
                 // Without state the rules of either direction are asked at both ends, for requests or for answers.
@@ -62,30 +88,11 @@ impl<'n> Prover<'n> {
             })
             .filter(|(_, directions)| directions.contains(&true))
             .collect();
+        if let Some(mut known) = known {
+            known.forget(&prover, &policies);
+            prover.known = Some(known);
+        }
         (prover, Change { policies: Some(changed) })
-    }
-
-    /// Whether the rules of some filters decide at the ends of flows only, and name nothing that was not named before: then the same
-    /// endpoints can be told apart as before.
-    fn may_keep(&self, new: &Network, filters: &[FilterId]) -> bool {
-        let old = self.network;
-        let routes = old.route_tables.iter().flat_map(|table| &table.routes);
-        let next_hops: FxHashSet<_> = routes
-            .filter_map(|route| match &route.via {
-                Target::Interface(interface) => Some(*interface),
-                _ => None,
-            })
-            .collect();
-        let at_the_ends = filters.iter().all(|filter| {
-            let (a, b) = (&old[*filter], &new[*filter]);
-            let plain = a.attach == Attachment::Interface && a.stateful && a.members == b.members;
-            plain
-                && a.members.iter().all(|member| {
-                    let translates = self.index.nat_of_interface.contains_key(member);
-                    !(translates || next_hops.contains(member) || old[*member].answers_only)
-                })
-        });
-        at_the_ends && names_nothing_new(old, new, filters)
     }
 }
 
@@ -142,14 +149,19 @@ fn same_but_filters(a: &Description, b: &Description) -> bool {
         && a.gaps == b.gaps
 }
 
-/// Whether the filters' new rules name only ranges and references that rules of the old network name.
+/// Whether the filters' new rules name only ranges and references that rules of the old network name, and protect the same: then the same
+/// endpoints can be told apart as before.
 fn names_nothing_new(old: &Network, new: &Network, filters: &[FilterId]) -> bool {
     let named = |network: &'_ Network, filter: FilterId| -> Vec<FilterMember> {
         let rules = network[filter].rules.iter();
         rules.flat_map(|rule| rule.from.members.iter().chain(&rule.to.members).cloned()).collect()
     };
-    let targets = |network: &Network, filter: &FilterId| -> Vec<_> {
-        network[*filter].rules.iter().filter_map(|rule| rule.targets.clone()).collect()
+    let targets = |network: &Network, filter: &FilterId| -> BTreeSet<Vec<InterfaceId>> {
+        let rules = network[*filter].rules.iter();
+        rules.filter_map(|rule| rule.targets.as_deref().map(<[_]>::to_vec)).collect()
+    };
+    let protects = |filter: &FilterId| {
+        old[*filter].members == new[*filter].members && targets(old, filter) == targets(new, filter)
     };
     let wanted = filters.iter().flat_map(|filter| named(new, *filter));
     let mut wanted: Vec<FilterMember> = wanted
@@ -162,7 +174,7 @@ fn names_nothing_new(old: &Network, new: &Network, filters: &[FilterId]) -> bool
         }
         wanted.retain(|new| !same_members(new, member));
     }
-    wanted.is_empty() && filters.iter().all(|filter| targets(old, filter) == targets(new, filter))
+    wanted.is_empty() && filters.iter().all(protects)
 }
 
 fn same_members(a: &FilterMember, b: &FilterMember) -> bool {

@@ -75,11 +75,13 @@ pub(crate) struct Policies {
     /// The set over protocol and ports of each filter's rules.
     rules: Vec<Vec<Set>>,
     special: address::Special,
+    references: address::References,
 }
 
 impl Policies {
     pub(crate) fn of(network: &Network, space: &mut Space) -> Self {
         let mut policies = Self { special: address::Special::of(network), ..Self::default() };
+        policies.references.add(network.filters.iter().flat_map(|filter| &filter.rules));
         policies.rules = network
             .filters
             .iter()
@@ -129,7 +131,9 @@ impl Policies {
         filters: &[FilterId],
         policies: &[PolicyId],
     ) {
+        self.references.leave();
         for filter in filters {
+            self.references.add(network[*filter].rules.iter());
             let rules = network[*filter].rules.iter();
             self.rules[filter.index()] = rules.map(|rule| rule_set(rule, space)).collect();
         }
@@ -203,8 +207,8 @@ impl Policies {
                     self.rules[filter.index()][*index].number().into(),
                     rule.uncertain.is_some().into(),
                 ];
-                address::words(&rule.from, &mut words);
-                address::words(&rule.to, &mut words);
+                address::words(&rule.from, &self.references, &mut words);
+                address::words(&rule.to, &self.references, &mut words);
                 // A rule that was asked before in the same tier decides nothing more.
                 if !known.contains(&words) {
                     line.extend_from_slice(&words);

@@ -25,12 +25,13 @@ use super::nodes::Groups;
 pub(super) type ListId = u32;
 
 /// What filters ask about sources.
-pub(super) struct Admission<'n> {
-    network: &'n Network,
+#[derive(Debug)]
+pub(super) struct Admission {
     lists: Vec<Box<[u32]>>,
     prefixes: FxHashMap<(Key, Key), ListId>,
-    /// References by where their interfaces lie: one reference is one list, however many rules name it.
-    references: FxHashMap<(usize, usize), ListId>,
+    references: FxHashMap<Arc<[InterfaceId]>, ListId>,
+    /// References by where a network keeps their interfaces: one reference is one list, however many rules name it.
+    references_at: FxHashMap<(usize, usize), ListId>,
     internet: Option<ListId>,
     /// Groups by address.
     by_address: Vec<(IpAddr, u32)>,
@@ -55,8 +56,8 @@ pub(super) struct Asked {
     pub(super) admits_translated: bool,
 }
 
-impl<'n> Admission<'n> {
-    pub(super) fn of(prover: &Prover<'n>, groups: &Groups) -> Self {
+impl Admission {
+    pub(super) fn of(prover: &Prover<'_>, groups: &Groups) -> Self {
         let network = prover.network;
         let mut by_interface: FxHashMap<InterfaceId, Vec<u32>> = FxHashMap::default();
         let mut by_address = Vec::with_capacity(groups.nodes.len());
@@ -97,16 +98,26 @@ impl<'n> Admission<'n> {
         let services = services.flat_map(|interface| &network[interface].addresses);
         let translated = translators.chain(services).copied().collect();
         Self {
-            network,
             lists: Vec::new(),
             prefixes: FxHashMap::default(),
             references: FxHashMap::default(),
+            references_at: FxHashMap::default(),
             internet: None,
             by_address,
             by_interface,
             policies: FxHashMap::default(),
             may_translate,
             translated,
+        }
+    }
+
+    /// Forgets what some policies ask, and where the network before kept its references.
+    pub(super) fn forget(&mut self, policies: &[PolicyId]) {
+        self.references_at.clear();
+        for policy in policies {
+            for direction in [Direction::Ingress, Direction::Egress] {
+                self.policies.remove(&(*policy, direction));
+            }
         }
     }
 
@@ -127,7 +138,7 @@ impl<'n> Admission<'n> {
     /// What the rules of one direction of a policy ask of the peer.
     pub(super) fn policy(
         &mut self,
-        prover: &Prover<'n>,
+        prover: &Prover<'_>,
         groups: &Groups,
         policy: PolicyId,
         direction: Direction,
@@ -135,7 +146,7 @@ impl<'n> Admission<'n> {
         if let Some(known) = self.policies.get(&(policy, direction)) {
             return Arc::clone(known);
         }
-        let network = self.network;
+        let network = prover.network;
         let open = |filter: FilterId| {
             let row = &network[filter];
             row.default_action(direction) == Action::Allow || row.incomplete.is_some()
@@ -164,7 +175,7 @@ impl<'n> Admission<'n> {
 
     fn side(
         &mut self,
-        prover: &Prover<'n>,
+        prover: &Prover<'_>,
         groups: &Groups,
         side: &AddressSet,
         allows: bool,
@@ -223,18 +234,23 @@ impl<'n> Admission<'n> {
     }
 
     fn reference(&mut self, interfaces: &Arc<[InterfaceId]>) -> ListId {
-        let key = (interfaces.as_ptr().addr(), interfaces.len());
-        if let Some(known) = self.references.get(&key) {
+        let place = (interfaces.as_ptr().addr(), interfaces.len());
+        if let Some(known) = self.references_at.get(&place) {
+            return *known;
+        }
+        if let Some(known) = self.references.get(interfaces) {
+            self.references_at.insert(place, *known);
             return *known;
         }
         let nodes = interfaces.iter().filter_map(|interface| self.by_interface.get(interface));
         let list = nodes.flatten().copied().collect();
         let id = self.add(list);
-        self.references.insert(key, id);
+        self.references.insert(Arc::clone(interfaces), id);
+        self.references_at.insert(place, id);
         id
     }
 
-    fn internet(&mut self, prover: &Prover<'n>, groups: &Groups) -> ListId {
+    fn internet(&mut self, prover: &Prover<'_>, groups: &Groups) -> ListId {
         if let Some(known) = self.internet {
             return known;
         }

@@ -8,6 +8,7 @@ use crate::space::Overflow;
 
 use super::Search;
 use super::answer::{Draft, Reach};
+use super::known::{Asked, Known};
 use super::nodes::{Group, Groups};
 
 /// What a full answer keeps, to be gone on from.
@@ -27,29 +28,37 @@ impl Prover<'_> {
         let (Some(policies), Some(basis)) = (&change.policies, &before.basis) else {
             return self.reach();
         };
-        let groups = Arc::clone(&basis.groups);
-        let touched = |direction: usize| -> Vec<bool> {
-            let changed = |node: &super::nodes::Node| {
-                node.policies[0].is_some_and(|own| {
-                    policies.iter().any(|(id, changed)| *id == own && changed[direction])
-                })
-            };
-            groups.nodes.iter().map(changed).collect()
+        let (newer, first) = before.newer();
+        let grown = newer > first / 4 + 1000;
+        let same = |known: &Known| Arc::ptr_eq(&known.frame.groups, &basis.groups);
+        if grown || !self.known.as_deref().is_some_and(same) {
+            return self.reach();
+        }
+        let Some(known) = self.known.take() else { return self.reach() };
+        let touched = |direction: usize| -> Vec<u32> {
+            let mut groups: Vec<u32> = Vec::new();
+            for (policy, changed) in policies {
+                if changed[direction] {
+                    groups.extend(known.frame.protected_by(*policy));
+                }
+                // On the way requests pass in both directions, and so do answers.
+                groups.extend(known.frame.passing(*policy));
+            }
+            groups.sort_unstable();
+            groups.dedup();
+            groups
         };
         let (receivers, senders) = (touched(0), touched(1));
         let draft = Draft::after(before, &senders, &receivers);
-        let mut search = Search::new(self, groups, draft);
-        let everybody = vec![true; receivers.len()];
-        if receivers.contains(&true) {
-            search.run(&everybody, &receivers);
+        let mut search = Search::new(self, known, draft);
+        if !receivers.is_empty() {
+            search.run(&Asked::All, &Asked::Only(receivers.clone()));
         }
-        if senders.contains(&true) {
-            let others: Vec<bool> = receivers.iter().map(|touched| !touched).collect();
-            search.run(&senders, &others);
+        if !senders.is_empty() {
+            search.run(&Asked::Only(senders.clone()), &Asked::AllBut(receivers.clone()));
         }
-        let Search { groups, draft, .. } = search;
-        let reach = draft.finish(Arc::clone(&before.groups), Some(Basis { groups }));
-        self.space.checked(reach)
+        let draft = search.done();
+        self.space.checked(draft.finish_after(before, [&senders, &receivers]))
     }
 }
 

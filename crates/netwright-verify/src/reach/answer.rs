@@ -41,37 +41,45 @@ pub struct Sources<'r> {
     all: &'r [u32],
     /// Those of them that are not meant.
     except: &'r [u32],
+    /// Those of whom something newer is known.
+    gone: &'r [u32],
 }
 
 impl<'r> Sources<'r> {
     /// The groups, sorted.
     pub fn iter(&self) -> impl Iterator<Item = &'r u32> + use<'r> {
-        let except = self.except;
-        self.all.iter().filter(move |id| except.is_empty() || except.binary_search(id).is_err())
+        let lists = [self.except, self.gone];
+        let meant = move |id: &&u32| !lists.iter().any(|list| holds(list, **id));
+        self.all.iter().filter(meant)
     }
 
-    /// The list, and those of it that are not meant; each answer keeps equal lists once.
-    pub(crate) fn parts(&self) -> (&'r [u32], &'r [u32]) {
-        (self.all, self.except)
+    /// The list, and two of those that are not meant; each answer keeps equal lists once.
+    pub(crate) fn parts(&self) -> [&'r [u32]; 3] {
+        [self.all, self.except, self.gone]
     }
 
     /// How many.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.all.len() - self.except.len()
+        let gone = |id: &&u32| holds(self.all, **id) && !holds(self.except, **id);
+        self.all.len() - self.except.len() - self.gone.iter().filter(gone).count()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.iter().next().is_none()
     }
 
     /// Whether a group is one of them.
     #[must_use]
     pub fn contains(&self, id: u32) -> bool {
-        self.all.binary_search(&id).is_ok() && self.except.binary_search(&id).is_err()
+        holds(self.all, id) && !holds(self.except, id) && !holds(self.gone, id)
     }
+}
+
+fn holds(sorted: &[u32], id: u32) -> bool {
+    !sorted.is_empty() && sorted.binary_search(&id).is_ok()
 }
 
 /// The same flows from several groups to one.
@@ -98,42 +106,75 @@ struct Kept {
     except: u32,
 }
 
-/// The answer to "who reaches whom".
+/// Blocks, and what they name by position.
 #[derive(Debug, Clone, Default)]
-pub struct Reach {
-    /// Groups of endpoints and of outside addresses.
-    pub groups: Arc<Vec<Group>>,
+struct Table {
     /// Sorted by destination.
     blocks: Vec<Kept>,
     sources: Vec<Arc<[u32]>>,
     flows: Vec<Flows>,
-    position: OnceLock<FxHashMap<Member, usize>>,
-    pub(super) basis: Option<Basis>,
 }
 
-impl Reach {
-    /// Everything that passes, sorted by destination.
-    pub fn blocks(&self) -> impl Iterator<Item = Block<'_>> {
-        self.blocks.iter().map(|kept| self.block(kept))
-    }
-
-    fn block(&self, kept: &Kept) -> Block<'_> {
+impl Table {
+    fn block<'r>(&'r self, kept: &Kept, gone: &'r [u32]) -> Block<'r> {
+        let all = &*self.sources[kept.sources as usize];
+        // Mostly nobody of a list is gone: then it is the list that it was.
+        let gone = if gone.iter().any(|id| holds(all, *id)) { gone } else { &[] };
         Block {
-            sources: Sources {
-                all: &self.sources[kept.sources as usize],
-                except: &self.sources[kept.except as usize],
-            },
+            sources: Sources { all, except: &self.sources[kept.except as usize], gone },
             dst: kept.dst as usize,
             relation: kept.relation,
             flows: self.flows[kept.flows as usize],
         }
     }
 
+    fn blocks_of(&self, dst: usize) -> impl Iterator<Item = &Kept> {
+        let start = self.blocks.partition_point(|kept| (kept.dst as usize) < dst);
+        self.blocks[start..].iter().take_while(move |kept| kept.dst as usize == dst)
+    }
+}
+
+/// The answer to "who reaches whom".
+#[derive(Debug, Clone, Default)]
+pub struct Reach {
+    /// Groups of endpoints and of outside addresses.
+    pub groups: Arc<Vec<Group>>,
+    /// What was computed first.
+    base: Arc<Table>,
+    /// Senders and receivers of whom something newer is known; sorted.
+    newer: [Vec<u32>; 2],
+    /// What was computed of them after changes.
+    own: Table,
+    position: Arc<OnceLock<FxHashMap<Member, usize>>>,
+    pub(super) basis: Option<Basis>,
+}
+
+impl Reach {
+    /// Everything that passes, sorted by destination.
+    pub fn blocks(&self) -> impl Iterator<Item = Block<'_>> {
+        let mut base = self.base.blocks.iter().filter_map(|kept| self.of_base(kept)).peekable();
+        let mut own = self.own.blocks.iter().map(|kept| self.own.block(kept, &[])).peekable();
+        std::iter::from_fn(move || match (base.peek(), own.peek()) {
+            (Some(a), Some(b)) if b.dst < a.dst => own.next(),
+            (Some(_), _) => base.next(),
+            (None, _) => own.next(),
+        })
+    }
+
+    /// A block that was computed first, as far as nothing newer is known.
+    fn of_base(&self, kept: &Kept) -> Option<Block<'_>> {
+        let [senders, receivers] = &self.newer;
+        if holds(receivers, kept.dst) {
+            return None;
+        }
+        let block = self.base.block(kept, senders);
+        (!block.sources.is_empty()).then_some(block)
+    }
+
     /// What arrives at a group.
     pub fn into(&self, dst: usize) -> impl Iterator<Item = Block<'_>> {
-        let start = self.blocks.partition_point(|kept| (kept.dst as usize) < dst);
-        let own = self.blocks[start..].iter().take_while(move |kept| kept.dst as usize == dst);
-        own.map(|kept| self.block(kept))
+        let base = self.base.blocks_of(dst).filter_map(|kept| self.of_base(kept));
+        base.chain(self.own.blocks_of(dst).map(|kept| self.own.block(kept, &[])))
     }
 
     /// What passes between two groups.
@@ -155,6 +196,11 @@ impl Reach {
         let sources = block.sources.iter().map(|src| *src as usize);
         let others = sources.filter(move |src| !self.is_alone(*src, block.dst));
         others.map(move |src| block.entry(src))
+    }
+
+    /// How much of it was computed after changes, beside what was computed first.
+    pub(super) fn newer(&self) -> (usize, usize) {
+        (self.own.blocks.len(), self.base.blocks.len())
     }
 
     /// How many pairs of groups something passes between.
@@ -198,34 +244,16 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// What an answer holds of pairs whose source and whose destination are not touched.
-    pub(super) fn after(before: &Reach, senders: &[bool], receivers: &[bool]) -> Self {
-        let mut draft = Self {
-            sources: before.sources.clone(),
-            flows: before.flows.clone(),
-            ..Self::default()
-        };
-        let flows = draft.flows.iter().enumerate();
-        draft.known_flows =
-            flows.map(|(id, flows)| (*flows, u32::try_from(id).unwrap_or(u32::MAX))).collect();
-        let kept = before.blocks.iter().filter(|kept| !receivers[kept.dst as usize]);
-        if !senders.contains(&true) {
-            draft.blocks = kept.copied().collect();
-            return draft;
-        }
-        let mut rest: FxHashMap<u32, u32> = FxHashMap::default();
-        for kept in kept {
-            let [sources, except] = [kept.sources, kept.except].map(|list| {
-                *rest.entry(list).or_insert_with(|| {
-                    let own = &before.sources[list as usize];
-                    let left: Vec<u32> =
-                        own.iter().copied().filter(|src| !senders[*src as usize]).collect();
-                    if left.len() == own.len() { list } else { draft.sources(&left) }
-                })
-            });
-            let count = |list: u32| draft.sources[list as usize].len();
-            if count(sources) > count(except) {
-                draft.blocks.push(Kept { sources, except, ..*kept });
+    /// What an answer knows anew of pairs whose source and whose destination are not touched.
+    pub(super) fn after(before: &Reach, senders: &[u32], receivers: &[u32]) -> Self {
+        let mut draft = Self::default();
+        let own = before.own.blocks.iter().filter(|kept| !holds(receivers, kept.dst));
+        for kept in own {
+            let block = before.own.block(kept, senders);
+            let left: Vec<u32> = block.sources.iter().copied().collect();
+            if !left.is_empty() {
+                let sources = draft.sources(&left);
+                draft.push(sources, block.dst, block.relation, block.flows);
             }
         }
         draft
@@ -268,15 +296,31 @@ impl Draft {
         self.blocks.push(Kept { dst, relation, flows: id, sources, except });
     }
 
-    pub(super) fn finish(mut self, groups: Arc<Vec<Group>>, basis: Option<Basis>) -> Reach {
+    fn table(mut self) -> Table {
         self.blocks.sort_unstable();
+        Table { blocks: self.blocks, sources: self.sources, flows: self.flows }
+    }
+
+    /// An answer of its own.
+    pub(super) fn finish(self, groups: Arc<Vec<Group>>, basis: Option<Basis>) -> Reach {
+        Reach { groups, base: Arc::new(self.table()), basis, ..Reach::default() }
+    }
+
+    /// An answer that goes on from another: this is what is known of touched senders and receivers.
+    pub(super) fn finish_after(self, before: &Reach, touched: [&[u32]; 2]) -> Reach {
+        let mut newer = before.newer.clone();
+        for (all, more) in newer.iter_mut().zip(touched) {
+            all.extend(more);
+            all.sort_unstable();
+            all.dedup();
+        }
         Reach {
-            groups,
-            blocks: self.blocks,
-            sources: self.sources,
-            flows: self.flows,
-            position: OnceLock::new(),
-            basis,
+            groups: Arc::clone(&before.groups),
+            base: Arc::clone(&before.base),
+            newer,
+            own: self.table(),
+            position: Arc::clone(&before.position),
+            basis: before.basis.clone(),
         }
     }
 }

@@ -4,10 +4,10 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use netwright_model::network::{
-    Attached, AttachmentId, Network, RouteTableId, Target, TransitId, VpcId, VpnId,
+    Attached, AttachmentId, InterfaceId, Network, RouteTableId, Target, TransitId, VpcId, VpnId,
 };
 use netwright_model::scalar::Prefix;
 use rustc_hash::FxHashMap;
@@ -18,14 +18,14 @@ use crate::prover::path::Origin;
 use super::nodes::{Groups, Node};
 
 /// Sources by destination. Lists are sorted.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Candidates {
     /// Those whose routes lead into a VPC, not counting hubs.
     by_vpc: Vec<Vec<u32>>,
     /// Those whose routes lead to a hub.
     by_hub: BTreeMap<TransitId, Vec<u32>>,
     /// Hubs that lead into a VPC.
-    hubs_into: Vec<Vec<TransitId>>,
+    hubs_into: Arc<Vec<Vec<TransitId>>>,
     /// Those that leave a VPC, and so may reach what lies outside.
     inside: Vec<u32>,
     /// Addresses of the Internet and of what stands on it.
@@ -33,7 +33,10 @@ pub(super) struct Candidates {
     /// Those whose IPv6 packets leave by an internet gateway.
     internet_v6: Vec<u32>,
     /// Those that have a route of which nobody can say where it leads, with the destinations it is for.
-    uncertain: Vec<(u32, Rc<Reached>)>,
+    uncertain: Vec<(u32, Arc<Reached>)>,
+    /// Those whose packets may pass an interface on their way, not counting hubs; and hubs behind which it stands.
+    through: BTreeMap<InterfaceId, Vec<u32>>,
+    hubs_through: BTreeMap<InterfaceId, Vec<TransitId>>,
 }
 
 /// What routes of a table lead to.
@@ -46,6 +49,8 @@ struct Reached {
     internet_v6: bool,
     /// Destinations of which the description does not say where they are sent.
     uncertain: BTreeSet<Prefix>,
+    /// Interfaces that forward or translate.
+    through: BTreeSet<InterfaceId>,
 }
 
 /// What a destination is, as far as it decides who could send to it.
@@ -67,24 +72,15 @@ impl Door {
 }
 
 impl Candidates {
-    /// For the sources that are asked for.
-    pub(super) fn of(prover: &Prover<'_>, groups: &Groups, sends: &[bool]) -> Self {
+    pub(super) fn of(prover: &Prover<'_>, groups: &Groups) -> Self {
         let network = prover.network;
-        let mut all = Self {
-            by_vpc: vec![Vec::new(); network.vpcs.len()],
-            by_hub: BTreeMap::new(),
-            hubs_into: vec![Vec::new(); network.vpcs.len()],
-            inside: Vec::new(),
-            internet: Vec::new(),
-            internet_v6: Vec::new(),
-            uncertain: Vec::new(),
-        };
-        let mut tables: FxHashMap<RouteTableId, Rc<Reached>> = FxHashMap::default();
+        let by_vpc = vec![Vec::new(); network.vpcs.len()];
+        let mut all = Self { by_vpc, ..Self::default() };
+        let mut tables: FxHashMap<RouteTableId, Arc<Reached>> = FxHashMap::default();
         let mut closures = Closures { network, hubs: BTreeMap::new() };
-        let sites: Vec<Rc<Reached>> =
-            (0..network.sites.len()).map(|site| Rc::new(closures.of_site(site))).collect();
-        let asked = groups.nodes.iter().enumerate().filter(|(i, node)| sends[*i] && node.sends);
-        for (index, node) in asked {
+        let sites: Vec<Arc<Reached>> =
+            (0..network.sites.len()).map(|site| Arc::new(closures.of_site(site))).collect();
+        for (index, node) in groups.nodes.iter().enumerate().filter(|(_, node)| node.sends) {
             let id = u32::try_from(index).unwrap_or(u32::MAX);
             let reached = match node.origin {
                 Origin::Internet => {
@@ -104,15 +100,18 @@ impl Candidates {
                         Some(interface) => {
                             let table = network[network[interface].subnet].table;
                             let known = tables.entry(table);
-                            Rc::clone(known.or_insert_with(|| Rc::new(closures.of_table(table))))
+                            Arc::clone(known.or_insert_with(|| Arc::new(closures.of_table(table))))
                         }
-                        None => Rc::new(without_interface(network, node)),
+                        None => Arc::new(without_interface(network, node)),
                     })
                 }
             };
             let Some(reached) = reached else { continue };
             for vpc in &reached.vpcs {
                 all.by_vpc[vpc.index()].push(id);
+            }
+            for interface in &reached.through {
+                all.through.entry(*interface).or_default().push(id);
             }
             let mut internet_v6 = reached.internet_v6;
             for hub in &reached.hubs {
@@ -130,12 +129,59 @@ impl Candidates {
                 all.uncertain.push((id, reached));
             }
         }
-        for hub in all.by_hub.keys() {
-            for vpc in &closures.hub(*hub).vpcs {
-                all.hubs_into[vpc.index()].push(*hub);
+        all.follow_hubs(&mut closures);
+        all
+    }
+
+    /// What hubs lead to that something is sent to.
+    fn follow_hubs(&mut self, closures: &mut Closures<'_>) {
+        let mut hubs_into = vec![Vec::new(); self.by_vpc.len()];
+        for hub in self.by_hub.keys() {
+            let behind = closures.hub(*hub);
+            for vpc in &behind.vpcs {
+                hubs_into[vpc.index()].push(*hub);
+            }
+            for interface in &behind.through {
+                self.hubs_through.entry(*interface).or_default().push(*hub);
             }
         }
-        all
+        self.hubs_into = Arc::new(hubs_into);
+    }
+
+    /// The same for some sources only, which are sorted.
+    pub(super) fn only(&self, senders: &[u32]) -> Self {
+        let both = |list: &Vec<u32>| -> Vec<u32> {
+            let (few, many) = if list.len() < senders.len() {
+                (list.as_slice(), senders)
+            } else {
+                (senders, list.as_slice())
+            };
+            few.iter().copied().filter(|id| many.binary_search(id).is_ok()).collect()
+        };
+        let uncertain = self.uncertain.iter().filter(|(id, _)| senders.binary_search(id).is_ok());
+        Self {
+            by_vpc: self.by_vpc.iter().map(both).collect(),
+            by_hub: self.by_hub.iter().map(|(hub, list)| (*hub, both(list))).collect(),
+            hubs_into: Arc::clone(&self.hubs_into),
+            inside: both(&self.inside),
+            internet: both(&self.internet),
+            internet_v6: both(&self.internet_v6),
+            uncertain: uncertain.cloned().collect(),
+            through: BTreeMap::new(),
+            hubs_through: BTreeMap::new(),
+        }
+    }
+
+    /// Interfaces that forward or translate what comes by routes.
+    pub(super) fn on_the_way(&self) -> BTreeSet<InterfaceId> {
+        self.through.keys().chain(self.hubs_through.keys()).copied().collect()
+    }
+
+    /// Groups whose packets may pass such an interface.
+    pub(super) fn through(&self, interface: InterfaceId) -> impl Iterator<Item = u32> {
+        let hubs = self.hubs_through.get(&interface).into_iter().flatten();
+        let by_hub = hubs.flat_map(|hub| &self.by_hub[hub]);
+        self.through.get(&interface).into_iter().flatten().chain(by_hub).copied()
     }
 
     /// Groups whose IPv6 packets may leave by an internet gateway.
@@ -169,7 +215,7 @@ impl Candidates {
 struct Closures<'n> {
     network: &'n Network,
     /// What each leads to in the end, over other hubs and VPCs too: `hubs` of these is empty.
-    hubs: BTreeMap<TransitId, Rc<Reached>>,
+    hubs: BTreeMap<TransitId, Arc<Reached>>,
 }
 
 impl Closures<'_> {
@@ -201,9 +247,9 @@ impl Closures<'_> {
     }
 
     /// Everything that hangs on a hub, and that its VPCs' tables lead to, over other hubs too.
-    fn hub(&mut self, hub: TransitId) -> Rc<Reached> {
+    fn hub(&mut self, hub: TransitId) -> Arc<Reached> {
         if let Some(known) = self.hubs.get(&hub) {
-            return Rc::clone(known);
+            return Arc::clone(known);
         }
         let network = self.network;
         let mut reached = Reached::default();
@@ -217,8 +263,8 @@ impl Closures<'_> {
             tables.retain(|table| seen_tables.insert(*table));
             waiting.extend(follow(network, tables, &mut reached));
         }
-        let reached = Rc::new(reached);
-        self.hubs.insert(hub, Rc::clone(&reached));
+        let reached = Arc::new(reached);
+        self.hubs.insert(hub, Arc::clone(&reached));
         reached
     }
 }
@@ -333,10 +379,12 @@ fn one_table(
                 hubs.insert(*hub);
             }
             Target::Interface(interface) => {
+                reached.through.insert(*interface);
                 tables.insert(network[network[*interface].subnet].table);
             }
             Target::Nat(nat) => match network[*nat].interface {
                 Some(interface) => {
+                    reached.through.insert(interface);
                     tables.insert(network[network[interface].subnet].table);
                 }
                 None => {

@@ -11,7 +11,7 @@ use crate::prover::Prover;
 use crate::prover::policy::PolicyId;
 
 use super::admission::{Admission, Asked, ListId};
-use super::nodes::Groups;
+use super::nodes::{Groups, Node};
 
 /// Policies that packets to a destination meet there: of the interface, the VPC, the subnet.
 pub(super) type Guards = [Option<PolicyId>; 3];
@@ -20,7 +20,7 @@ pub(super) type Guards = [Option<PolicyId>; 3];
 type Says = (u32, u32, bool, bool);
 
 /// What policies say, by number: equal numbers are equal lines.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Lines {
     lines: FxHashMap<Vec<u128>, u32>,
     policies: FxHashMap<PolicyId, Says>,
@@ -41,28 +41,60 @@ impl Lines {
         self.policies.insert(policy, says);
         says
     }
+
+    /// Forgets what some policies said.
+    pub(super) fn forget(&mut self, policies: &[PolicyId]) {
+        for policy in policies {
+            self.policies.remove(policy);
+        }
+    }
 }
 
 /// What the policies of a source do, and the filter classes where one asks about its own side.
 type Behaviour = ([[u32; 3]; 3], (u32, u32));
 
 /// Sources by what their own filters let out (and, without state, in).
-pub(super) fn behaviours(lines: &mut Lines, prover: &Prover<'_>, groups: &Groups) -> Vec<u32> {
-    let mut known: FxHashMap<Behaviour, u32> = FxHashMap::default();
-    let mut own = |policy: PolicyId| -> [u32; 3] {
-        let (egress, ingress, stateful, local) = lines.of(prover, policy);
-        [egress, if stateful { 0 } else { ingress }, u32::from(local)]
-    };
-    let nodes = groups.nodes.iter();
-    nodes
-        .map(|node| {
-            let policies = node.policies.map(|policy| policy.map_or([0; 3], &mut own));
-            let exact = policies.iter().any(|[.., local]| *local == 1);
-            let filter = if exact { (node.filter_class, node.address_class) } else { (0, 0) };
-            let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
-            *known.entry((policies, filter)).or_insert(next)
-        })
-        .collect()
+#[derive(Debug, Default)]
+pub(super) struct Behaviours {
+    known: FxHashMap<Behaviour, u32>,
+    /// By group.
+    pub(super) of: Vec<u32>,
+}
+
+impl Behaviours {
+    pub(super) fn of(lines: &mut Lines, prover: &Prover<'_>, groups: &Groups) -> Self {
+        let mut all = Self::default();
+        for node in &groups.nodes {
+            let own = all.behaviour(lines, prover, node);
+            all.of.push(own);
+        }
+        all
+    }
+
+    /// Looks at some groups again.
+    pub(super) fn update(
+        &mut self,
+        lines: &mut Lines,
+        prover: &Prover<'_>,
+        groups: &Groups,
+        changed: &[u32],
+    ) {
+        for id in changed {
+            self.of[*id as usize] = self.behaviour(lines, prover, &groups.nodes[*id as usize]);
+        }
+    }
+
+    fn behaviour(&mut self, lines: &mut Lines, prover: &Prover<'_>, node: &Node) -> u32 {
+        let mut own = |policy: PolicyId| -> [u32; 3] {
+            let (egress, ingress, stateful, local) = lines.of(prover, policy);
+            [egress, if stateful { 0 } else { ingress }, u32::from(local)]
+        };
+        let policies = node.policies.map(|policy| policy.map_or([0; 3], &mut own));
+        let exact = policies.iter().any(|[.., local]| *local == 1);
+        let filter = if exact { (node.filter_class, node.address_class) } else { (0, 0) };
+        let next = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
+        *self.known.entry((policies, filter)).or_insert(next)
+    }
 }
 
 /// Groups that may send to a destination by routes: sorted lists that together hold them.
@@ -88,6 +120,10 @@ impl<'c> Senders<'c> {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.lists.iter().all(|list| list.is_empty())
+    }
+
     /// How many there are at most.
     fn count(&self) -> usize {
         self.lists.iter().map(|list| list.len()).sum()
@@ -105,10 +141,14 @@ fn local_matters(prover: &Prover<'_>, policy: PolicyId) -> bool {
 }
 
 /// Cuts sources into cells, one destination after another.
+#[derive(Debug)]
 pub(super) struct Cutter {
+    /// Classes by behaviour and routes.
+    known: FxHashMap<(u32, u32), u32>,
+    /// By what routes each group sends.
+    routes: Vec<u32>,
     /// Class of each group by its routes and its own filters.
     classes: Vec<u32>,
-    count: u32,
     /// Class of each group for the destination at hand; equal to its source class between two.
     class: Vec<u32>,
     touched: Vec<u32>,
@@ -121,33 +161,40 @@ pub(super) struct Cutter {
 
 impl Cutter {
     /// For sources of which it is said how they behave, and by what routes they send.
-    pub(super) fn of(behaviours: &[u32], routes: impl Iterator<Item = u32>) -> Self {
-        let mut known: FxHashMap<(u32, u32), u32> = FxHashMap::default();
-        let both = behaviours.iter().copied().zip(routes);
-        let classes: Vec<u32> = both
-            .map(|both| {
-                let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
-                *known.entry(both).or_insert(next)
-            })
-            .collect();
-        Self {
-            class: classes.clone(),
+    pub(super) fn of(behaviours: &Behaviours, routes: Vec<u32>) -> Self {
+        let count = routes.len();
+        let mut cutter = Self {
+            known: FxHashMap::default(),
+            routes,
+            classes: vec![0; count],
+            class: vec![0; count],
             touched: Vec::new(),
-            admitted: vec![(0, 0); classes.len()],
+            admitted: vec![(0, 0); count],
             question: 0,
             place: FxHashMap::default(),
             split: FxHashMap::default(),
-            count: u32::try_from(known.len()).unwrap_or(u32::MAX),
-            classes,
+        };
+        cutter.update(behaviours, 0..u32::try_from(count).unwrap_or(u32::MAX));
+        cutter
+    }
+
+    /// Takes over how some groups behave now.
+    pub(super) fn update(&mut self, behaviours: &Behaviours, groups: impl Iterator<Item = u32>) {
+        for id in groups {
+            let id = id as usize;
+            let next = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
+            let both = (behaviours.of[id], self.routes[id]);
+            self.classes[id] = *self.known.entry(both).or_insert(next);
+            self.class[id] = self.classes[id];
         }
     }
 
     /// The cells of those of `senders` that may pass the guards inwards, and of all in `anyway`, which is sorted; of both only those that
     /// `meant` says. Cells come in the order of their first members.
-    pub(super) fn cells<'n>(
+    pub(super) fn cells(
         &mut self,
-        (prover, groups): (&Prover<'n>, &Groups),
-        admission: &mut Admission<'n>,
+        (prover, groups): (&Prover<'_>, &Groups),
+        admission: &mut Admission,
         guards: Guards,
         senders: &Senders<'_>,
         anyway: &[u32],
@@ -198,7 +245,7 @@ impl Cutter {
     /// Those of some senders that may pass closed policies, sorted.
     fn passing(
         &mut self,
-        admission: &Admission<'_>,
+        admission: &Admission,
         closed: &[Arc<Asked>],
         senders: &Senders<'_>,
     ) -> Vec<u32> {
@@ -242,8 +289,8 @@ impl Cutter {
     }
 
     /// Cuts every class at every list: the classes of all groups, or of some only.
-    fn cut(&mut self, admission: &Admission<'_>, lists: &[ListId], only: Option<&Vec<u32>>) {
-        let mut next = self.count;
+    fn cut(&mut self, admission: &Admission, lists: &[ListId], only: Option<&Vec<u32>>) {
+        let mut next = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
         for list in lists {
             self.split.clear();
             let mut part = |id: u32| {

@@ -335,10 +335,9 @@ impl Ask {
         }
     }
 
-    /// What the answer depends on.
+    /// What the answer depends on, beside the policy.
     pub(super) fn key(
         &self,
-        policy: PolicyId,
         groups: &Groups,
         src: usize,
         dst: usize,
@@ -359,7 +358,7 @@ impl Ask {
             | (u8::from(self.to_peer) << 4)
             | (u8::from(self.from.known) << 2)
             | (u8::from(self.to.known) << 3);
-        (policy.0, flags, from, to)
+        (flags, from, to)
     }
 
     /// The addresses as the filter sees them for a pair, and the interface that it protects.

@@ -8,6 +8,8 @@
 
 mod diffs;
 mod edits;
+#[path = "../pairs/many.rs"]
+mod many;
 mod networks;
 mod packets;
 mod random;

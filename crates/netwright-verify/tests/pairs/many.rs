@@ -6,17 +6,27 @@ use super::random::Random;
 /// What interfaces' filters allow.
 const FILTERS: &str = "
 filters:
-  web: { rules: [{ direction: ingress, protocol: tcp, ports: [443] }, { direction: egress }] }
-  quiet: { rules: [{ direction: ingress, protocol: tcp, ports: [443] }, { direction: egress, protocol: udp }] }
-  few: { rules: [{ direction: ingress, protocol: tcp, ports: [22], from: ['2001:db8:2::/56', 10.2.0.0/24, 'group:web'] }, { direction: egress }] }
-  gateway: { rules: [{ direction: ingress, protocol: tcp, ports: [443], from: [10.0.0.20/32, 192.0.2.1/32] }, { direction: egress, to: [10.0.0.0/8, 203.0.113.0/28, '::/0'] }] }
-  shut: { rules: [{ direction: egress, to: ['2001:db8:1::/56', 'group:few'] }] }
+  web: { rules: [
+    { direction: ingress, protocol: tcp, ports: [443] },
+    { direction: egress } ] }
+  quiet: { rules: [
+    { direction: ingress, protocol: tcp, ports: [443] },
+    { direction: egress, protocol: udp } ] }
+  few: { rules: [
+    { direction: ingress, protocol: tcp, ports: [22], from: ['2001:db8:2::/56', 10.2.0.0/24, 'group:web'] },
+    { direction: egress } ] }
+  gateway: { rules: [
+    { direction: ingress, protocol: tcp, ports: [443], from: [10.0.0.20/32, 192.0.2.1/32] },
+    { direction: egress, to: [10.0.0.0/8, 203.0.113.0/28, '::/0'] } ] }
+  shut: { rules: [
+    { direction: egress, to: ['2001:db8:1::/56', 'group:few'] } ] }
   bare: { attach: subnet, stateful: false, ordered: true, rules: [
     { direction: ingress, priority: 1, protocol: tcp, ports: [443], from: ['2001:db8::/33', 10.0.0.0/8] },
     { direction: egress, priority: 1, protocol: tcp, ports: [1024-65535], to: ['2001:db8::/40', 0.0.0.0/0] } ] }
   half: { attach: subnet, stateful: false, ordered: true, rules: [
     { direction: ingress, priority: 1, from: ['2001:db8:3::/56'], action: deny },
-    { direction: ingress, priority: 2 }, { direction: egress, priority: 1 } ] }
+    { direction: ingress, priority: 2 },
+    { direction: egress, priority: 1 } ] }
 externals:
   partner: { addresses: [203.0.113.0/29], allow_from: [198.51.100.0/30, 192.0.2.1/32] }
   open: { addresses: [203.0.113.8/29, '2001:db8:bbbb::/64'] }

@@ -2,7 +2,7 @@
 
 pub(super) mod junit;
 pub(super) mod sarif;
-mod text;
+pub(super) mod text;
 
 use netwright_model::diagnostic::Severity;
 use netwright_model::language::Gap;
@@ -22,27 +22,14 @@ use crate::network::{Input, open};
 
 pub(super) fn run(arguments: &Check, console: &mut Console) -> Result<Code, Failure> {
     let input = open(&arguments.file)?;
-    let mut prover = Prover::new(&input.network);
-    let checked = Checked {
-        answers: ask(&mut prover),
-        services: Services::of(&mut prover),
-        findings: findings(&mut prover, today()),
-    };
+    let checked = Checked::of(&input);
     match arguments.format {
         ReportFormat::Text => text::write(console, &input, &checked, arguments.all),
         ReportFormat::Json => console.json(&document(&input, &checked)),
         ReportFormat::Sarif => console.json(&sarif::document(&input, &checked)),
         ReportFormat::Junit => console.write(&junit::document(&input, &checked, arguments.fail_on)),
     }
-    let any = |standing| checked.answers.iter().any(|answer| answer.standing == standing);
-    let found = checked.findings.iter().any(|finding| fails(finding, arguments.fail_on));
-    Ok(if found || any(Standing::Broken) || !checked.services.cascade.failures.is_empty() {
-        Code::Fail
-    } else if any(Standing::Unknown) {
-        Code::Unknown
-    } else {
-        Code::Pass
-    })
+    Ok(checked.code(arguments.fail_on))
 }
 
 /// Whether a finding is bad enough.
@@ -69,6 +56,30 @@ pub(super) struct Checked {
     pub(super) answers: Vec<Answer>,
     pub(super) services: Services,
     pub(super) findings: Vec<Finding>,
+}
+
+impl Checked {
+    /// Asks everything that a network says of itself.
+    pub(super) fn of(input: &Input) -> Self {
+        let mut prover = Prover::new(&input.network);
+        Self {
+            answers: ask(&mut prover),
+            services: Services::of(&mut prover),
+            findings: findings(&mut prover, today()),
+        }
+    }
+
+    pub(super) fn code(&self, fail_on: FailOn) -> Code {
+        let any = |standing| self.answers.iter().any(|answer| answer.standing == standing);
+        let found = self.findings.iter().any(|finding| fails(finding, fail_on));
+        if found || any(Standing::Broken) || !self.services.cascade.failures.is_empty() {
+            Code::Fail
+        } else if any(Standing::Unknown) {
+            Code::Unknown
+        } else {
+            Code::Pass
+        }
+    }
 }
 
 /// Serverless services: what they depend on, and which do not start.

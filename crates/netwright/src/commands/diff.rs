@@ -34,6 +34,14 @@ pub(super) fn run(arguments: &Diff, console: &mut Console) -> Result<Code, Failu
     Ok(code)
 }
 
+/// Tells people what an edit changes.
+pub(super) fn tell(console: &mut Console, old: &Input, new: &Input) {
+    match diff(&old.network, &new.network, today()) {
+        Ok(compared) => text::write(console, (old, new), &compared, code(&compared, new)),
+        Err(overflow) => console.error(&format!("error: {overflow}\n")),
+    }
+}
+
 /// What is worse than before fails; flows alone do only where nothing says what must work.
 fn code(compared: &Compared, new: &Input) -> Code {
     let has_intents = !new.network.description.expect.is_empty();

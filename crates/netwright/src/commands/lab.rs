@@ -1,6 +1,6 @@
 //! `netwright lab`.
 
-mod follow;
+pub(super) mod follow;
 mod show;
 mod stats;
 mod tasks;
@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use netwright_dataplane::plan::{HostPlan, plan};
 use netwright_lab::control;
+use netwright_lab::interrupt::Interrupt;
 use netwright_lab::{keeper, run as inside};
 
 use crate::arguments::LabCommand;
@@ -63,8 +64,7 @@ pub(super) fn run(command: &LabCommand, console: &mut Console) -> Result<Code, F
                 inside.push("--bare".to_owned());
             }
             inside.push(file.to_string_lossy().into_owned());
-            keeper::keep(name, &inside, *stay);
-            Ok(Code::Pass)
+            Ok(if keeper::keep(name, &inside, *stay) { Code::Pass } else { Code::Fail })
         }
         LabCommand::Inside { bare, file, keeper } => {
             keeper::inside(*keeper, &words(&["lab", "part"]), || planned(file, *bare));
@@ -106,10 +106,10 @@ fn planned(file: &Path, bare: bool) -> Result<HostPlan, netwright_lab::failure::
 }
 
 /// Starts a lab of a description and tells how it came up; with `stay`, it ends with the handle.
-fn start(
+pub(super) fn start(
     file: &Path,
     name: &str,
-    stay: bool,
+    (stay, interrupt): (bool, Option<&Interrupt>),
     console: &mut Console,
 ) -> Result<(Code, Option<keeper::Held>), Failure> {
     let file: PathBuf = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
@@ -120,7 +120,7 @@ fn start(
     if stay {
         arguments.push("--stay".to_owned());
     }
-    let (ready, held) = keeper::up(&arguments, stay).map_err(told)?;
+    let (ready, held) = keeper::up_unless(&arguments, stay, interrupt).map_err(told)?;
     console.line(&format!(
         "lab {name} is up: {} namespaces and {} links in {} ms",
         ready.namespaces, ready.links, ready.milliseconds
@@ -150,14 +150,14 @@ fn up(
         console.error(&format!("note: {note}\n"));
     }
     drop(input);
-    let (code, held) = start(file, name, stay, console)?;
+    let interrupt = if stay { Some(Interrupt::watch(name).map_err(told)?) } else { None };
+    let (code, held) = match start(file, name, (stay, interrupt.as_ref()), console) {
+        Err(_) if interrupt.as_ref().is_some_and(Interrupt::asked) => return Ok(Code::Pass),
+        other => other?,
+    };
     let Some(held) = held else { return Ok(code) };
     console.flush();
-    if !watch {
-        held.wait();
-        return Ok(code);
-    }
-    while !held.ended_within(follow::LOOK) {
+    while watch && !held.ended_within(follow::LOOK) {
         if follow.changed(Instant::now()) {
             match network::open(file) {
                 Ok(input) => {
@@ -168,17 +168,21 @@ fn up(
                 }
                 Err(failure) => {
                     failure.report(console);
-                    console.error("the lab stays as it was\n");
+                    console.error(STAYS);
                 }
             }
             console.flush();
         }
     }
+    held.wait().map_err(told)?;
     Ok(code)
 }
 
+/// What is told where an edit cannot be read.
+pub(super) const STAYS: &str = "the lab stays as it was\n";
+
 /// Brings a running lab to a plan and tells what that changed.
-fn apply(name: &str, plan: &HostPlan, console: &mut Console) -> Result<Code, Failure> {
+pub(super) fn apply(name: &str, plan: &HostPlan, console: &mut Console) -> Result<Code, Failure> {
     let changed = control::apply(name, plan).map_err(told)?;
     if changed.changes.is_empty() {
         console.line("nothing of the lab changes");

@@ -3,8 +3,8 @@
 mod disagreement;
 mod facts;
 mod parties;
-mod questions;
-mod show;
+pub(super) mod questions;
+pub(super) mod show;
 mod sizes;
 
 use std::path::Path;
@@ -13,7 +13,7 @@ use netwright_dataplane::plan::plan;
 use netwright_lab::probe::Seen;
 use netwright_lab::{control, keeper};
 
-use crate::arguments::{Format, Prove};
+use crate::arguments::{Effort, Format, Prove};
 use crate::console::{Code, Console};
 use crate::failure::Failure;
 use crate::network::{Input, open};
@@ -21,23 +21,28 @@ use disagreement::Disagreement;
 use questions::{Asked, Question, ask};
 
 /// A question, what was seen, and whether that was predicted: none where it could not be tried.
-type Compared<'a> = (&'a Question, &'a Seen, Option<bool>);
+pub(super) type Compared<'a> = (&'a Question, &'a Seen, Option<bool>);
 
-/// All that a proof found.
-struct Proof<'a> {
-    asked: &'a Asked,
-    compared: Vec<Compared<'a>>,
+/// What was asked of a lab, and what came of it.
+pub(super) struct Measured {
+    asked: Asked,
+    seen: Vec<Seen>,
     /// What the kernel did with the first questions that disagree.
     disagreements: Vec<Disagreement>,
     /// What the description says and the lab does not build.
     left_out: Vec<String>,
 }
 
-impl Proof<'_> {
-    fn code(&self) -> Code {
-        if self.compared.iter().any(|(.., agrees)| *agrees == Some(false)) {
+impl Measured {
+    pub(super) fn compared(&self) -> impl Iterator<Item = Compared<'_>> {
+        let both = self.asked.questions.iter().zip(&self.seen);
+        both.map(|(question, seen)| (question, seen, agrees(question, seen)))
+    }
+
+    pub(super) fn code(&self) -> Code {
+        if self.compared().any(|(.., agrees)| agrees == Some(false)) {
             Code::Fail
-        } else if self.compared.iter().any(|(.., agrees)| *agrees == Some(true)) {
+        } else if self.compared().any(|(.., agrees)| agrees == Some(true)) {
             Code::Pass
         } else {
             Code::Unknown
@@ -47,7 +52,6 @@ impl Proof<'_> {
 
 pub(super) fn run(arguments: &Prove, console: &mut Console) -> Result<Code, Failure> {
     let input = open(&arguments.file)?;
-    let asked = ask(&input.network, arguments.most);
     let (name, left_out) = match &arguments.lab {
         Some(running) => (running.clone(), plan(&input.network).left_out),
         None => {
@@ -56,38 +60,36 @@ pub(super) fn run(arguments: &Prove, console: &mut Console) -> Result<Code, Fail
             (name, left_out)
         }
     };
-    let found = compare(&input, &asked, &name, arguments.wait);
+    let found = measure(&input, &name, &arguments.effort, left_out);
     // Whatever was found, a lab of our own ends.
     let down = if arguments.lab.is_none() { control::down(&name) } else { Ok(()) };
-    let (seen, disagreements) = found.map_err(super::lab::told)?;
+    let measured = found.map_err(super::lab::told)?;
     down.map_err(super::lab::told)?;
-    let compared = asked.questions.iter().zip(&seen);
-    let compared = compared.map(|(question, seen)| (question, seen, agrees(question, seen)));
-    let proof = Proof { asked: &asked, compared: compared.collect(), disagreements, left_out };
     match arguments.format {
-        Format::Text => show::text(console, &input, &proof),
-        Format::Json => console.json(&show::document(&input, &proof)),
+        Format::Text => show::text(console, &input, &measured),
+        Format::Json => console.json(&show::document(&input, &measured)),
     }
-    Ok(proof.code())
+    Ok(measured.code())
 }
 
-fn agrees(question: &Question, seen: &Seen) -> Option<bool> {
-    (!seen.untried).then(|| question.agrees(seen))
-}
-
-/// What was seen, and the kernel's side of what was not predicted.
-fn compare(
+/// Asks a lab everything that there is to ask: what was seen, and the kernel's side of what was not predicted.
+pub(super) fn measure(
     input: &Input,
-    asked: &Asked,
     lab: &str,
-    wait: u64,
-) -> Result<(Vec<Seen>, Vec<Disagreement>), netwright_lab::failure::Failure> {
-    let questions = &asked.questions;
+    effort: &Effort,
+    left_out: Vec<String>,
+) -> Result<Measured, netwright_lab::failure::Failure> {
+    let asked = ask(&input.network, effort.most);
+    let (questions, wait) = (&asked.questions, effort.wait);
     let probes: Vec<_> = questions.iter().map(|question| question.probe.clone()).collect();
     let mut seen = control::probe(lab, &probes, wait)?;
     again(lab, questions, &mut seen, wait);
     let disagreements = disagreement::explain(&input.network, lab, questions, &seen, wait);
-    Ok((seen, disagreements))
+    Ok(Measured { asked, seen, disagreements, left_out })
+}
+
+fn agrees(question: &Question, seen: &Seen) -> Option<bool> {
+    (!seen.untried).then(|| question.agrees(seen))
 }
 
 /// Starts a lab for this proof; what it does not build.

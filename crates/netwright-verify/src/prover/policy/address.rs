@@ -1,9 +1,11 @@
 //! Whether a rule's addresses match.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use netwright_model::network::{AddressSet, FilterMember, InterfaceId, Network, Rule};
 use netwright_model::scalar::Prefix;
+use rustc_hash::FxHashMap;
 
 use crate::prover::index::Ranges;
 use crate::prover::path::Seen;
@@ -137,8 +139,41 @@ impl Special {
     }
 }
 
+/// References by number: equal numbers are the same interfaces, in networks that are gone on to as well.
+#[derive(Debug, Default)]
+pub(super) struct References {
+    known: FxHashMap<Arc<[InterfaceId]>, u32>,
+    /// By where the network at hand keeps them: one reference is kept once, however many rules name it.
+    places: FxHashMap<(usize, usize), u32>,
+}
+
+impl References {
+    /// Takes up what some rules name.
+    pub(super) fn add<'r>(&mut self, rules: impl Iterator<Item = &'r Rule>) {
+        for member in rules.flat_map(|rule| rule.from.members.iter().chain(&rule.to.members)) {
+            let FilterMember::Interfaces { interfaces, .. } = member else { continue };
+            let place = (interfaces.as_ptr().addr(), interfaces.len());
+            if !self.places.contains_key(&place) {
+                let next = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
+                let number = *self.known.entry(Arc::clone(interfaces)).or_insert(next);
+                self.places.insert(place, number);
+            }
+        }
+    }
+
+    /// Forgets where a network keeps them that is left.
+    pub(super) fn leave(&mut self) {
+        self.places.clear();
+    }
+
+    fn number(&self, interfaces: &Arc<[InterfaceId]>) -> Option<u32> {
+        let place = (interfaces.as_ptr().addr(), interfaces.len());
+        self.places.get(&place).or_else(|| self.known.get(interfaces)).copied()
+    }
+}
+
 /// One side of a rule as numbers: equal for sides that match alike. Every part begins with its kind and length.
-pub(crate) fn words(side: &AddressSet, words: &mut Vec<u128>) {
+pub(super) fn words(side: &AddressSet, references: &References, words: &mut Vec<u128>) {
     let number = |address: IpAddr| match address {
         IpAddr::V4(v4) => [4, u128::from(u32::from(v4))],
         IpAddr::V6(v6) => [6, u128::from(v6)],
@@ -157,10 +192,14 @@ pub(crate) fn words(side: &AddressSet, words: &mut Vec<u128>) {
                 words.extend(number(*last));
             }
             FilterMember::Interfaces { interfaces, across_peering, .. } => {
-                words.push(3 + u128::from(*across_peering));
-                words.push(interfaces.len() as u128);
-                // References are shared between the rules that name them, within one network.
-                words.push(interfaces.as_ptr().addr() as u128);
+                let kind = 3 + u128::from(*across_peering);
+                match references.number(interfaces) {
+                    Some(number) => words.extend([kind, 0, number.into()]),
+                    None => {
+                        words.extend([kind, 1, interfaces.len() as u128]);
+                        words.extend(interfaces.iter().map(|id| u128::from(id.0)));
+                    }
+                }
             }
             FilterMember::Internet => words.push(5),
             FilterMember::Unknown(_) => words.push(6),

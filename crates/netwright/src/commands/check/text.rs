@@ -8,7 +8,12 @@ use super::{Checked, gaps, place, words};
 use crate::console::{Console, Style};
 use crate::network::Input;
 
-pub(super) fn write(console: &mut Console, input: &Input, checked: &Checked, all: bool) {
+pub(in crate::commands) fn write(
+    console: &mut Console,
+    input: &Input,
+    checked: &Checked,
+    all: bool,
+) {
     let Checked { answers, services, findings } = checked;
     for answer in answers {
         let (word, style) = words(answer.standing);

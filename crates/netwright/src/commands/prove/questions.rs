@@ -35,16 +35,16 @@ const ECHO_V4: u16 = 8;
 const ECHO_V6: u16 = 128;
 
 /// A question to try, and what is expected of it.
-pub(super) struct Question {
-    pub(super) from: String,
-    pub(super) to: String,
-    pub(super) probe: Probe,
+pub(in crate::commands) struct Question {
+    pub(in crate::commands) from: String,
+    pub(in crate::commands) to: String,
+    pub(in crate::commands) probe: Probe,
     pub(super) flow: Flow,
     pub(super) verdict: Verdict,
     /// The source that the far end is to see, where it can be predicted.
     pub(super) source: Option<IpAddr>,
     /// Why it does not work, where it does not.
-    pub(super) why: Option<String>,
+    pub(in crate::commands) why: Option<String>,
     /// What is expected of a transfer's sizes, there and back.
     pub(super) fits: (Fit, Fit),
 }
@@ -80,7 +80,7 @@ impl Question {
     }
 
     /// The protocol and, where there is one, the port.
-    pub(super) fn service(&self) -> String {
+    pub(in crate::commands) fn service(&self) -> String {
         let port = self.probe.target.port();
         match self.probe.what {
             What::Connect | What::Transfer => format!("tcp/{port}"),
@@ -90,7 +90,7 @@ impl Question {
     }
 
     /// The size that is asked about, where one is.
-    pub(super) fn size(&self) -> Option<u32> {
+    pub(in crate::commands) fn size(&self) -> Option<u32> {
         match self.probe.what {
             What::Datagram { octets, back } => Some(octets.max(back)).filter(|octets| *octets > 0),
             What::Echo { octets } => Some(octets).filter(|octets| *octets > 0),
@@ -109,7 +109,7 @@ fn fits(fit: Fit, seen: Option<u32>) -> bool {
 
 /// Questions, how many more there were, and how many of these have no verdict that could be confirmed.
 #[derive(Default)]
-pub(super) struct Asked {
+pub(in crate::commands) struct Asked {
     pub(super) questions: Vec<Question>,
     pub(super) left: usize,
     pub(super) unknown: usize,

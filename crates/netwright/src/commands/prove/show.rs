@@ -10,7 +10,7 @@ use super::super::trace;
 use super::disagreement::Disagreement;
 use super::questions::Question;
 use super::sizes::Fit;
-use super::{Compared, Proof, facts};
+use super::{Compared, Measured, facts};
 use crate::console::{Console, Style};
 use crate::network::Input;
 use crate::table::table;
@@ -79,9 +79,20 @@ fn asked_of(question: &Question) -> String {
     )
 }
 
-pub(super) fn text(console: &mut Console, input: &Input, proof: &Proof<'_>) {
-    measured(console, &proof.compared);
-    for (at, (question, seen, agrees)) in proof.compared.iter().enumerate() {
+pub(in crate::commands) fn text(console: &mut Console, input: &Input, proof: &Measured) {
+    let compared: Vec<Compared<'_>> = proof.compared().collect();
+    measured(console, &compared);
+    deviating(console, input, proof, &compared);
+}
+
+/// The same without what was measured.
+pub(in crate::commands) fn short(console: &mut Console, input: &Input, proof: &Measured) {
+    deviating(console, input, proof, &proof.compared().collect::<Vec<_>>());
+}
+
+/// What disagrees and what was not tried, and the sum.
+fn deviating(console: &mut Console, input: &Input, proof: &Measured, compared: &[Compared<'_>]) {
+    for (at, (question, seen, agrees)) in compared.iter().enumerate() {
         match agrees {
             Some(true) => {}
             Some(false) => {
@@ -104,7 +115,7 @@ pub(super) fn text(console: &mut Console, input: &Input, proof: &Proof<'_>) {
         let what = console.styled(Style::Doubt, &format!("not built: {what}"));
         console.line(&what);
     }
-    summary(console, proof);
+    summary(console, proof, compared);
 }
 
 /// What was measured, as a table.
@@ -167,8 +178,8 @@ fn why(seen: &Seen) -> &str {
     seen.why.as_deref().unwrap_or("no reason is known")
 }
 
-fn summary(console: &mut Console, proof: &Proof<'_>) {
-    let (asked, compared) = (proof.asked, &proof.compared);
+fn summary(console: &mut Console, proof: &Measured, compared: &[Compared<'_>]) {
+    let asked = &proof.asked;
     let tried = compared.iter().filter(|(.., agrees)| agrees.is_some());
     let (total, works) = (
         tried.clone().count(),
@@ -213,10 +224,10 @@ fn kinds(compared: &[Compared<'_>]) -> [(&'static str, usize); 4] {
     ]
 }
 
-pub(super) fn document(input: &Input, proof: &Proof<'_>) -> Value {
-    let questions = proof.compared.iter().enumerate().map(|(at, compared)| {
+pub(super) fn document(input: &Input, proof: &Measured) -> Value {
+    let questions = proof.compared().enumerate().map(|(at, compared)| {
         let both = proof.disagreements.iter().find(|found| found.at == at);
-        one(input, *compared, both)
+        one(input, compared, both)
     });
     json!({
         "version": 1,

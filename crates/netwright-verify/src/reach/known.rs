@@ -1,0 +1,214 @@
+//! What a prover knows of all pairs between two questions, so that the next one costs what it asks anew.
+//!
+//! [`Frame`] follows from routes and groups alone. The rest follows from rules too: when rules change, what they decided is forgotten.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use netwright_model::network::InterfaceId;
+use rustc_hash::FxHashMap;
+
+use crate::prover::Prover;
+use crate::prover::policy::{Permit, PolicyId};
+use crate::space::Set;
+
+use super::abroad::Abroad;
+use super::admission::Admission;
+use super::candidates::{Candidates, Door};
+use super::cells::{Behaviours, Cutter, Guards, Lines};
+use super::nodes::{Group, Groups};
+use super::template::Template;
+use super::{Relation, StageKey};
+
+/// Destinations that differ in nothing that decides which sources are told apart; with their routing class where those depend on it.
+pub(super) type Family = (Door, Guards, Option<u32>);
+
+/// Which groups are asked about. Lists are sorted.
+#[derive(Debug, Clone)]
+pub(super) enum Asked {
+    All,
+    Only(Vec<u32>),
+    AllBut(Vec<u32>),
+}
+
+impl Asked {
+    pub(super) fn of(asked: &[bool]) -> Self {
+        if asked.iter().all(|asked| *asked) {
+            return Self::All;
+        }
+        let ids = (0u32..).zip(asked).filter(|(_, asked)| **asked);
+        Self::Only(ids.map(|(id, _)| id).collect())
+    }
+
+    pub(super) fn holds(&self, id: usize) -> bool {
+        let listed =
+            |list: &[u32]| u32::try_from(id).is_ok_and(|id| list.binary_search(&id).is_ok());
+        match self {
+            Self::All => true,
+            Self::Only(list) => listed(list),
+            Self::AllBut(list) => !listed(list),
+        }
+    }
+
+    /// Those of so many groups.
+    pub(super) fn of_all(&self, count: usize) -> Vec<usize> {
+        match self {
+            Self::Only(list) => list.iter().map(|id| *id as usize).collect(),
+            Self::All | Self::AllBut(_) => (0..count).filter(|id| self.holds(*id)).collect(),
+        }
+    }
+}
+
+/// What routes and groups say.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) groups: Arc<Groups>,
+    pub(super) candidates: Candidates,
+    pub(super) abroad: Abroad,
+    /// All receivers.
+    pub(super) families: BTreeMap<Family, Vec<usize>>,
+    /// Groups that each policy protects, sorted.
+    protected_by: FxHashMap<PolicyId, Vec<u32>>,
+    /// Interfaces on the way of others' packets that each policy protects.
+    on_the_way: FxHashMap<PolicyId, Vec<InterfaceId>>,
+    /// The groups as they are shown.
+    shown: OnceLock<Arc<Vec<Group>>>,
+}
+
+impl Frame {
+    fn of(prover: &Prover<'_>) -> Self {
+        let groups = Groups::of(prover);
+        let mut protected_by: FxHashMap<PolicyId, Vec<u32>> = FxHashMap::default();
+        for (id, node) in (0u32..).zip(&groups.nodes) {
+            for policy in node.policies.iter().flatten() {
+                protected_by.entry(*policy).or_default().push(id);
+            }
+        }
+        let candidates = Candidates::of(prover, &groups);
+        let mut on_the_way: FxHashMap<PolicyId, Vec<InterfaceId>> = FxHashMap::default();
+        for interface in candidates.on_the_way() {
+            let subnet = prover.network[interface].subnet;
+            let policies = &prover.policies;
+            let own = [policies.of_interface(interface), policies.of_vpc(interface)];
+            for policy in own.into_iter().chain([policies.of_subnet(subnet)]).flatten() {
+                on_the_way.entry(policy).or_default().push(interface);
+            }
+        }
+        let mut frame = Self {
+            candidates,
+            abroad: Abroad::of(prover, &groups),
+            groups: Arc::new(groups),
+            families: BTreeMap::new(),
+            protected_by,
+            on_the_way,
+            shown: OnceLock::new(),
+        };
+        let receivers: Vec<usize> = (0..frame.groups.nodes.len()).collect();
+        frame.families = frame.families_of(prover, &receivers);
+        frame
+    }
+
+    /// Receivers among some groups, by family.
+    pub(super) fn families_of(
+        &self,
+        prover: &Prover<'_>,
+        receivers: &[usize],
+    ) -> BTreeMap<Family, Vec<usize>> {
+        let mut families: BTreeMap<Family, Vec<usize>> = BTreeMap::new();
+        for dst in receivers {
+            let node = &self.groups.nodes[*dst];
+            if node.receives {
+                let door = Door::of(prover.network, node);
+                let excepted = self.abroad.class(*dst).map(|_| node.route_class);
+                families.entry((door, node.policies, excepted)).or_default().push(*dst);
+            }
+        }
+        families
+    }
+
+    pub(super) fn protected_by(&self, policy: PolicyId) -> &[u32] {
+        self.protected_by.get(&policy).map_or(&[], Vec::as_slice)
+    }
+
+    /// Groups whose packets may pass what a policy protects on their way.
+    pub(super) fn passing(&self, policy: PolicyId) -> impl Iterator<Item = u32> {
+        let interfaces = self.on_the_way.get(&policy).into_iter().flatten();
+        interfaces.flat_map(|interface| self.candidates.through(*interface))
+    }
+
+    pub(super) fn shown(&self) -> Arc<Vec<Group>> {
+        Arc::clone(self.shown.get_or_init(|| super::after::shown(&self.groups)))
+    }
+}
+
+/// What makes cells of sources.
+#[derive(Debug)]
+pub(super) struct Cells {
+    pub(super) admission: Admission,
+    pub(super) lines: Lines,
+    behaviours: Behaviours,
+    pub(super) cutter: Cutter,
+    /// By classes of the Internet instead of routes.
+    pub(super) abroad: Cutter,
+}
+
+impl Cells {
+    fn of(prover: &Prover<'_>, frame: &Frame) -> Self {
+        let mut lines = Lines::default();
+        let groups = &frame.groups;
+        let behaviours = Behaviours::of(&mut lines, prover, groups);
+        let routes = groups.nodes.iter().map(|node| node.route_class).collect();
+        let count = if frame.abroad.is_empty() { 0 } else { groups.nodes.len() };
+        let abroad = (0..count).map(|id| frame.abroad.class(id).unwrap_or_default()).collect();
+        Self {
+            admission: Admission::of(prover, groups),
+            lines,
+            cutter: Cutter::of(&behaviours, routes),
+            abroad: Cutter::of(&behaviours, abroad),
+            behaviours,
+        }
+    }
+}
+
+/// Paths that were found, and what filters said along them.
+#[derive(Debug, Default)]
+pub(super) struct Asides {
+    pub(super) templates: FxHashMap<(u32, u32, Relation), Option<usize>>,
+    /// Taken out while one is used: the filters that it asks are borrowed from the same search.
+    pub(super) found: Vec<Option<Box<Template>>>,
+    /// By policy.
+    pub(super) memo: FxHashMap<PolicyId, FxHashMap<StageKey, Permit>>,
+    pub(super) answers: FxHashMap<Set, Set>,
+}
+
+/// Everything that is kept.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(super) frame: Arc<Frame>,
+    pub(super) cells: Cells,
+    pub(super) asides: Asides,
+}
+
+impl Known {
+    pub(super) fn of(prover: &Prover<'_>) -> Self {
+        let frame = Frame::of(prover);
+        let cells = Cells::of(prover, &frame);
+        Self { frame: Arc::new(frame), cells, asides: Asides::default() }
+    }
+
+    /// Forgets what some policies decided that say something else now.
+    pub(crate) fn forget(&mut self, prover: &Prover<'_>, policies: &[PolicyId]) {
+        let cells = &mut self.cells;
+        cells.admission.forget(policies);
+        cells.lines.forget(policies);
+        for policy in policies {
+            self.asides.memo.remove(policy);
+            let groups = self.frame.protected_by(*policy);
+            cells.behaviours.update(&mut cells.lines, prover, &self.frame.groups, groups);
+            cells.cutter.update(&cells.behaviours, groups.iter().copied());
+            if !self.frame.abroad.is_empty() {
+                cells.abroad.update(&cells.behaviours, groups.iter().copied());
+            }
+        }
+    }
+}
