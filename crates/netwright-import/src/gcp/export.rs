@@ -14,12 +14,13 @@ use crate::Document;
 use crate::access::Access;
 
 /// Kinds that the importer reads.
-const READ: [&str; 39] = [
+const READ: [&str; 40] = [
     "network",
     "subnetwork",
     "firewall",
     "firewallPolicy",
     "route",
+    "policyBasedRoute",
     "router",
     "routerStatus",
     "address",
@@ -61,7 +62,7 @@ const LEAD_ELSEWHERE: [(&str, &str); 10] = [
     ("packetMirroring", "packet mirrors"),
     ("networkConnectivityHub", "hubs of Network Connectivity Center"),
     ("spoke", "spokes of Network Connectivity Center"),
-    ("policyBasedRoute", "policy-based routes"),
+    ("exchangedPeeringRoute", "routes that peerings exchange"),
     ("serviceAttachment", "published services of Private Service Connect"),
     ("externalVpnGateway", "gateways of the other side"),
     ("cluster", "ranges of clusters for pods and services, and what runs there,"),
@@ -116,8 +117,8 @@ const COLLECTIONS: [(&str, &str); 41] = [
 ];
 
 /// Keys under which the newer APIs' list calls answer.
-const WRAPPERS: [&str; 6] =
-    ["connectors", "services", "functions", "jobs", "managedZones", "rrsets"];
+const WRAPPERS: [&str; 7] =
+    ["connectors", "services", "functions", "jobs", "managedZones", "rrsets", "policyBasedRoutes"];
 
 /// What is said of kinds that lead packets elsewhere.
 pub(super) fn leads_elsewhere(kind: &str) -> Option<&'static str> {
@@ -386,6 +387,7 @@ fn serverless(node: &Node) -> Option<&'static str> {
     match name.rsplit('/').nth(1)? {
         "connectors" => Some("connector"),
         "functions" => Some("function"),
+        "policyBasedRoutes" => Some("policyBasedRoute"),
         "services" if node.get("template").is_some() => Some("runService"),
         "jobs" if node.get("template").is_some() => Some("runJob"),
         _ => None,

@@ -210,12 +210,16 @@ impl<'a> Walker<'a> {
         if !stays || self.network[subnet.vpc].facts.subnet_filters_inside {
             self.ask(Checkpoint::Subnet(home), Direction::Egress)?;
         }
-        if stays {
-            return self.enter(home);
-        }
         let table = &self.network[subnet.table];
         let at = At::Table(subnet.table);
-        let target = self.choose(&table.routes, &self.network[id].tags, at)?;
+        let tags = &self.network[id].tags;
+        if stays {
+            return match route::policy(&table.routes, tags, self.packet.dst) {
+                Some(policy) => unknown(format!("a policy for {} may apply", policy.to), at),
+                None => self.enter(home),
+            };
+        }
+        let target = self.choose(&table.routes, tags, at)?;
         self.follow(subnet.vpc, &target)
     }
 
@@ -286,6 +290,9 @@ impl<'a> Walker<'a> {
                 format!("several routes to {} are equally good", route.to),
                 table,
             )),
+            Lookup::Uncertain(route) => {
+                Err(Stop::Unknown(format!("a route to {} may apply or not", route.to), table))
+            }
             Lookup::None => Err(Stop::Blocked(Reason::NoRoute, table)),
         }
     }

@@ -304,6 +304,8 @@ impl Writer<'_> {
         }
         if self.random.percent(20) {
             route.push_str(", origin: propagated");
+        } else if self.random.percent(3) {
+            route += &format!(", origin: {}", self.random.of(&["possible", "policy"]));
         }
         if self.random.percent(12) {
             route += &format!(", tags: [{}]", self.random.of(&["red", "blue"]));
