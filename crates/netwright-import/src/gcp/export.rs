@@ -213,7 +213,15 @@ impl<'a> Export<'a> {
         }
         for objects in export.objects.values_mut() {
             let mut seen = BTreeSet::new();
+            // Lists of other zones may hold an object again under another link; its number and name say that it is the same.
+            let mut numbers: BTreeSet<(&str, &str)> = BTreeSet::new();
             objects.retain(|object| {
+                let id = object.node.word("id").filter(|id| id.bytes().all(|b| b.is_ascii_digit()));
+                if let (Some(id), Some(name)) = (id, object.node.word("name"))
+                    && !numbers.insert((id, name))
+                {
+                    return false;
+                }
                 let named =
                     object.node.word("name").is_some() || object.node.get("metadata").is_some();
                 named.then(|| object.link()).flatten().is_none_or(|link| seen.insert(link))
@@ -320,6 +328,17 @@ impl<'a> Export<'a> {
     /// The object that a link leads to.
     pub(super) fn find(&self, link: &str) -> Option<Object<'a>> {
         self.links.get(&path_of(link)?).copied()
+    }
+
+    /// Where an object names a network first.
+    pub(super) fn mention(&self, network: &str) -> Option<Span> {
+        let names =
+            |node: &Node| node.word("network").and_then(path_of).as_deref() == Some(network);
+        self.objects.values().flatten().find_map(|object| {
+            let own = Some(object.node).filter(|node| names(node));
+            let mut inside = object.node.list("networkInterfaces").iter();
+            own.or_else(|| inside.find(|node| names(node))).map(|node| node.span)
+        })
     }
 
     /// Kinds that were not read, with their number and a place.

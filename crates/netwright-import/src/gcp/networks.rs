@@ -18,7 +18,8 @@ impl Import<'_> {
             self.names.networks().map(|(link, key)| (link.to_owned(), key.to_owned())).collect();
         for (link, key) in networks {
             let object = self.export.find(&link);
-            let at = object.map_or(Span::NONE, Object::span);
+            let mentioned = || self.export.mention(&link).unwrap_or(Span::NONE);
+            let at = object.map_or_else(mentioned, Object::span);
             if object.is_none() {
                 let what = "the network is not in the export: what else it holds is not seen";
                 self.gap(&format!("vpc:{key}"), what, at, false);

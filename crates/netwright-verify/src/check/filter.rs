@@ -29,7 +29,7 @@ pub(super) fn check(prover: &mut Prover<'_>, report: &mut Report) {
         let id = FilterId::at(index);
         // What nothing is attached to decides nothing; how its rules stand to each other still matters to whoever attaches it.
         let idle = !used.is_used(id, filter);
-        if idle && !filter.elsewhere && !filter.provided {
+        if idle && !filter.elsewhere {
             unused(filter, report);
         }
         for direction in [Direction::Ingress, Direction::Egress] {
@@ -115,7 +115,11 @@ fn unused(filter: &Filter, report: &mut Report) {
         Attachment::Vpc => "VPC",
     };
     let message = format!("filter {} is attached to no {what}", filter.name);
-    let remedy = "attach it, or remove it";
+    let remedy = if filter.provided {
+        "it came with its VPC and nobody can remove it: it may stay"
+    } else {
+        "attach it, or remove it"
+    };
     report.add("NW-FLT-007", filter.span, message, remedy);
 }
 
