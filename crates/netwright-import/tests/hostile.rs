@@ -173,7 +173,7 @@ fn rules_before_each_other_in_a_circle_end() {
 
 #[test]
 fn bounds_are_told() {
-    let small = Limits { bytes: 4096, ..Limits::default() };
+    let small = Limits { bytes: 1024, ..Limits::default() };
     let errors = tried("large", &[("a.json", AWS.as_bytes())], &small).unwrap_err();
     assert!(errors[0].message.contains("larger than the limit"), "{errors:?}");
 
