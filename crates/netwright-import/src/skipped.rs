@@ -38,7 +38,7 @@ pub(crate) fn what(root: &Node) -> &'static str {
 pub(crate) fn is_known(root: &Node) -> bool {
     // A description has services and may have accounts: only other words tell.
     let told = |keys: &&[&str]| keys.iter().all(|key| root.get(key).is_some());
-    KNOWN.iter().map(|(keys, _)| keys).take(6).any(|keys| told(&keys))
+    KNOWN.iter().map(|(keys, _)| keys).take(6).any(told)
 }
 
 /// Why a file is nothing to read: it is empty, or it is a link that was stored as a text.
