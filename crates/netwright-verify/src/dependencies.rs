@@ -39,7 +39,7 @@ pub struct Answer {
     /// The way, in words.
     pub way: String,
     /// Source address that the target sees; none where it cannot be predicted.
-    pub source_seen: Option<IpAddr>,
+    pub sources_seen: Vec<IpAddr>,
     /// Why it does not work, in words.
     pub why: Option<String>,
     /// Which of the target's addresses do not work, where others do.
@@ -85,7 +85,7 @@ fn one(
         verdict: Verdict::Unknown,
         optional: dependency.optional.as_ref().is_some_and(|optional| optional.value),
         way: String::new(),
-        source_seen: None,
+        sources_seen: Vec::new(),
         why: None,
         partly: None,
     };
@@ -123,7 +123,7 @@ fn one(
     };
     answer.verdict = finding.verdict;
     answer.way = way(network, &finding.trace.forward.path, via);
-    answer.source_seen = finding.trace.source_seen();
+    answer.sources_seen = finding.trace.sources_seen(network);
     if finding.works != Some(true) {
         let first = finding.trace.blockers(network).first().map(|hop| hop.text.clone());
         let part = survey.partly.as_ref().map(Partly::sentence);

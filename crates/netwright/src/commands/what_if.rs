@@ -8,7 +8,7 @@ use netwright_model::diagnostic::Diagnostic;
 use netwright_model::source::{Sources, Span};
 use netwright_model::tree::{Limits, Node, read_file, yaml};
 use netwright_verify::dependencies::Answer;
-use netwright_verify::trace::Verdict;
+use netwright_verify::trace::{Verdict, sources_words};
 use netwright_verify::what_if::{Outcome, Setting, matrix, try_settings};
 use serde_json::{Value, json};
 
@@ -140,9 +140,11 @@ fn outcome(console: &mut Console, outcome: &Outcome) {
         let pad = " ".repeat(width.saturating_sub(label.chars().count()));
         let (word, style) = word(answer);
         let word = console.styled(style, word);
-        let seen = match (answer.verdict, answer.source_seen) {
-            (Verdict::Reachable, Some(address)) => format!("seen as {address}"),
-            (Verdict::Reachable, None) => "source not predictable".to_owned(),
+        let seen = match answer.verdict {
+            Verdict::Reachable if answer.sources_seen.is_empty() => {
+                "source not predictable".to_owned()
+            }
+            Verdict::Reachable => format!("seen as {}", sources_words(&answer.sources_seen)),
             _ => answer.why.clone().unwrap_or_default(),
         };
         console.line(&format!("  {label}{pad}  {word}  {}  ({seen})", answer.way));
@@ -183,7 +185,8 @@ fn document(outcome: &Outcome) -> Value {
                 "target": answer.target,
                 "verdict": answer.verdict.word(),
                 "way": answer.way,
-                "source_seen": answer.source_seen.map(|address| address.to_string()),
+                "source_seen": answer.sources_seen.first(),
+                "sources_seen": answer.sources_seen,
                 "why": answer.why,
             })
         })
