@@ -40,6 +40,8 @@ pub struct Answer {
     pub way: String,
     /// Source address that the target sees; none where it cannot be predicted.
     pub sources_seen: Vec<IpAddr>,
+    /// It passes a NAT gateway, which charges for its data.
+    pub through_nat: bool,
     /// Why it does not work, in words.
     pub why: Option<String>,
     /// Which of the target's addresses do not work, where others do.
@@ -86,6 +88,7 @@ fn one(
         optional: dependency.optional.as_ref().is_some_and(|optional| optional.value),
         way: String::new(),
         sources_seen: Vec::new(),
+        through_nat: false,
         why: None,
         partly: None,
     };
@@ -122,6 +125,8 @@ fn one(
         return answer;
     };
     answer.verdict = finding.verdict;
+    let passes_nat = |step: &Step| matches!(step, Step::At(Object::Nat(_)));
+    answer.through_nat = finding.trace.forward.path.steps.iter().any(passes_nat);
     answer.way = way(network, &finding.trace.forward.path, via);
     answer.sources_seen = finding.trace.sources_seen(network);
     if finding.works != Some(true) {
