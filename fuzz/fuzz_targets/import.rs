@@ -8,7 +8,7 @@ use netwright_model::source::Sources;
 use netwright_model::tree::Limits;
 
 /// Texts before and after the input.
-const SKELETONS: [(&str, &str); 5] = [
+const SKELETONS: [(&str, &str); 7] = [
     ("", ""),
     ("{\"Vpcs\": [{\"VpcId\": \"vpc-1\", \"CidrBlock\": \"10.0.0.0/16\"}], ", "}"),
     ("{\"Reservations\": [{\"Instances\": [", "]}]}"),
@@ -16,6 +16,14 @@ const SKELETONS: [(&str, &str); 5] = [
     (
         "{\"vpcs\": [{\"href\": \"x\", \"crn\": \"crn:v1\", \"name\": \"a\", \"id\": \"r006-1\"}], ",
         "}",
+    ),
+    (
+        "[{\"kind\": \"compute#network\", \"name\": \"n\", \"selfLink\": \"https://www.googleapis.com/compute/v1/projects/p/global/networks/n\"}, {\"kind\": \"compute#router\", \"name\": \"e\", \"network\": \"projects/p/global/networks/n\", ",
+        "}]",
+    ),
+    (
+        "{\"vpcs\": [{\"id\": \"v\", \"crn\": \"crn:v\", \"name\": \"a\"}], \"routing_tables\": [{\"id\": \"t\", \"vpc\": {\"id\": \"v\"}, \"routes\": [",
+        "]}]}",
     ),
 ];
 

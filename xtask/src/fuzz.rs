@@ -19,7 +19,7 @@ const TARGETS: [(&str, Option<&str>); 5] = [
     ("scalars", None),
     ("json", None),
     ("description", Some("examples/quickstart")),
-    ("import", None),
+    ("import", Some("fuzz/seeds/import")),
     ("pipeline", Some("examples/quickstart")),
 ];
 

@@ -4,6 +4,7 @@
 //! export has the default one, which allows everything; a VPC whose route tables are not in the export sends everything
 //! else to its attached internet gateway.
 
+mod attached;
 mod classic;
 mod delivery;
 mod direct_connect;
@@ -45,6 +46,7 @@ pub(crate) fn import(documents: &[Document]) -> Imported {
     import.transit();
     import.routes();
     import.doubts();
+    import.attached(documents);
     import.finish()
 }
 

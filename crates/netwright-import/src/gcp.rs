@@ -2,14 +2,16 @@
 //!
 //! Assumptions that an export does not spell out, each listed as a gap when it is made: a network whose routes are not in the
 //! export has the default route to the Internet; a network whose effective firewalls are not in the export has no firewall policies; a
-//! subnet that is not in the export holds just the addresses that its instances have.
+//! subnet that is not in the export holds just the addresses that its instances have; an export without policy-based routes has none.
 //!
 //! Start reading at [`import`]; `export` finds the objects, whatever list they stand in.
 
 mod backends;
 mod balancers;
+mod bgp;
 mod connectors;
 mod databases;
+mod doubts;
 mod export;
 mod firewalls;
 mod instances;
@@ -58,6 +60,7 @@ pub(crate) fn import(documents: &[Document]) -> Imported {
     import.certificates();
     import.load_balancers();
     import.zones();
+    import.no_policies();
     import.not_represented();
     Imported { description: import.description, notes: import.notes }
 }

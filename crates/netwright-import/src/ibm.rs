@@ -95,6 +95,7 @@ pub(crate) fn import(documents: &[Document]) -> Imported {
     import.reserved_addresses();
     import.vpcs();
     import.transits();
+    import.attached();
     import.not_represented();
     Imported { description: import.description, notes: import.notes }
 }

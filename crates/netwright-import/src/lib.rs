@@ -12,7 +12,9 @@ mod aws;
 mod detect;
 mod gcp;
 mod ibm;
+mod lines;
 mod naming;
+mod skipped;
 mod union;
 
 use std::collections::BTreeSet;
@@ -22,7 +24,7 @@ use netwright_model::decode_description;
 use netwright_model::diagnostic::Diagnostic;
 use netwright_model::language::Description;
 use netwright_model::source::{FileId, Sources, Span};
-use netwright_model::tree::{Kind, Limits, Node, json, read_file, yaml};
+use netwright_model::tree::{Limits, Node, json, read_file, yaml};
 
 pub use detect::Format;
 
@@ -31,9 +33,6 @@ const MOST_FILES: usize = 20_000;
 
 /// Code of the error about a key that is given twice.
 const REPEATED_KEY: &str = "NW-IN-003";
-
-/// Longest text that is taken for a stored link, in octets.
-const LONGEST_LINK: usize = 255;
 
 /// A parsed file of an export.
 #[derive(Debug)]
@@ -85,15 +84,19 @@ pub fn load(
     let mut formats = BTreeSet::new();
     for path in files {
         match read(&path, sources, limits, alone, &mut notes) {
-            Ok(None) => {}
-            Ok(Some((Format::Netwright, document))) => {
-                formats.insert(Format::Netwright);
-                match decode_description(&document.root) {
-                    Ok(own) => errors.extend(union::unite(&mut description, own)),
-                    Err(own) => errors.extend(own),
+            Ok(found) => {
+                for (format, document) in found {
+                    if format != Format::Netwright {
+                        exports.push((format, document));
+                        continue;
+                    }
+                    formats.insert(Format::Netwright);
+                    match decode_description(&document.root) {
+                        Ok(own) => errors.extend(union::unite(&mut description, own)),
+                        Err(own) => errors.extend(own),
+                    }
                 }
             }
-            Ok(Some(export)) => exports.push(export),
             Err(error) => errors.push(error),
         }
     }
@@ -115,8 +118,11 @@ pub fn load(
         errors.extend(union::unite(&mut description, imported.description));
     }
     if formats.is_empty() && errors.is_empty() {
-        let message =
-            format!("{} holds no description and no export that Netwright knows", path.display());
+        let message = format!(
+            "{} holds no description and no export that Netwright knows{}",
+            path.display(),
+            skipped::summary(&notes)
+        );
         errors.push(
             Diagnostic::error("NW-IN-020", Span::NONE, message)
                 .with_help("a description is YAML; exports are JSON as `aws ec2 describe-…`, `gcloud … list --format=json` or the IBM VPC API write it"),
@@ -171,31 +177,38 @@ fn files_of(folder: &Path, notes: &mut Vec<String>) -> Result<Vec<PathBuf>, Vec<
     Ok(files)
 }
 
-/// Reads one file; `None` for a file of a folder that is neither JSON nor YAML.
+/// Reads one file: one document, or several of a file with a value a line; none for a file of a folder that says nothing here.
 fn read(
     path: &Path,
     sources: &mut Sources,
     limits: &Limits,
     alone: bool,
     notes: &mut Vec<String>,
-) -> Result<Option<(Format, Document)>, Diagnostic> {
+) -> Result<Vec<(Format, Document)>, Diagnostic> {
     let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
     let is_yaml = matches!(extension.as_deref(), Some("yaml" | "yml"));
-    let is_json = matches!(extension.as_deref(), Some("json"));
+    let is_json = matches!(extension.as_deref(), Some("json" | "ndjson" | "jsonl"));
     if !alone && !is_yaml && !is_json {
         notes.push(format!(
             "{} is neither JSON nor YAML by its name and was left out",
             path.display()
         ));
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let file = read_file(path, sources, limits)?;
-    let Some(text) = sources.text(file).map(std::sync::Arc::clone) else { return Ok(None) };
-    if !alone && let Some(why) = stands_for_another(path, &text) {
+    let Some(text) = sources.text(file).map(std::sync::Arc::clone) else { return Ok(Vec::new()) };
+    if let Some(why) = skipped::stands_for_another(path, &text) {
+        if alone {
+            return Err(skipped::is_no_input(path, &why));
+        }
         notes.push(format!("{} {why} and was left out", path.display()));
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let starts_as_json = text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']);
+    if (is_json || (starts_as_json && !is_yaml)) && lines::are_values(&text) {
+        let root = json::parse_lines(&text, file, limits)?;
+        return Ok(lines::documents(path, file, root, notes));
+    }
     let root = if is_json || (starts_as_json && !is_yaml) {
         parse_json(path, &text, file, limits, notes)?
     } else {
@@ -203,16 +216,14 @@ fn read(
     };
     let document = |root| Document { path: path.to_owned(), file, root };
     match detect::format(&root) {
-        Some(format) => Ok(Some((format, document(root)))),
-        None if alone || is_yaml => Ok(Some((Format::Netwright, document(root)))),
+        Some(format) => Ok(vec![(format, document(root))]),
+        None if alone && !skipped::is_known(&root) || is_yaml => {
+            Ok(vec![(Format::Netwright, document(root))])
+        }
+        None if alone => Err(skipped::is_no_input(path, &format!("is {}", skipped::what(&root)))),
         None => {
-            let what = if matches!(root.kind, Kind::Mapping(_)) {
-                "of no kind that is known"
-            } else {
-                "not a map"
-            };
-            notes.push(format!("{} is {what} and was left out", path.display()));
-            Ok(None)
+            notes.push(format!("{} is {} and was left out", path.display(), skipped::what(&root)));
+            Ok(Vec::new())
         }
     }
 }
@@ -240,16 +251,4 @@ fn parse_json(
         notes.push(format!("{}:{line}: {}; the last one counts", path.display(), told.message));
     }
     Ok(root)
-}
-
-/// Why a file of a folder is nothing to read: it is empty, or it is a link that was stored as a text.
-fn stands_for_another(path: &Path, text: &str) -> Option<String> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Some("is empty".to_owned());
-    }
-    let one_name = text.len() <= LONGEST_LINK
-        && !text.contains(['{', '[', '"', '\n', ':'])
-        && path.parent().is_some_and(|folder| folder.join(text).is_file());
-    one_name.then(|| format!("is a link to {text}, stored as a text,"))
 }

@@ -1,6 +1,8 @@
 //! Names that people recognise: the resource's own name where it is unique, otherwise its identifier.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use netwright_model::language::Description;
 
 /// Names of one kind of object by identifier.
 #[derive(Debug, Default)]
@@ -14,7 +16,7 @@ impl Naming {
         objects: impl Iterator<Item = (&'a str, Option<String>)> + Clone,
     ) -> Self {
         let mut count: BTreeMap<String, usize> = BTreeMap::new();
-        let mut ids: std::collections::BTreeSet<&str> = std::collections::BTreeSet::new();
+        let mut ids: BTreeSet<&str> = BTreeSet::new();
         for (id, name) in objects.clone() {
             if ids.insert(id)
                 && let Some(name) = name.as_deref().and_then(clean)
@@ -53,4 +55,19 @@ fn clean(name: &str) -> Option<String> {
         .collect();
     let telling = name.chars().any(char::is_alphanumeric);
     (telling && name != "internet" && name != "any").then_some(name)
+}
+
+/// Names of the filters that a subnet or a machine of a description has. What else has one may have no interface here.
+pub(crate) fn used_filters(made: &Description) -> BTreeSet<String> {
+    let subnets = made.vpcs.iter().flat_map(|(_, vpc)| vpc.subnets.iter());
+    let instances = made.instances.iter().flat_map(|(_, row)| {
+        let others = row.interfaces.iter().flat_map(|(_, own)| &own.filters);
+        row.filters.iter().chain(others)
+    });
+    subnets
+        .flat_map(|(_, subnet)| &subnet.filters)
+        .chain(instances)
+        .chain(made.nat_gateways.iter().flat_map(|(_, row)| &row.filters))
+        .map(|name| name.value.clone())
+        .collect()
 }

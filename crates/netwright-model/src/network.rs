@@ -177,6 +177,18 @@ pub enum Origin {
     PrefixList,
     /// Learned.
     Propagated,
+    /// Not known to exist, nor whether there are others for parts of its destination.
+    Possible,
+    /// Before all others, and not known whether it applies.
+    Policy,
+}
+
+impl Origin {
+    /// Whether it is not known if a packet takes such a route.
+    #[must_use]
+    pub fn is_uncertain(self) -> bool {
+        matches!(self, Self::Possible | Self::Policy)
+    }
 }
 
 impl From<RouteOrigin> for Origin {
@@ -184,6 +196,8 @@ impl From<RouteOrigin> for Origin {
         match origin {
             RouteOrigin::Static => Self::Static,
             RouteOrigin::Propagated => Self::Propagated,
+            RouteOrigin::Possible => Self::Possible,
+            RouteOrigin::Policy => Self::Policy,
         }
     }
 }

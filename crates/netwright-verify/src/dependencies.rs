@@ -39,7 +39,9 @@ pub struct Answer {
     /// The way, in words.
     pub way: String,
     /// Source address that the target sees; none where it cannot be predicted.
-    pub source_seen: Option<IpAddr>,
+    pub sources_seen: Vec<IpAddr>,
+    /// It passes a NAT gateway, which charges for its data.
+    pub through_nat: bool,
     /// Why it does not work, in words.
     pub why: Option<String>,
     /// Which of the target's addresses do not work, where others do.
@@ -85,7 +87,8 @@ fn one(
         verdict: Verdict::Unknown,
         optional: dependency.optional.as_ref().is_some_and(|optional| optional.value),
         way: String::new(),
-        source_seen: None,
+        sources_seen: Vec::new(),
+        through_nat: false,
         why: None,
         partly: None,
     };
@@ -122,8 +125,10 @@ fn one(
         return answer;
     };
     answer.verdict = finding.verdict;
+    let passes_nat = |step: &Step| matches!(step, Step::At(Object::Nat(_)));
+    answer.through_nat = finding.trace.forward.path.steps.iter().any(passes_nat);
     answer.way = way(network, &finding.trace.forward.path, via);
-    answer.source_seen = finding.trace.source_seen();
+    answer.sources_seen = finding.trace.sources_seen(network);
     if finding.works != Some(true) {
         let first = finding.trace.blockers(network).first().map(|hop| hop.text.clone());
         let part = survey.partly.as_ref().map(Partly::sentence);

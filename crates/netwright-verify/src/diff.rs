@@ -157,7 +157,7 @@ fn compare_dependencies(
     });
     let told = |(before, now): &(Option<Dependency>, Dependency)| {
         before.as_ref().is_none_or(|old| {
-            (old.verdict, &old.way, old.source_seen) != (now.verdict, &now.way, now.source_seen)
+            (old.verdict, &old.way, &old.sources_seen) != (now.verdict, &now.way, &now.sources_seen)
         })
     };
     paired.filter(told).collect()

@@ -73,12 +73,12 @@ impl Prover<'_> {
 
     /// What passes along a request's path and its answer's.
     pub fn evaluate(&mut self, connection: &Connection) -> Flows {
-        let arrives = self.along(&connection.forward, |_| false);
+        let arrives = self.along(&connection.forward, false, |_| false);
         if arrives.may.is_empty() {
             return Flows::NONE;
         }
         let back = match &connection.back {
-            Some(back) => self.along(back, |check| self_passes(&connection.forward, check)),
+            Some(back) => self.along(back, true, |check| self_passes(&connection.forward, check)),
             // Whether the request arrives is unknown, and so is whether its answer does.
             None => Permit { must: Set::EMPTY, may: Set::ALL },
         };
@@ -91,8 +91,13 @@ impl Prover<'_> {
         Flows { arrives, answered }
     }
 
-    /// What passes along a path. `pass` names checks that are not asked (answers where a stateful filter let the request pass).
-    fn along(&mut self, path: &Path, pass: impl Fn(&Candidate<'_>) -> bool) -> Permit {
+    /// What passes along a path, of a request or an answer. `pass` names checks that are not asked (answers where a stateful filter let the request pass).
+    fn along(
+        &mut self,
+        path: &Path,
+        answer: bool,
+        pass: impl Fn(&Candidate<'_>) -> bool,
+    ) -> Permit {
         let mut permit = match path.end {
             End::Blocked(_) => return Permit::NONE,
             End::Delivered(_) => Permit::ALL,
@@ -108,7 +113,7 @@ impl Prover<'_> {
                     if pass(&Candidate { check, stateful }) {
                         continue;
                     }
-                    self.policies.permit(self.network, &mut self.space, check)
+                    self.permit(check, answer)
                 }
                 Step::NatProtocolsOnly(_) => {
                     let set = nat_protocols(&mut self.space);

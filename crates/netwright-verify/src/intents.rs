@@ -16,7 +16,7 @@ use crate::prover::Prover;
 use crate::prover::path::Origin;
 use crate::question::{Finding, Partly, Questions, Side, sides};
 use crate::reach::{Member, Reach};
-use crate::trace::{Flow, Trace, Verdict};
+use crate::trace::{Flow, Trace, Verdict, sources_words};
 
 /// Whether an intent holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -413,15 +413,16 @@ fn size(network: &Network, intent: &Intent, trace: &Trace) -> Size {
 
 /// What else an intent asks of a flow that works.
 fn clause(prover: &Prover<'_>, intent: &Intent, trace: &Trace) -> Option<String> {
-    let seen = trace.source_seen();
-    if let Some(wanted) = &intent.source_address
-        && seen != Some(wanted.value)
-    {
-        let seen = seen
-            .map_or_else(|| "an address that cannot be predicted".to_owned(), |a| a.to_string());
-        return Some(format!("the destination sees {seen}, not {}", wanted.value));
+    let seen = trace.sources_seen(prover.network);
+    let wanted: Vec<IpAddr> = intent.source_address.iter().map(|wanted| wanted.value).collect();
+    let as_wanted = !seen.is_empty() && seen.iter().all(|address| wanted.contains(address));
+    if !wanted.is_empty() && !as_wanted {
+        let always = seen.iter().any(|address| wanted.contains(address));
+        let always = if always { " always" } else { "" };
+        let (seen, wanted) = (sources_words(&seen), sources_words(&wanted));
+        return Some(format!("the destination sees {seen}, not{always} {wanted}"));
     }
-    if intent.predictable_source.as_ref().is_some_and(|wanted| wanted.value) && seen.is_none() {
+    if intent.predictable_source.as_ref().is_some_and(|wanted| wanted.value) && seen.is_empty() {
         return Some("the destination sees a source address that cannot be predicted".to_owned());
     }
     if let Some(through) = &intent.through

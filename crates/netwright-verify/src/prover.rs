@@ -9,6 +9,7 @@
 
 pub(crate) mod address;
 pub mod change;
+mod chosen;
 pub mod index;
 pub mod path;
 pub mod policy;

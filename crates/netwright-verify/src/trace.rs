@@ -137,11 +137,29 @@ impl Trace {
         }
     }
 
-    /// Source address that the destination sees; `None` where it cannot be predicted.
+    /// Source address that the destination sees on the path that was followed; `None` where it cannot be predicted.
     #[must_use]
     pub fn source_seen(&self) -> Option<IpAddr> {
         Some(self.forward.path.src).filter(|address| !address.is_unspecified())
     }
+
+    /// Every source address that the destination may see: a NAT gateway takes any of its own. The first is that of the path that was
+    /// followed; none where it cannot be predicted.
+    #[must_use]
+    pub fn sources_seen(&self, network: &Network) -> Vec<IpAddr> {
+        let Some(seen) = self.source_seen() else { return Vec::new() };
+        let nat = network.nats.iter().find(|nat| nat.addresses.contains(&seen));
+        let others = nat.into_iter().flat_map(|nat| nat.addresses.iter().copied());
+        let others = others.filter(|a| *a != seen && a.is_ipv4() == seen.is_ipv4());
+        std::iter::once(seen).chain(others).collect()
+    }
+}
+
+/// The source addresses that a destination may see, in words.
+#[must_use]
+pub fn sources_words(seen: &[IpAddr]) -> String {
+    let all: Vec<String> = seen.iter().map(ToString::to_string).collect();
+    if all.is_empty() { "an address that cannot be predicted".to_owned() } else { all.join(" or ") }
 }
 
 impl Prover<'_> {
@@ -204,7 +222,6 @@ impl Prover<'_> {
     }
 
     fn decide_along(&self, path: Path, packet: Layer4, request: Option<&Path>) -> Direction {
-        let network: &Network = self.network;
         let passed = path
             .steps
             .iter()
@@ -216,7 +233,7 @@ impl Prover<'_> {
                     if request.is_some_and(|request| self_passes(request, &candidate)) {
                         return Passed::Established;
                     }
-                    match self.policies.decide(network, check, packet) {
+                    match self.decide(check, request.is_some(), packet) {
                         Decision::Allow(decider) => Passed::Yes(Some(decider)),
                         Decision::Deny(decider) => Passed::No(decider),
                         Decision::Unknown(decider) => Passed::Unknown(decider),

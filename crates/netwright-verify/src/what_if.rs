@@ -4,6 +4,7 @@
 //! like any other description, so that what cannot be written cannot be tried.
 
 mod cost;
+pub mod rank;
 
 use netwright_model::decode::{Decode, Decoder};
 use netwright_model::diagnostic::Diagnostic;
@@ -14,7 +15,9 @@ use netwright_model::suggest::nearest;
 use netwright_model::tree::{Key, Kind, Node};
 
 use crate::cascade::{self, Cascade};
+use crate::check::{Finding, check_with};
 use crate::dependencies::{self, Answer};
+use crate::intents;
 use crate::prover::Prover;
 
 pub use cost::{Cost, monthly};
@@ -40,8 +43,14 @@ pub struct Outcome {
     pub dependencies: Vec<Answer>,
     /// What does not start.
     pub cascade: Cascade,
+    /// Every intent.
+    pub intents: Vec<intents::Answer>,
+    /// What is probably wrong.
+    pub findings: Vec<Finding>,
     /// Estimated monthly cost of the NAT gateways.
     pub cost: Cost,
+    /// How many of the settings are not already so.
+    pub changed: usize,
 }
 
 impl Outcome {
@@ -61,12 +70,15 @@ impl Outcome {
 ///
 /// When a path leads nowhere, a value is no YAML, or the result is no valid description.
 pub fn try_settings(root: &Node, settings: &[Setting]) -> Result<Outcome, Vec<Diagnostic>> {
-    let mut changed = root.clone();
+    let mut varied = root.clone();
+    let mut changed = 0;
     for setting in settings {
-        set(&mut changed, setting).map_err(|error| vec![error])?;
+        let before = varied.clone();
+        set(&mut varied, setting).map_err(|error| vec![error])?;
+        changed += usize::from(!same(&before, &varied));
     }
     let mut cx = Decoder::default();
-    let description = Description::decode(&changed, &mut cx);
+    let description = Description::decode(&varied, &mut cx);
     let description = match description {
         Some(description) if cx.diagnostics.is_empty() => description,
         _ => return Err(cx.diagnostics),
@@ -75,7 +87,31 @@ pub fn try_settings(root: &Node, settings: &[Setting]) -> Result<Outcome, Vec<Di
     let mut prover = Prover::new(&network);
     let dependencies = dependencies::ask(&mut prover);
     let cascade = cascade::follow(&network, &dependencies);
-    Ok(Outcome { settings: settings.to_vec(), dependencies, cascade, cost: monthly(&network) })
+    Ok(Outcome {
+        settings: settings.to_vec(),
+        dependencies,
+        cascade,
+        intents: intents::ask(&mut prover),
+        // Nothing is said about the day: what has expired has so with every option.
+        findings: check_with(&mut prover, None),
+        cost: monthly(&network),
+        changed,
+    })
+}
+
+/// Whether two trees say the same, wherever it was written. Trees are as deep as the reader lets them be.
+fn same(one: &Node, other: &Node) -> bool {
+    match (&one.kind, &other.kind) {
+        (Kind::Sequence(a), Kind::Sequence(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        (Kind::Mapping(a), Kind::Mapping(b)) => {
+            let alike =
+                |((a, x), (b, y)): (&(Key, Node), &(Key, Node))| a.text == b.text && same(x, y);
+            a.len() == b.len() && a.iter().zip(b).all(alike)
+        }
+        (a, b) => a == b,
+    }
 }
 
 /// Tries every combination of the values of several settings, the last varying fastest.
@@ -109,7 +145,7 @@ pub fn matrix(
 }
 
 /// Sets a value at a path. The objects on the way must exist; only the last field may be new. A `*` stands for every object at
-/// its place.
+/// its place that has the rest of the path.
 fn set(root: &mut Node, setting: &Setting) -> Result<(), Diagnostic> {
     let limits = netwright_model::tree::Limits::default();
     let file = netwright_model::source::FileId(u32::MAX);
@@ -136,10 +172,16 @@ fn put(node: &mut Node, parts: &[&str], value: &Node, path: &str) -> Result<(), 
         return wrong(format!("`{path}` leads into something that is no map, at `{first}`"), None);
     };
     if *first == "*" {
+        let mut missing = None;
+        let mut found = false;
         for (_, inner) in entries {
-            put(inner, rest, value, path)?;
+            match put(inner, rest, value, path) {
+                Ok(()) => found = true,
+                Err(error) => missing = missing.or(Some(error)),
+            }
         }
-        return Ok(());
+        // Those that lack the rest of the path are left alone, unless all do.
+        return missing.filter(|_| !found).map_or(Ok(()), Err);
     }
     if let Some((_, inner)) = entries.iter_mut().find(|(key, _)| &*key.text == *first) {
         return put(inner, rest, value, path);

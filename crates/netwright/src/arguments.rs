@@ -103,7 +103,10 @@ pub(crate) enum Command {
         after_help = "Example:\n  netwright what-if before.yaml --set 'services.*.egress.mode=all-traffic'"
     )]
     WhatIf(WhatIf),
-    /// Try every combination of settings: which dependencies work, by which way, seen from which address.
+    /// Try every combination of settings: which dependencies work, by which way, seen from which address; and which to take.
+    ///
+    /// Options are ranked by the golden paths they lose, services that do not start, intents and dependencies that fail, those that are unknown,
+    /// findings, cost, and settings to be changed. The first that is better than the file as it is and breaks nothing is recommended.
     #[command(
         after_help = "Example:\n  netwright matrix works.yaml --vary 'services.*.egress.mode=none,private-ranges-only,all-traffic' --vary nat_gateways.staging-nat.address_allocation=static,automatic"
     )]

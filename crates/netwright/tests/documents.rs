@@ -45,7 +45,16 @@ fn sessions(text: &str) -> Vec<Session> {
 
 /// The words of a command, quotes taken off.
 fn words(command: &str) -> Vec<String> {
-    command.split(' ').map(|word| word.trim_matches('\'').to_owned()).collect()
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for c in command.chars() {
+        match c {
+            '\'' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            c => words.last_mut().unwrap().push(c),
+        }
+    }
+    words
 }
 
 /// The documents of a folder and its folders.

@@ -125,10 +125,7 @@ impl<'a> Export<'a> {
                 }
             }
             // A file that holds one object by itself.
-            if !found
-                && let Some((section, ..)) =
-                    SECTIONS.iter().find(|(.., id)| single(&document.root, id))
-            {
+            if !found && let Some(section) = section_of(&document.root) {
                 sections.entry(section).or_default().push(&document.root);
             }
         }
@@ -198,7 +195,26 @@ fn has_range(subnet: &Node) -> bool {
 
 /// Whether a document is itself an object of a section.
 fn single(root: &Node, id: &str) -> bool {
-    !root.entries().is_empty() && root.word(id).is_some() && root.get("Tags").is_some()
+    root.word(id).is_some() && ["Tags", "CidrBlock"].iter().any(|key| root.get(key).is_some())
+}
+
+/// The section of a document that is one object. Most objects name others too: what stands in a subnet names that and its VPC.
+fn section_of(root: &Node) -> Option<&'static str> {
+    const NAMED_BY_OTHERS: [&str; 7] = [
+        "VpcId",
+        "SubnetId",
+        "InstanceId",
+        "NetworkInterfaceId",
+        "TransitGatewayId",
+        "VpnGatewayId",
+        "CustomerGatewayId",
+    ];
+    let weight = |id: &str| {
+        let place = NAMED_BY_OTHERS.iter().position(|own| *own == id);
+        place.unwrap_or(NAMED_BY_OTHERS.len())
+    };
+    let fitting = SECTIONS.iter().filter(|(.., id)| single(root, id));
+    fitting.rev().max_by_key(|(.., id)| weight(id)).map(|(section, ..)| *section)
 }
 
 /// The `Name` tag.

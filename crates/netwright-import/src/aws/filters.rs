@@ -92,6 +92,10 @@ impl Import<'_> {
             vpc: self.vpc_name(group),
             incomplete: (!complete).then(|| self.rules_missing("security_group", &id)),
             id: Some(id),
+            provided: group
+                .get("GroupName")
+                .filter(|name| name.as_text() == Some("default"))
+                .map(yes),
             attach: Some(Spanned::bare(Attachment::Interface)),
             rules,
             span: group.span.into(),
@@ -239,6 +243,7 @@ impl Import<'_> {
             vpc: self.vpc_name(acl),
             incomplete: (!complete).then(|| self.rules_missing("network_acl", &id)),
             id: Some(id),
+            provided: acl.get("IsDefault").filter(|_| acl.flag("IsDefault") == Some(true)).map(yes),
             attach: Some(Spanned::bare(Attachment::Subnet)),
             stateful: Some(Spanned::bare(false)),
             ordered: Some(Spanned::bare(true)),
@@ -339,4 +344,9 @@ fn set_ports(
         }
         _ => {}
     }
+}
+
+/// Yes, as a node says.
+fn yes(node: &Node) -> Spanned<bool> {
+    Spanned::new(true, node.span)
 }

@@ -283,3 +283,34 @@ fn a_group_and_an_acl_of_one_name_stay_two_filters() {
     let names: Vec<&str> = filters.iter().map(|(name, _)| name.value.as_str()).collect();
     assert!(names.contains(&"data") && names.contains(&"acl-1"), "{names:?}");
 }
+
+#[test]
+fn a_group_of_what_was_left_out_is_not_attached_to_nothing() {
+    let text = r#"{"Vpcs": [{"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"}],
+        "Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "CidrBlock": "10.0.1.0/24"}],
+        "NetworkInterfaces": [{"NetworkInterfaceId": "eni-1", "SubnetId": "subnet-9", "PrivateIpAddress": "10.0.9.9",
+            "Groups": [{"GroupId": "sg-left"}]}],
+        "ClusterInfoList": [{"BrokerNodeGroupInfo": {"SecurityGroups": ["sg-broker"]}}],
+        "SecurityGroups": [
+            {"GroupId": "sg-left", "GroupName": "left", "VpcId": "vpc-1", "IpPermissions": [], "IpPermissionsEgress": []},
+            {"GroupId": "sg-broker", "GroupName": "broker", "VpcId": "vpc-1", "IpPermissions": [], "IpPermissionsEgress": []},
+            {"GroupId": "sg-idle", "GroupName": "idle", "VpcId": "vpc-1", "IpPermissions": [], "IpPermissionsEgress": []},
+            {"GroupId": "sg-default", "GroupName": "default", "VpcId": "vpc-1", "IpPermissions": [], "IpPermissionsEgress": []}],
+        "NetworkAcls": [{"NetworkAclId": "acl-1", "VpcId": "vpc-1", "IsDefault": true, "Entries": [],
+            "Associations": [{"NetworkAclId": "acl-1", "SubnetId": "subnet-9"}]}]}"#;
+    let root = json::parse(text, FileId::default(), &Limits::default()).expect("JSON");
+    let document = Document { path: PathBuf::from("a.json"), file: FileId::default(), root };
+    let made = super::import(&[document]).description;
+    let told = |name: &str| {
+        let id = |own: &netwright_model::language::Filter| {
+            own.id.as_ref().is_some_and(|id| id.value == name)
+        };
+        let (_, filter) = made.filters.iter().find(|(_, own)| id(own)).expect("the filter");
+        (filter.elsewhere.is_some(), filter.provided.is_some())
+    };
+    assert_eq!(told("sg-left"), (true, false));
+    assert_eq!(told("sg-broker"), (true, false));
+    assert_eq!(told("sg-idle"), (false, false));
+    assert_eq!(told("sg-default"), (false, true));
+    assert!(told("acl-1").1);
+}

@@ -14,12 +14,13 @@ use crate::Document;
 use crate::access::Access;
 
 /// Kinds that the importer reads.
-const READ: [&str; 39] = [
+const READ: [&str; 40] = [
     "network",
     "subnetwork",
     "firewall",
     "firewallPolicy",
     "route",
+    "policyBasedRoute",
     "router",
     "routerStatus",
     "address",
@@ -61,7 +62,7 @@ const LEAD_ELSEWHERE: [(&str, &str); 10] = [
     ("packetMirroring", "packet mirrors"),
     ("networkConnectivityHub", "hubs of Network Connectivity Center"),
     ("spoke", "spokes of Network Connectivity Center"),
-    ("policyBasedRoute", "policy-based routes"),
+    ("exchangedPeeringRoute", "routes that peerings exchange"),
     ("serviceAttachment", "published services of Private Service Connect"),
     ("externalVpnGateway", "gateways of the other side"),
     ("cluster", "ranges of clusters for pods and services, and what runs there,"),
@@ -116,8 +117,8 @@ const COLLECTIONS: [(&str, &str); 41] = [
 ];
 
 /// Keys under which the newer APIs' list calls answer.
-const WRAPPERS: [&str; 6] =
-    ["connectors", "services", "functions", "jobs", "managedZones", "rrsets"];
+const WRAPPERS: [&str; 7] =
+    ["connectors", "services", "functions", "jobs", "managedZones", "rrsets", "policyBasedRoutes"];
 
 /// What is said of kinds that lead packets elsewhere.
 pub(super) fn leads_elsewhere(kind: &str) -> Option<&'static str> {
@@ -212,7 +213,15 @@ impl<'a> Export<'a> {
         }
         for objects in export.objects.values_mut() {
             let mut seen = BTreeSet::new();
+            // Lists of other zones may hold an object again under another link; its number and name say that it is the same.
+            let mut numbers: BTreeSet<(&str, &str)> = BTreeSet::new();
             objects.retain(|object| {
+                let id = object.node.word("id").filter(|id| id.bytes().all(|b| b.is_ascii_digit()));
+                if let (Some(id), Some(name)) = (id, object.node.word("name"))
+                    && !numbers.insert((id, name))
+                {
+                    return false;
+                }
                 let named =
                     object.node.word("name").is_some() || object.node.get("metadata").is_some();
                 named.then(|| object.link()).flatten().is_none_or(|link| seen.insert(link))
@@ -321,6 +330,17 @@ impl<'a> Export<'a> {
         self.links.get(&path_of(link)?).copied()
     }
 
+    /// Where an object names a network first.
+    pub(super) fn mention(&self, network: &str) -> Option<Span> {
+        let names =
+            |node: &Node| node.word("network").and_then(path_of).as_deref() == Some(network);
+        self.objects.values().flatten().find_map(|object| {
+            let own = Some(object.node).filter(|node| names(node));
+            let mut inside = object.node.list("networkInterfaces").iter();
+            own.or_else(|| inside.find(|node| names(node))).map(|node| node.span)
+        })
+    }
+
     /// Kinds that were not read, with their number and a place.
     pub(super) fn unread(&self) -> Vec<(String, usize, Span)> {
         self.objects
@@ -386,6 +406,7 @@ fn serverless(node: &Node) -> Option<&'static str> {
     match name.rsplit('/').nth(1)? {
         "connectors" => Some("connector"),
         "functions" => Some("function"),
+        "policyBasedRoutes" => Some("policyBasedRoute"),
         "services" if node.get("template").is_some() => Some("runService"),
         "jobs" if node.get("template").is_some() => Some("runJob"),
         _ => None,

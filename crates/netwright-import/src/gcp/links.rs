@@ -26,7 +26,7 @@ impl<'e> Import<'e> {
         let Some(network) = self.network_of(node) else {
             self.gap(
                 &named,
-                "neither its gateway nor its router is in the export: its network is not known",
+                "neither its gateway nor its router is in the export: its network is not known, and packets of any network of its project may take it",
                 at,
                 true,
             );
@@ -34,7 +34,11 @@ impl<'e> Import<'e> {
         };
         let mut remote = selectors(node, "remoteTrafficSelector");
         if remote.is_empty() {
-            remote = self.routed(object);
+            remote = self.routed(object, &network);
+        }
+        if remote.is_empty() && self.is_told(&network, node) {
+            self.gap(&named, "its router has learned no route that leads through it", at, false);
+            return;
         }
         if remote.is_empty() {
             self.gap(&named, "which addresses lie behind it is not in the export", at, true);
@@ -65,7 +69,7 @@ impl<'e> Import<'e> {
     }
 
     /// The network of a link: its gateway's or its router's.
-    fn network_of(&self, node: &Node) -> Option<String> {
+    pub(super) fn network_of(&self, node: &Node) -> Option<String> {
         let through = ["vpnGateway", "targetVpnGateway", "router"];
         let found = through.iter().find_map(|field| {
             let gateway = self.export.find(node.word(field)?)?;
@@ -75,12 +79,14 @@ impl<'e> Import<'e> {
     }
 
     /// Destinations of the routes through a link, written and learned.
-    fn routed(&self, object: Object<'e>) -> Vec<Spanned<Prefix>> {
+    fn routed(&self, object: Object<'e>, network: &str) -> Vec<Spanned<Prefix>> {
         let Some(own) = object.link() else { return Vec::new() };
         let through = |node: &Node| {
-            ["nextHopVpnTunnel", "nextHopInterconnectAttachment"]
+            let named = ["nextHopVpnTunnel", "nextHopInterconnectAttachment"]
                 .iter()
-                .any(|field| node.word(field).and_then(path_of).as_ref() == Some(&own))
+                .any(|field| node.word(field).and_then(path_of).as_ref() == Some(&own));
+            let peer = node.address("nextHopIp").map(|peer| peer.value);
+            named || peer.and_then(|peer| self.link_behind(network, peer)).as_ref() == Some(&own)
         };
         let written = self.export.all("route").iter().map(|route| route.node);
         let learned = self.export.all("routerStatus").iter().flat_map(|status| {

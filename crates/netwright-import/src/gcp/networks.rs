@@ -18,7 +18,8 @@ impl Import<'_> {
             self.names.networks().map(|(link, key)| (link.to_owned(), key.to_owned())).collect();
         for (link, key) in networks {
             let object = self.export.find(&link);
-            let at = object.map_or(Span::NONE, Object::span);
+            let mentioned = || self.export.mention(&link).unwrap_or(Span::NONE);
+            let at = object.map_or_else(mentioned, Object::span);
             if object.is_none() {
                 let what = "the network is not in the export: what else it holds is not seen";
                 self.gap(&format!("vpc:{key}"), what, at, false);
@@ -105,7 +106,8 @@ impl Import<'_> {
         found
     }
 
-    pub(super) fn peerings(&mut self) {
+    /// The sides of peerings that the export holds.
+    pub(super) fn sides(&self) -> Vec<Side> {
         let mut sides: Vec<Side> = Vec::new();
         for network in self.export.all("network") {
             let Some(link) = network.link() else { continue };
@@ -127,6 +129,11 @@ impl Import<'_> {
                 });
             }
         }
+        sides
+    }
+
+    pub(super) fn peerings(&mut self) {
+        let sides = self.sides();
         let mut done: Vec<usize> = Vec::new();
         for (index, side) in sides.iter().enumerate() {
             if done.contains(&index) {
@@ -190,16 +197,16 @@ impl Import<'_> {
 }
 
 /// One network's side of a peering.
-struct Side {
-    name: String,
-    at: Span,
-    own: String,
-    other: Option<String>,
-    far: String,
-    active: bool,
-    exchange: bool,
-    exports: bool,
-    imports: bool,
+pub(super) struct Side {
+    pub(super) name: String,
+    pub(super) at: Span,
+    pub(super) own: String,
+    pub(super) other: Option<String>,
+    pub(super) far: String,
+    pub(super) active: bool,
+    pub(super) exchange: bool,
+    pub(super) exports: bool,
+    pub(super) imports: bool,
     mtu: Option<Spanned<u32>>,
 }
 

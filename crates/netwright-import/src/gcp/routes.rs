@@ -2,6 +2,7 @@
 //!
 //! Routes to subnets (`nextHopNetwork`, `nextHopPeering` that a peering implies) are the model's own; the rest are written down.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use netwright_model::language::reference::Destination;
@@ -20,35 +21,106 @@ const TABLE: &str = "routes";
 /// Priority of the default route that a new network has.
 const DEFAULT_PRIORITY: u32 = 1000;
 
+/// The routes of one network.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    /// The export holds the network's list of routes.
+    pub(super) listed: bool,
+    /// Routes of all its subnets.
+    pub(super) routes: Vec<Route>,
+    /// Routes that hold in one region, or everywhere if the network spreads them: what routers learn.
+    pub(super) regional: Vec<(Option<String>, Route)>,
+    /// Destinations that the list says lie behind a peering.
+    pub(super) peered: BTreeSet<Prefix>,
+}
+
 impl<'e> Import<'e> {
     pub(super) fn routes(&mut self) {
         let keys: Vec<String> = self.names.networks().map(|(_, key)| key.to_owned()).collect();
+        let mut own: Vec<(String, Own)> = Vec::new();
         for key in keys {
-            let at = self.description.vpcs.get(&key).map_or(Span::NONE, |vpc| *vpc.span);
-            let mut routes = Vec::new();
-            let mut listed = false;
-            for node in self.routes_of(&key) {
-                listed = true;
-                routes.extend(self.route(node, &key));
-            }
-            for learned in self.learned_of(&key) {
-                if !routes.iter().any(|known: &Route| {
-                    known.to.value == learned.to.value && known.via.value == learned.via.value
-                }) {
-                    routes.push(learned);
-                }
-            }
-            if !listed {
-                routes.extend(default_route(&key, at));
-                let what = "the export holds no routes of the network: it is taken to have the default route to the Internet and no other";
-                self.gap(&format!("vpc:{key}"), what, at, false);
-            }
-            let table = RouteTable { routes, span: at.into(), ..RouteTable::default() };
-            if let Some(vpc) = self.description.vpcs.get_mut(&key) {
-                vpc.route_tables.insert(Spanned::new(TABLE.to_owned(), at), table);
-                vpc.main_route_table = Some(Spanned::new(TABLE.to_owned(), at));
+            let routes = self.own_routes(&key);
+            own.push((key, routes));
+        }
+        let brought: Vec<Vec<Route>> =
+            own.iter().map(|(key, _)| self.exchanged_routes(key, &own)).collect();
+        for ((key, mut routes), brought) in own.into_iter().zip(brought) {
+            routes.routes.extend(brought);
+            routes.routes.extend(self.policy_routes(&key));
+            self.tables(&key, routes);
+        }
+    }
+
+    /// The routes of a network that its project's export holds, or must be taken to exist.
+    fn own_routes(&mut self, key: &str) -> Own {
+        let mut own = Own::default();
+        for node in self.routes_of(key) {
+            own.listed = true;
+            let to = node.prefix("destRange").filter(|_| node.word("nextHopPeering").is_some());
+            own.peered.extend(to.map(|to| to.value));
+            own.routes.extend(self.route(node, key));
+        }
+        for (region, learned) in self.learned_of(key) {
+            let routes = &own.routes;
+            let same = |known: &Route| {
+                known.to.value == learned.to.value && known.via.value == learned.via.value
+            };
+            if !routes.iter().any(same) {
+                own.regional.push((region, learned));
             }
         }
+        own.regional.extend(self.untold_routes(key));
+        if !own.listed {
+            let at = self.description.vpcs.get(key).map_or(Span::NONE, |vpc| *vpc.span);
+            own.routes.extend(default_route(key, at));
+            let what = "the export holds no routes of the network: it is taken to have the default route to the Internet and no other";
+            self.gap(&format!("vpc:{key}"), what, at, false);
+        }
+        own
+    }
+
+    /// Writes a network's table: one for all subnets, or one for each region where routers teach their own region only. Machines
+    /// whose region is not known may have the routes of any.
+    fn tables(&mut self, key: &str, own: Own) {
+        let global = self.routes_are_global(key);
+        let (of_regions, of_all): (Vec<_>, Vec<_>) =
+            own.regional.into_iter().partition(|(region, _)| region.is_some() && !global);
+        let mut all = own.routes;
+        all.extend(of_all.into_iter().map(|(_, route)| route));
+        let Some(vpc) = self.description.vpcs.get_mut(key) else { return };
+        let at = *vpc.span;
+        let table = |routes| RouteTable { routes, span: at.into(), ..RouteTable::default() };
+        if !of_regions.is_empty() {
+            let mut made: BTreeSet<String> = BTreeSet::new();
+            for (_, subnet) in vpc.subnets.iter_mut() {
+                let Some(region) = subnet.region.as_ref() else { continue };
+                let name = format!("{TABLE}.{}", region.value);
+                if made.insert(region.value.clone()) {
+                    let here =
+                        of_regions.iter().filter(|(own, _)| own.as_ref() == Some(&region.value));
+                    let routes = all.iter().chain(here.map(|(_, route)| route)).cloned();
+                    vpc.route_tables
+                        .insert(Spanned::new(name.clone(), at), table(routes.collect()));
+                }
+                subnet.route_table = Some(Spanned::new(name, region.span));
+            }
+        }
+        all.extend(of_regions.into_iter().map(|(_, mut route)| {
+            route.origin = Some(Spanned::new(RouteOrigin::Possible, *route.span));
+            route
+        }));
+        vpc.route_tables.insert(Spanned::new(TABLE.to_owned(), at), table(all));
+        vpc.main_route_table = Some(Spanned::new(TABLE.to_owned(), at));
+    }
+
+    /// Whether what a router learns holds in all regions. A network that the export does not hold may be either.
+    fn routes_are_global(&self, key: &str) -> bool {
+        let link = self.names.networks().find(|(_, own)| *own == key).map(|(link, _)| link);
+        let network = link.and_then(|link| self.export.find(link));
+        network.is_none_or(|network| {
+            let config = network.node.get("routingConfig");
+            config.and_then(|config| config.word("routingMode")) == Some("GLOBAL")
+        })
     }
 
     fn routes_of(&self, key: &str) -> Vec<&'e Node> {
@@ -105,7 +177,7 @@ impl<'e> Import<'e> {
             ));
         }
         if let Some(name) = node.word("nextHopPeering") {
-            return Some(self.peering_hop(name, key, object, node.span));
+            return Some(self.peering_hop(name, key, to, object, node.span));
         }
         if let Some(link) = node.word("nextHopInstance") {
             return Some(match self.export.find(link).map(|instance| self.names.key(instance)) {
@@ -130,6 +202,9 @@ impl<'e> Import<'e> {
             }
         }
         if let Some(address) = node.address("nextHopIp") {
+            if let Some(link) = self.link_behind(key, address.value) {
+                return Some(self.link_hop(&link, to, object, node.span));
+            }
             return Some(match self.holder(key, address.value) {
                 Some(instance) => RouteTarget::Instance(instance),
                 None => self.unknown_hop(object, &format!("address {}", address.value), node.span),
@@ -151,7 +226,14 @@ impl<'e> Import<'e> {
         RouteTarget::Unknown(what)
     }
 
-    fn peering_hop(&mut self, name: &str, key: &str, object: &str, at: Span) -> RouteTarget {
+    fn peering_hop(
+        &mut self,
+        name: &str,
+        key: &str,
+        to: Prefix,
+        object: &str,
+        at: Span,
+    ) -> RouteTarget {
         // Both sides name the peering; one peering of the description stands for the two.
         let joins = |peering: &netwright_model::language::Peering| {
             peering.vpcs.iter().any(|vpc| vpc.value == key)
@@ -159,7 +241,7 @@ impl<'e> Import<'e> {
         let own = [super::names::clean(name), format!("{}.{key}", super::names::clean(name))];
         for name in own {
             if self.description.peerings.get(&name).is_some_and(joins) {
-                return RouteTarget::Peering(name);
+                return self.over_peering(name, key, to, object, at);
             }
         }
         let far = self.export.all("network").iter().find_map(|network| {
@@ -177,9 +259,32 @@ impl<'e> Import<'e> {
             all.find(|(_, peering)| both(peering)).map(|(name, _)| name.value.clone())
         });
         match joint {
-            Some(peering) => RouteTarget::Peering(peering),
+            Some(peering) => self.over_peering(peering, key, to, object, at),
             None => self.unknown_hop(object, &format!("peering {name}"), at),
         }
+    }
+
+    /// A peering leads to the other network's subnets; a custom route that it brings leads on from there, to what the model does
+    /// not follow.
+    fn over_peering(
+        &mut self,
+        peering: String,
+        key: &str,
+        to: Prefix,
+        object: &str,
+        at: Span,
+    ) -> RouteTarget {
+        let row = self.description.peerings.get(&peering);
+        let far = row.and_then(|row| row.vpcs.iter().find(|vpc| vpc.value != key));
+        let far = far.and_then(|vpc| self.description.vpcs.get(&vpc.value));
+        let beyond = far.is_some_and(|vpc| {
+            let mut cidrs = vpc.subnets.iter().flat_map(|(_, subnet)| &subnet.cidrs);
+            !cidrs.any(|cidr| cidr.value.contains_prefix(&to) || to.contains_prefix(&cidr.value))
+        });
+        if beyond {
+            return self.unknown_hop(object, &format!("what lies behind peering {peering}"), at);
+        }
+        RouteTarget::Peering(peering)
     }
 
     fn link_hop(&mut self, link: &str, to: Prefix, object: &str, at: Span) -> RouteTarget {
@@ -213,16 +318,11 @@ impl<'e> Import<'e> {
         })
     }
 
-    /// Routes that routers of the network have learned.
-    fn learned_of(&mut self, key: &str) -> Vec<Route> {
-        let mut found = Vec::new();
-        for status in self.export.all("routerStatus") {
-            let Some(result) = status.node.get("result") else { continue };
-            let of =
-                result.word("network").is_some_and(|link| self.names.network(link) == Some(key));
-            if !of {
-                continue;
-            }
+    /// Routes that routers of the network have learned, by region.
+    fn learned_of(&mut self, key: &str) -> Vec<(Option<String>, Route)> {
+        let mut found: Vec<(Option<String>, Route)> = Vec::new();
+        for result in self.statuses_of(key) {
+            let region = self.region_of_status(key, result);
             for node in result.list("bestRoutes").iter().chain(result.list("bestRoutesForRouter")) {
                 let dynamic = ["nextHopVpnTunnel", "nextHopInterconnectAttachment", "nextHopIp"];
                 if !dynamic.iter().any(|field| node.word(field).is_some()) {
@@ -230,7 +330,14 @@ impl<'e> Import<'e> {
                 }
                 if let Some(mut route) = self.route(node, key) {
                     route.origin = Some(Spanned::new(RouteOrigin::Propagated, node.span));
-                    found.push(route);
+                    let same = |known: &(Option<String>, Route)| {
+                        known.0 == region
+                            && known.1.to.value == route.to.value
+                            && known.1.via.value == route.via.value
+                    };
+                    if !found.iter().any(same) {
+                        found.push((region.clone(), route));
+                    }
                 }
             }
         }

@@ -1,3 +1,4 @@
+mod doubts;
 mod serverless;
 
 use netwright_model::language::{

@@ -31,6 +31,26 @@ impl Import<'_> {
         }
     }
 
+    /// Forgets what filters are said to protect that machines and subnets here have.
+    pub(super) fn attached(&mut self) {
+        let used = crate::naming::used_filters(&self.description);
+        for (_, filter) in
+            self.description.filters.0.iter_mut().filter(|(name, _)| used.contains(&name.value))
+        {
+            filter.elsewhere = None;
+        }
+    }
+
+    /// Whether a filter is the default one of a VPC, which nobody can remove.
+    fn provided(&self, object: Object<'_>, acl: bool) -> Option<Spanned<bool>> {
+        let field = if acl { "default_network_acl" } else { "default_security_group" };
+        let vpcs = self.export.all("vpcs").into_iter();
+        let named = vpcs.filter_map(|vpc| vpc.object(field)).find(|default| {
+            default.identities().any(|id| object.identities().any(|own| own == id))
+        })?;
+        Some(Spanned::new(true, named.span()))
+    }
+
     fn filter(
         &mut self,
         object: Object<'_>,
@@ -51,6 +71,8 @@ impl Import<'_> {
             vpc,
             stateful: Some(Spanned::new(!acl, at)),
             ordered: Some(Spanned::new(acl, at)),
+            provided: self.provided(object, acl),
+            elsewhere: elsewhere(object, acl),
             span: at.into(),
             ..Filter::default()
         };
@@ -257,4 +279,11 @@ fn icmp(rule: Object<'_>) -> Option<Icmp> {
         code,
         span: rule.span().into(),
     })
+}
+
+/// What a security group's targets are that no machine here stands for, and the subnets that an ACL lists.
+fn elsewhere(object: Object<'_>, acl: bool) -> Option<Spanned<String>> {
+    let field = if acl { "subnets" } else { "targets" };
+    let first = object.objects(field).into_iter().next()?;
+    Some(Spanned::new(format!("`{field}` lists {}", first.name()), first.span()))
 }

@@ -69,6 +69,10 @@ crate::object! {
         pub named_rules: Entries<Rule>,
         /// Why the rules given here are not all there are. Makes verdicts through this filter unknown where no given rule decides.
         pub incomplete: Option<Spanned<String>>,
+        /// What it protects, or may protect, beside what is described here.
+        pub elsewhere: Option<Spanned<String>>,
+        /// The provider made it together with a VPC, and nobody can remove it.
+        pub provided: Option<Spanned<bool>>,
     }
 }
 

@@ -30,8 +30,8 @@ crate::object! {
         pub outcome ("expect", "is") : Option<Spanned<Outcome>>,
         /// Packets of this size pass.
         pub mtu: Option<Spanned<u32>>,
-        /// The destination sees this source address.
-        pub source_address: Option<Spanned<IpAddr>>,
+        /// The destination sees this source address, or always one of these.
+        pub source_address ("source_addresses") : Vec<Spanned<IpAddr>>,
         /// The destination can predict the source address.
         pub predictable_source: Option<Spanned<bool>>,
         /// The path uses this gateway, connector, peering or link.

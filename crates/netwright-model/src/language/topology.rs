@@ -105,6 +105,12 @@ crate::keyword! {
         #[default] Static = "static",
         /// Learned from a gateway by propagation, for example from a VPN or a dedicated link.
         Propagated = "propagated",
+        /// Not known to exist: the route, or others for parts of its destination, may come before any but those to the VPC's own
+        /// ranges and those that peerings imply. Where they would be asked, the verdict is unknown.
+        Possible = "possible",
+        /// Of a policy that asks for more than the destination, before all other routes, also inside a subnet: whether it applies is
+        /// not known.
+        Policy = "policy",
     }
 }
 

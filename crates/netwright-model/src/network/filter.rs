@@ -34,6 +34,10 @@ pub struct Filter {
     pub rules: Vec<Rule>,
     /// Why the rules are not all there are.
     pub incomplete: Option<String>,
+    /// It protects, or may protect, more than what is described.
+    pub elsewhere: bool,
+    /// Nobody can remove it.
+    pub provided: bool,
     /// Interfaces it is attached to by name (for `attach: interface`): what `group:` refers to.
     pub members: Vec<InterfaceId>,
 }

@@ -33,6 +33,34 @@ pub fn parse_last_wins(
     Ok((node, repeated))
 }
 
+/// Parses JSON values that follow each other, as one a line (NDJSON): a list of them.
+///
+/// # Errors
+///
+/// The first thing that is not JSON, with its place.
+pub fn parse_lines(text: &str, file: FileId, limits: &Limits) -> Result<Node, Diagnostic> {
+    let mut parser = Parser {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        file,
+        limits,
+        nodes: 0,
+        depth: 0,
+        repeated: None,
+    };
+    if text.starts_with('\u{feff}') {
+        parser.at = '\u{feff}'.len_utf8();
+    }
+    let mut items = Vec::new();
+    parser.space();
+    while parser.at < parser.bytes.len() {
+        items.push(parser.value()?);
+        parser.space();
+    }
+    Ok(Node { kind: Kind::Sequence(items), span: Span::new(file, 0, text.len()) })
+}
+
 fn parse_with(
     text: &str,
     file: FileId,

@@ -29,7 +29,7 @@ pub(super) fn check(prover: &mut Prover<'_>, report: &mut Report) {
         let id = FilterId::at(index);
         // What nothing is attached to decides nothing; how its rules stand to each other still matters to whoever attaches it.
         let idle = !used.is_used(id, filter);
-        if idle {
+        if idle && !filter.elsewhere {
             unused(filter, report);
         }
         for direction in [Direction::Ingress, Direction::Egress] {
@@ -39,7 +39,7 @@ pub(super) fn check(prover: &mut Prover<'_>, report: &mut Report) {
             // A description without machines says nothing of who is in a group.
             let described = network.interfaces.iter().any(|row| !row.provider_side);
             for rule in filter.rules.iter().filter(|_| described) {
-                nobody(filter, rule, report);
+                nobody(network, filter, rule, report);
             }
             place::check(network, filter, used.subnets(id), report);
             open::check(prover, id, &mut outside, report);
@@ -115,7 +115,11 @@ fn unused(filter: &Filter, report: &mut Report) {
         Attachment::Vpc => "VPC",
     };
     let message = format!("filter {} is attached to no {what}", filter.name);
-    let remedy = "attach it, or remove it; a provider's default one may stay";
+    let remedy = if filter.provided {
+        "it came with its VPC and nobody can remove it: it may stay"
+    } else {
+        "attach it, or remove it"
+    };
     report.add("NW-FLT-007", filter.span, message, remedy);
 }
 
@@ -460,11 +464,18 @@ fn changes_nothing(
     }
 }
 
-fn nobody(filter: &Filter, rule: &Rule, report: &mut Report) {
+fn nobody(network: &Network, filter: &Filter, rule: &Rule, report: &mut Report) {
+    // A group that something has which is not described here is not empty.
+    let elsewhere = |label: &str| {
+        let named = label.strip_prefix("group:");
+        let mut own = network.filters.iter().filter(|own| own.elsewhere);
+        named.is_some_and(|name| own.any(|filter| filter.name == name))
+    };
     for side in [&rule.from, &rule.to] {
         for member in &side.members {
             if let FilterMember::Interfaces { label, interfaces, .. } = member
                 && interfaces.is_empty()
+                && !elsewhere(label)
             {
                 let message = format!(
                     "{} of {} refers to {label}, which nothing is in",

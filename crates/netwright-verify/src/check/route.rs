@@ -107,10 +107,15 @@ fn through_peering(
     }
 }
 
+/// Whether routes of an origin can be equally good: those that are implied cannot, and of those that may exist nobody knows.
+fn is_choice(origin: Origin) -> bool {
+    origin != Origin::Local && !origin.is_uncertain()
+}
+
 /// Equally good routes to different places, told once for each two places.
 fn ambiguous(network: &Network, table: &RouteTable, report: &mut Report) {
     let mut routes: Vec<&Route> =
-        table.routes.iter().filter(|route| route.origin != Origin::Local).collect();
+        table.routes.iter().filter(|route| is_choice(route.origin)).collect();
     routes.sort_by_key(|route| (route.to, route.priority, route.origin, &route.via));
     let mut found: BTreeMap<(&Target, &Target), Vec<(&Route, &Route)>> = BTreeMap::new();
     for pair in routes.windows(2) {

@@ -90,6 +90,32 @@ fn reachable_is_asked_from_every_client_port() {
 }
 
 #[test]
+fn every_source_address_that_is_seen_is_one_of_those_expected() {
+    let text = "
+vpcs:
+  a:
+    main_route_table: out
+    route_tables: { out: { routes: [{ to: 0.0.0.0/0, via: 'internet_gateway:ga' }] } }
+    subnets: { s: { cidr: 10.0.0.0/24 } }
+internet_gateways: { ga: { vpc: a } }
+nat_gateways: { nat: { vpc: a, serves: [a/s], addresses: [192.0.2.1, 192.0.2.2] } }
+instances: { client: { subnet: a/s, address: 10.0.0.9 } }
+externals: { outside: { addresses: 198.51.100.0/24 } }
+expect:
+  one: { from: client, to: outside, service: tcp/443, source_address: 192.0.2.1 }
+  both: { from: client, to: outside, service: tcp/443, source_addresses: [192.0.2.1, 192.0.2.2] }
+  other: { from: client, to: outside, service: tcp/443, source_address: 192.0.2.3 }
+  any: { from: client, to: outside, service: tcp/443, predictable_source: true }
+";
+    let network = netwright_model::load("test.yaml", text, &mut Sources::default()).unwrap();
+    let answers = ask(&mut Prover::new(&network));
+    let standings: Vec<Standing> = answers.iter().map(|answer| answer.standing).collect();
+    assert_eq!(standings, [Standing::Broken, Standing::Holds, Standing::Broken, Standing::Holds]);
+    assert!(answers[0].why.contains("sees 192.0.2.1 or 192.0.2.2, not always 192.0.2.1"));
+    assert!(answers[2].why.contains("not 192.0.2.3"), "{}", answers[2].why);
+}
+
+#[test]
 fn clauses_that_are_not_asked_do_not_hold() {
     let answer = reachable("1024-65535", ", mtu: 1500, latency: 20ms, availability: 99%");
     assert_eq!(answer.standing, Standing::Unknown);

@@ -634,3 +634,51 @@ instances:
     let both = network(&text.replace("OTHERS", "{ to: 10.1.0.0/16, via: 'attachment:a' }"));
     assert_eq!(verdict(&both, from, packet), "reachable");
 }
+
+/// Two machines of one subnet, one of another, and a route with the origin that is asked about.
+fn doubtful(route: &str) -> Network {
+    network(&format!(
+        "
+vpcs:
+  v:
+    cidr: 10.0.0.0/16
+    main_route_table: t
+    subnets:
+      one: {{ cidr: 10.0.1.0/24 }}
+      two: {{ cidr: 10.0.2.0/24 }}
+    route_tables:
+      t:
+        routes:
+          - {{ to: 0.0.0.0/0, via: \"internet_gateway:g\" }}
+          - {route}
+internet_gateways: {{ g: {{ vpc: v }} }}
+instances:
+  a: {{ subnet: v/one, address: 10.0.1.10, public_address: 198.51.100.1, tags: [\"yes\"] }}
+  a2: {{ subnet: v/one, address: 10.0.1.11, public_address: 198.51.100.2 }}
+  b: {{ subnet: v/two, address: 10.0.2.10 }}
+"
+    ))
+}
+
+#[test]
+fn a_route_that_may_exist_makes_all_unknown_but_what_lies_in_the_vpc() {
+    let net = doubtful("{ to: 8.0.0.0/8, via: \"unknown:bgp\", origin: possible }");
+    let a = Origin::Interface(interface(&net, "a"));
+    let to = |dst: &str| verdict(&net, a, tcp("10.0.1.10", dst, 443));
+    assert_eq!(to("10.0.2.10"), "reachable");
+    assert_eq!(to("8.8.8.8"), "unknown");
+    assert_eq!(to("9.9.9.9"), "reachable");
+}
+
+#[test]
+fn a_policy_may_apply_before_everything_to_machines_with_its_tags() {
+    let net =
+        doubtful("{ to: 10.0.0.0/16, via: \"unknown:policy\", origin: policy, tags: [\"yes\"] }");
+    let ask = |name: &str, src: &str, dst: &str| {
+        verdict(&net, Origin::Interface(interface(&net, name)), tcp(src, dst, 443))
+    };
+    assert_eq!(ask("a", "10.0.1.10", "10.0.1.11"), "unknown");
+    assert_eq!(ask("a", "10.0.1.10", "10.0.2.10"), "unknown");
+    assert_eq!(ask("a", "10.0.1.10", "9.9.9.9"), "reachable");
+    assert_eq!(ask("a2", "10.0.1.11", "10.0.2.10"), "reachable");
+}

@@ -3,6 +3,7 @@
 //! A walk recurses from place to place; every function here is one place and returns where the packet ends. What an opening packet leaves
 //! behind (filters that remember it, translations) is the [`Memory`] that its answer is walked with.
 
+mod ask;
 mod links;
 mod translate;
 
@@ -13,7 +14,7 @@ use netwright_model::network::{
     AttachmentId, InterfaceId, NatId, Network, ServerlessId, SubnetId, Target, VpcId,
 };
 
-use super::filter::{Question, Reach, Sender, holds, interface_vpc};
+use super::filter::{Reach, Sender, holds, interface_vpc};
 use super::route::{self, Lookup};
 use super::{Assume, At, Outcome, Place, Reason, Step, Walk};
 use crate::space::Packet;
@@ -210,63 +211,17 @@ impl<'a> Walker<'a> {
         if !stays || self.network[subnet.vpc].facts.subnet_filters_inside {
             self.ask(Checkpoint::Subnet(home), Direction::Egress)?;
         }
-        if stays {
-            return self.enter(home);
-        }
         let table = &self.network[subnet.table];
         let at = At::Table(subnet.table);
-        let target = self.choose(&table.routes, &self.network[id].tags, at)?;
+        let tags = &self.network[id].tags;
+        if stays {
+            return match route::policy(&table.routes, tags, self.packet.dst) {
+                Some(policy) => unknown(format!("a policy for {} may apply", policy.to), at),
+                None => self.enter(home),
+            };
+        }
+        let target = self.choose(&table.routes, tags, at)?;
         self.follow(subnet.vpc, &target)
-    }
-
-    /// Asks the filters of a place. An answer passes where all filters are stateful and the opening packet has passed them in the other
-    /// direction; elsewhere they are asked about it like about any packet.
-    fn ask(&mut self, checkpoint: Checkpoint, direction: Direction) -> Result<(), Stop> {
-        let network = self.network;
-        // A subnet's filters protect no interface in particular: their rules have no targets.
-        let (protected, vpc, filters) = match checkpoint {
-            Checkpoint::Interface(id) => {
-                (Some(id), interface_vpc(network, id), &network[id].filters)
-            }
-            Checkpoint::Vpc(id) if network[id].provider_side => return Ok(()),
-            Checkpoint::Vpc(id) => {
-                let vpc = interface_vpc(network, id);
-                (Some(id), vpc, &network[vpc].filters)
-            }
-            Checkpoint::Subnet(id) => (None, network[id].vpc, &network[id].filters),
-        };
-        let at = checkpoint.at(network);
-        if filters.is_empty() {
-            return Ok(());
-        }
-        let remembered = self
-            .answers
-            .is_some_and(|memory| memory.passed.contains(&(checkpoint, opposite(direction))));
-        if remembered {
-            self.steps.push(Step::Remembered(at));
-            return Ok(());
-        }
-        let question = Question {
-            network,
-            packet: self.packet,
-            sender: self.sender,
-            straight_to: self.straight_to,
-            vpc,
-            direction,
-            protected,
-            assume: self.assume,
-        };
-        let decision = question.decide(filters);
-        let (action, by) = (decision.action, decision.by);
-        self.steps.push(Step::Asked { at, direction, action, by });
-        if action != netwright_model::language::Action::Allow {
-            let reason = by.map_or(Reason::NoRule, |(filter, rule)| Reason::Rule(filter, rule));
-            return Err(Stop::Blocked(reason, at));
-        }
-        if filters.iter().all(|&id| network[id].stateful) {
-            self.leaves.passed.push((checkpoint, direction));
-        }
-        Ok(())
     }
 
     /// The target of the route that the packet takes.
@@ -286,6 +241,9 @@ impl<'a> Walker<'a> {
                 format!("several routes to {} are equally good", route.to),
                 table,
             )),
+            Lookup::Uncertain(route) => {
+                Err(Stop::Unknown(format!("a route to {} may apply or not", route.to), table))
+            }
             Lookup::None => Err(Stop::Blocked(Reason::NoRoute, table)),
         }
     }
@@ -414,11 +372,4 @@ pub(super) fn blocked(reason: Reason, at: At) -> Arrival {
 
 pub(super) fn unknown(why: String, at: At) -> Arrival {
     Err(Stop::Unknown(why, at))
-}
-
-fn opposite(direction: Direction) -> Direction {
-    match direction {
-        Direction::Ingress => Direction::Egress,
-        Direction::Egress => Direction::Ingress,
-    }
 }

@@ -222,6 +222,8 @@ pub enum Gap {
     Ambiguous(Table, usize, usize),
     /// A route's target could not be represented.
     Target(Table, usize),
+    /// A route may apply or not.
+    Applies(Table, usize),
     /// What lies there is not described.
     Elsewhere(Object),
     /// The destination accepts some addresses of the NAT gateway and not all: which one a connection gets, nobody can say.

@@ -14,6 +14,8 @@ pub(crate) enum Found {
     Route(usize),
     /// Several routes that lead to different places are equally good: the positions of the first two.
     Ambiguous(usize, usize),
+    /// The route at this position may apply or not.
+    Uncertain(usize),
     /// None.
     Nothing,
 }
@@ -52,6 +54,18 @@ impl Routing {
         self.tables[table.index()].find(&network[table].routes, destination, tags)
     }
 
+    /// A route of a policy that may apply to what an interface sends to a destination, also inside its subnet.
+    pub(crate) fn policy(
+        &self,
+        network: &Network,
+        table: RouteTableId,
+        destination: IpAddr,
+        tags: &[String],
+    ) -> Option<usize> {
+        let routes = &network[table].routes;
+        first_for(&self.tables[table.index()].policies, routes, destination, tags)
+    }
+
     /// The route of a transit hub's table.
     pub(crate) fn find_in_hub(
         &self,
@@ -68,6 +82,24 @@ impl Routing {
 struct Table {
     v4: Vec<Length>,
     v6: Vec<Length>,
+    /// Positions of the routes of policies.
+    policies: Vec<usize>,
+    /// Positions of the routes that may exist.
+    possible: Vec<usize>,
+}
+
+/// The first of some routes that an interface may use for a destination.
+fn first_for(
+    positions: &[usize],
+    routes: &[Route],
+    destination: IpAddr,
+    tags: &[String],
+) -> Option<usize> {
+    let fits = |position: &usize| {
+        let route = &routes[*position];
+        route.to.contains(destination) && applies(route, tags)
+    };
+    positions.iter().copied().find(fits)
 }
 
 /// Routes of one prefix length, sorted by prefix and preference.
@@ -92,6 +124,14 @@ impl Table {
     fn of(routes: &[Route], hub: bool) -> Self {
         let mut table = Self::default();
         for (position, route) in routes.iter().enumerate() {
+            match route.origin {
+                Origin::Policy => table.policies.push(position),
+                Origin::Possible => table.possible.push(position),
+                Origin::Local | Origin::Static | Origin::PrefixList | Origin::Propagated => {}
+            }
+            if route.origin.is_uncertain() {
+                continue;
+            }
             let first = route.to.first();
             let lengths = if first.is_ipv4() { &mut table.v4 } else { &mut table.v6 };
             let length = route.to.length();
@@ -111,6 +151,19 @@ impl Table {
     }
 
     fn find(&self, routes: &[Route], destination: IpAddr, tags: &[String]) -> Found {
+        if let Some(policy) = first_for(&self.policies, routes, destination, tags) {
+            return Found::Uncertain(policy);
+        }
+        let certain = self.find_certain(routes, destination, tags);
+        let implied =
+            matches!(certain, Found::Route(route) if routes[route].origin == Origin::Local);
+        match first_for(&self.possible, routes, destination, tags) {
+            Some(possible) if !implied => Found::Uncertain(possible),
+            _ => certain,
+        }
+    }
+
+    fn find_certain(&self, routes: &[Route], destination: IpAddr, tags: &[String]) -> Found {
         let lengths = if destination.is_ipv4() { &self.v4 } else { &self.v6 };
         for known in lengths {
             let base = Prefix::of(destination, known.length).first();
@@ -131,15 +184,16 @@ impl Table {
 }
 
 /// The route that decides for each prefix of a table, among those without tags or with one of the given: its position, or the positions of
-/// two that are equally good and lead to different places.
+/// two that are equally good and lead to different places. Without those of which it is not known whether they apply.
 #[must_use]
 pub fn best_routes(
     routes: &[Route],
     tags: &[String],
     hub: bool,
 ) -> BTreeMap<Prefix, Result<usize, (usize, usize)>> {
+    let used = |route: &Route| applies(route, tags) && !route.origin.is_uncertain();
     let mut usable: Vec<usize> =
-        (0..routes.len()).filter(|position| applies(&routes[*position], tags)).collect();
+        (0..routes.len()).filter(|position| used(&routes[*position])).collect();
     usable.sort_by_key(|position| (rank(&routes[*position], hub), *position));
     let mut best: BTreeMap<Prefix, Result<usize, (usize, usize)>> = BTreeMap::new();
     for position in usable {

@@ -206,7 +206,11 @@ impl Walk<'_, '_> {
             if network[vpc].facts.subnet_filters_inside {
                 self.check(Level::Subnet(subnet), Direction::Egress, seen);
             }
-            return self.arrive(subnet, true);
+            let table = network[subnet].table;
+            return match self.prover.routing.policy(network, table, self.dst, tags) {
+                Some(position) => End::Unknown(Gap::Applies(Table::Vpc(table), position)),
+                None => self.arrive(subnet, true),
+            };
         }
         self.at(Object::Subnet(subnet));
         self.check(Level::Subnet(subnet), Direction::Egress, seen);
@@ -253,6 +257,7 @@ impl Walk<'_, '_> {
         match self.prover.routing.find(network, id, self.dst, tags) {
             Found::Nothing => End::Blocked(Obstacle::NoRoute(table)),
             Found::Ambiguous(one, other) => End::Unknown(Gap::Ambiguous(table, one, other)),
+            Found::Uncertain(position) => End::Unknown(Gap::Applies(table, position)),
             Found::Route(position) => {
                 self.steps.push(Step::Route { table, route: position });
                 let target = &network[id].routes[position].via;

@@ -342,13 +342,13 @@ fn leads_nowhere_known(network: &Network, hub: TransitId, to: Attached) -> bool 
     }
 }
 
-/// Destinations of routes that lead nowhere known, or of which two are equally good.
+/// Destinations of routes that lead nowhere known, may apply or not, or of which two are equally good.
 fn uncertain_routes(routes: &[netwright_model::network::Route]) -> BTreeSet<Prefix> {
     let mut first: BTreeMap<Prefix, &Target> = BTreeMap::new();
     let mut uncertain = BTreeSet::new();
     for route in routes {
         let rival = *first.entry(route.to).or_insert(&route.via) != &route.via;
-        if rival || matches!(route.via, Target::Unknown(_)) {
+        if rival || route.origin.is_uncertain() || matches!(route.via, Target::Unknown(_)) {
             uncertain.insert(route.to);
         }
     }

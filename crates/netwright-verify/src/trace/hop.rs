@@ -303,10 +303,25 @@ fn filter_hop(network: &Network, check: &Check, passed: &Passed) -> Hop {
         (_, Passed::Established) => {
             format!("{level} filters {way} {name} keep state: the answer passes")
         }
+        (Some(rule), Passed::Unknown(_)) => {
+            let chosen = chosen(network, check);
+            format!("{} {verb} {way} {name}: {}{chosen}", rule.filter, rule.rule)
+        }
         (Some(rule), _) => format!("{} {} {way} {name}: {}", rule.filter, verb, rule.rule),
         (None, _) => format!("{level} filters {way} {name}"),
     };
     Hop { kind: HopKind::Filter, object: kind, name, ids, text, rule, passed: went, span }
+}
+
+/// Why a filter may allow or deny a packet whose address a gateway chooses.
+fn chosen(network: &Network, check: &Check) -> String {
+    let holds = |nat: &&netwright_model::network::Nat| {
+        let seen = [check.seen.src, check.seen.dst];
+        nat.addresses.len() > 1 && seen.iter().any(|address| nat.addresses.contains(address))
+    };
+    network.nats.iter().find(holds).map_or_else(String::new, |nat| {
+        format!("; NAT gateway {} takes any of its {} addresses", nat.name, nat.addresses.len())
+    })
 }
 
 fn rule_use(network: &Network, decider: Decider) -> Option<RuleUse> {

@@ -226,6 +226,12 @@ pub(crate) fn gap_reason(network: &Network, gap: &Gap) -> Reason {
                 format!("the description does not say where the route {words} of {name} leads");
             Reason { id: "unknown_target", text, span: if at.is_some() { at } else { span } }
         }
+        Gap::Applies(table, route) => {
+            let (name, span) = table_name(network, *table);
+            let (words, at) = route_words(network, *table, *route);
+            let text = format!("whether the route {words} of {name} applies is not known");
+            Reason { id: "uncertain_route", text, span: if at.is_some() { at } else { span } }
+        }
         Gap::SomeAddresses(endpoint, nat) => {
             let (to, nat) = (&network[*endpoint], &network[*nat]);
             let all: Vec<String> = nat.addresses.iter().map(ToString::to_string).collect();

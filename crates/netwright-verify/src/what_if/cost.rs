@@ -21,6 +21,19 @@ pub struct Cost {
     pub gateways: usize,
 }
 
+impl Cost {
+    /// Cents a month; none where no price model is known.
+    #[must_use]
+    pub fn cents(self) -> Option<u64> {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a cost is not negative, and far below the largest number"
+        )]
+        self.dollars.map(|dollars| (dollars * 100.0).round() as u64)
+    }
+}
+
 /// The estimated monthly cost of a network's NAT gateways. Data is charged beside it ($0.045 a GiB).
 #[must_use]
 pub fn monthly(network: &Network) -> Cost {

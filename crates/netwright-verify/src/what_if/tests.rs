@@ -47,7 +47,7 @@ services:
 fn verdicts(text: &str, mode: &str) -> Vec<(String, bool, Option<String>)> {
     let outcome = try_settings(&tree(text), &[setting("services.s.egress.mode", mode)]).unwrap();
     let told = outcome.dependencies.into_iter().map(|answer| {
-        let seen = answer.source_seen.map(|address| address.to_string());
+        let seen = answer.sources_seen.first().map(ToString::to_string);
         (answer.name, answer.verdict == Verdict::Reachable, seen)
     });
     told.collect()

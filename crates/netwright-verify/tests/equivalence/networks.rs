@@ -45,7 +45,7 @@ pub(crate) fn network(random: &mut Random) -> String {
 }
 
 /// Ranges of which rules and routes speak; some exist, some overlap, some lie next to each other.
-const PREFIXES: [&str; 22] = [
+const PREFIXES: [&str; 23] = [
     "0.0.0.0/0",
     "10.0.0.0/8",
     "10.0.0.0/23",
@@ -64,6 +64,7 @@ const PREFIXES: [&str; 22] = [
     "198.51.100.0/24",
     "198.51.100.1/32",
     "192.0.2.0/29",
+    "192.0.2.0/30",
     "::/0",
     "2001:db8::/32",
     "2001:db8:0:0::/64",
@@ -304,6 +305,8 @@ impl Writer<'_> {
         }
         if self.random.percent(20) {
             route.push_str(", origin: propagated");
+        } else if self.random.percent(3) {
+            route += &format!(", origin: {}", self.random.of(&["possible", "policy"]));
         }
         if self.random.percent(12) {
             route += &format!(", tags: [{}]", self.random.of(&["red", "blue"]));

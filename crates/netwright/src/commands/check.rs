@@ -156,7 +156,8 @@ fn document(input: &Input, checked: &Checked) -> Value {
                 "target": dependency.target,
                 "verdict": dependency.verdict.word(),
                 "way": dependency.way,
-                "source_seen": dependency.source_seen.map(|address| address.to_string()),
+                "source_seen": dependency.sources_seen.first(),
+                "sources_seen": dependency.sources_seen,
                 "why": dependency.why,
                 "partly": partly(dependency.partly.as_ref()),
             })

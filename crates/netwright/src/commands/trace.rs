@@ -11,7 +11,9 @@ use netwright_verify::prover::Prover;
 use netwright_verify::prover::policy::Layer4;
 use netwright_verify::question::{Partly, Questions, sides};
 use netwright_verify::space::show;
-use netwright_verify::trace::{Direction, Flow, Hop, HopKind, Trace as Traced, Verdict, hops};
+use netwright_verify::trace::{
+    Direction, Flow, Hop, HopKind, Trace as Traced, Verdict, hops, sources_words,
+};
 use serde_json::{Value, json};
 
 use crate::arguments::{DrawnFormat, Trace};
@@ -203,9 +205,7 @@ fn text(
         }
     }
     if trace.verdict == Verdict::Reachable {
-        let seen = trace.source_seen();
-        let seen = seen
-            .map_or_else(|| "an address that cannot be predicted".to_owned(), |a| a.to_string());
+        let seen = sources_words(&trace.sources_seen(network));
         console.line(&format!("  the destination sees {seen}"));
     }
     if let Some(Elsewhere { partly, why }) = elsewhere {
@@ -352,7 +352,8 @@ fn document(input: &Input, trace: &Traced, passes: Option<&str>) -> Value {
             "request": size_json(input, &trace.forward),
             "answer": trace.back.as_ref().map(|back| size_json(input, back)),
         },
-        "source_seen": trace.source_seen().map(|address| address.to_string()),
+        "source_seen": trace.source_seen(),
+        "sources_seen": trace.sources_seen(network),
         "blockers": all(blockers),
         "forward": { "hops": all(hops(network, &trace.forward)) },
         "return": trace.back.as_ref().map(|back| json!({ "hops": all(hops(network, back)) })),

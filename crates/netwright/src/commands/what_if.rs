@@ -1,5 +1,7 @@
 //! `netwright what-if` and `netwright matrix`.
 
+mod ranking;
+
 use std::path::Path;
 
 use netwright_import::Format;
@@ -8,7 +10,8 @@ use netwright_model::diagnostic::Diagnostic;
 use netwright_model::source::{Sources, Span};
 use netwright_model::tree::{Limits, Node, read_file, yaml};
 use netwright_verify::dependencies::Answer;
-use netwright_verify::trace::Verdict;
+use netwright_verify::trace::{Verdict, sources_words};
+use netwright_verify::what_if::rank::{Comparison, rank};
 use netwright_verify::what_if::{Outcome, Setting, matrix, try_settings};
 use serde_json::{Value, json};
 
@@ -32,6 +35,7 @@ pub(super) fn what_if(arguments: &WhatIf, console: &mut Console) -> Result<Code,
             return Err(Failure::Input { diagnostics, sources });
         }
     };
+    let compared = Comparison::of(&before, &now);
     match arguments.format {
         Output::Text => {
             console.line(&console.styled(Style::Strong, "as it is"));
@@ -39,9 +43,12 @@ pub(super) fn what_if(arguments: &WhatIf, console: &mut Console) -> Result<Code,
             console
                 .line(&console.styled(Style::Strong, &format!("\nwith {}", settings_words(&now))));
             outcome(console, &now);
+            console.line(&console.styled(Style::Strong, "\ncompared with as it is"));
+            ranking::comparison(console, &compared);
         }
         Output::Json => console.json(&json!({
             "version": 1, "before": document(&before), "now": document(&now),
+            "comparison": ranking::document(&compared),
         })),
     }
     Ok(code(&now))
@@ -51,10 +58,13 @@ pub(super) fn run_matrix(arguments: &Matrix, console: &mut Console) -> Result<Co
     let (root, sources) = read(&arguments.file)?;
     let vary: Vec<(String, Vec<String>)> =
         arguments.vary.iter().map(|(path, values)| (path.clone(), alternatives(values))).collect();
-    let outcomes = match matrix(&root, &vary) {
-        Ok(outcomes) => outcomes,
-        Err(diagnostics) => return Err(Failure::Input { diagnostics, sources }),
+    let (outcomes, as_it_is) = match (matrix(&root, &vary), try_settings(&root, &[])) {
+        (Ok(outcomes), Ok(as_it_is)) => (outcomes, as_it_is),
+        (Err(diagnostics), _) | (_, Err(diagnostics)) => {
+            return Err(Failure::Input { diagnostics, sources });
+        }
     };
+    let ranking = rank(&as_it_is, &outcomes);
     match arguments.format {
         Output::Text => {
             for (index, one) in outcomes.iter().enumerate() {
@@ -69,10 +79,18 @@ pub(super) fn run_matrix(arguments: &Matrix, console: &mut Console) -> Result<Co
                 "\n{working} of {} combinations work for everything",
                 outcomes.len()
             ));
+            ranking::text(console, &outcomes, &ranking);
         }
         Output::Json => {
-            let all: Vec<Value> = outcomes.iter().map(document).collect();
-            console.json(&json!({ "version": 1, "combinations": all }));
+            let mut all: Vec<Value> = outcomes.iter().map(document).collect();
+            for (place, index) in ranking.order.iter().enumerate() {
+                all[*index]["rank"] = json!(place + 1);
+                all[*index]["comparison"] = ranking::document(&ranking.comparisons[*index]);
+            }
+            console.json(&json!({
+                "version": 1, "as_it_is": document(&as_it_is), "combinations": all,
+                "recommended": ranking::recommended(&outcomes, &ranking),
+            }));
         }
     }
     Ok(if outcomes.iter().any(Outcome::works) { Code::Pass } else { Code::Fail })
@@ -140,9 +158,11 @@ fn outcome(console: &mut Console, outcome: &Outcome) {
         let pad = " ".repeat(width.saturating_sub(label.chars().count()));
         let (word, style) = word(answer);
         let word = console.styled(style, word);
-        let seen = match (answer.verdict, answer.source_seen) {
-            (Verdict::Reachable, Some(address)) => format!("seen as {address}"),
-            (Verdict::Reachable, None) => "source not predictable".to_owned(),
+        let seen = match answer.verdict {
+            Verdict::Reachable if answer.sources_seen.is_empty() => {
+                "source not predictable".to_owned()
+            }
+            Verdict::Reachable => format!("seen as {}", sources_words(&answer.sources_seen)),
             _ => answer.why.clone().unwrap_or_default(),
         };
         console.line(&format!("  {label}{pad}  {word}  {}  ({seen})", answer.way));
@@ -153,13 +173,17 @@ fn outcome(console: &mut Console, outcome: &Outcome) {
     for lost in &outcome.cascade.lost {
         console.line(&format!("  golden path {} is lost", console.styled(Style::Bad, &lost.path)));
     }
-    if outcome.cost.gateways > 0 {
-        let cost = match outcome.cost.dollars {
-            Some(dollars) => format!("about ${dollars:.2} a month and $0.045 a GiB (an estimate)"),
-            None => "unknown: no price model for this provider".to_owned(),
-        };
+    if let Some(cost) = cost_words(outcome) {
         console.line(&console.styled(Style::Dim, &format!("  NAT: {cost}")));
     }
+}
+
+/// What the NAT gateways cost; none where there are none.
+fn cost_words(outcome: &Outcome) -> Option<String> {
+    (outcome.cost.gateways > 0).then(|| match outcome.cost.dollars {
+        Some(dollars) => format!("about ${dollars:.2} a month and $0.045 a GiB (an estimate)"),
+        None => "unknown: no price model for this provider".to_owned(),
+    })
 }
 
 fn word(answer: &Answer) -> (&'static str, Style) {
@@ -183,7 +207,8 @@ fn document(outcome: &Outcome) -> Value {
                 "target": answer.target,
                 "verdict": answer.verdict.word(),
                 "way": answer.way,
-                "source_seen": answer.source_seen.map(|address| address.to_string()),
+                "source_seen": answer.sources_seen.first(),
+                "sources_seen": answer.sources_seen,
                 "why": answer.why,
             })
         })

@@ -198,3 +198,33 @@ fn the_largest_packet_of_a_path_is_told_where_something_narrows_it() {
     let ran = on(&asked, &["check", "network.yaml"]).ends(1);
     assert!(ran.out.contains("packets of 1500 octets do not fit"), "{}", ran.out);
 }
+
+/// A client behind a NAT gateway with two addresses, and a server on the Internet that lets in one of them.
+const CHOSEN: &str = r"
+vpcs:
+  a:
+    main_route_table: out
+    route_tables: { out: { routes: [{ to: 0.0.0.0/0, via: 'internet_gateway:ga' }] } }
+    subnets: { s: { cidr: 10.0.0.0/24 } }
+  b:
+    main_route_table: out
+    route_tables: { out: { routes: [{ to: 0.0.0.0/0, via: 'internet_gateway:gb' }] } }
+    subnets: { s: { cidr: 10.1.0.0/24 } }
+internet_gateways: { ga: { vpc: a }, gb: { vpc: b } }
+nat_gateways: { nat: { vpc: a, serves: [a/s], addresses: [192.0.2.1, 192.0.2.2] } }
+filters:
+  one: { rules: [{ name: one, direction: ingress, from: 192.0.2.1 }] }
+instances:
+  client: { subnet: a/s, address: 10.0.0.9 }
+  server: { subnet: b/s, address: 10.1.0.9, public_address: 198.51.100.9, filters: one }
+";
+
+#[test]
+fn a_nat_gateway_takes_any_of_its_addresses() {
+    let words = ["trace", "network.yaml", "client", "198.51.100.9", "--port", "tcp/443"];
+    let ran = on(CHOSEN, &words).ends(3);
+    assert!(ran.out.contains("NAT gateway nat takes any of its 2 addresses"), "{}", ran.out);
+    let both = CHOSEN.replace("from: 192.0.2.1", "from: 192.0.2.0/29");
+    let ran = on(&both, &words).ends(0);
+    assert!(ran.out.contains("the destination sees 192.0.2.1 or 192.0.2.2"), "{}", ran.out);
+}

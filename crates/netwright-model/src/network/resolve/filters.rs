@@ -34,6 +34,8 @@ impl Resolver<'_> {
                 default_egress: default(&filter.default_egress),
                 rules: Vec::new(),
                 incomplete: text(filter.incomplete.as_ref()),
+                elsewhere: filter.elsewhere.is_some(),
+                provided: flag(filter.provided.as_ref(), false),
                 members: Vec::new(),
             });
             if attach == Attachment::Vpc {

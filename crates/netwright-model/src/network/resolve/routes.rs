@@ -103,10 +103,10 @@ impl Resolver<'_> {
         let Some(via) = self.target(&route.via, table) else { return };
         let (prefixes, listed) = self.destinations(&route.to);
         let origin = match route.origin.as_ref().map(|origin| origin.value) {
-            Some(RouteOrigin::Propagated) => Origin::Propagated,
-            Some(RouteOrigin::Static) | None if via == Target::Local => Origin::Local,
-            Some(RouteOrigin::Static) | None if listed => Origin::PrefixList,
-            Some(RouteOrigin::Static) | None => Origin::Static,
+            Some(given) if given != RouteOrigin::Static => given.into(),
+            _ if via == Target::Local => Origin::Local,
+            _ if listed => Origin::PrefixList,
+            _ => Origin::Static,
         };
         for to in prefixes {
             self.network.route_tables[table.index()].routes.push(Route {

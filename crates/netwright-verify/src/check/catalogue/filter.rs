@@ -58,7 +58,7 @@ pub(super) const ALL: &[Entry] = &[
         Info,
         "filter attached to nothing",
         "It protects nothing, whatever its rules say; whoever reads it may think that it does.",
-        "Attach it, or remove it. A default filter that the provider keeps may stay.",
+        "Attach it, or remove it. One that came with its VPC (`provided`) cannot be removed and may stay.",
         "this project: a rule that is not asked decides nothing",
     ),
     rule(

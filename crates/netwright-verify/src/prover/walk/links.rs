@@ -92,6 +92,7 @@ impl Walk<'_, '_> {
         let position = match self.prover.routing.find_in_hub(network, id, self.dst) {
             Found::Nothing => return End::Blocked(Obstacle::NoRoute(table)),
             Found::Ambiguous(a, b) => return End::Unknown(Gap::Ambiguous(table, a, b)),
+            Found::Uncertain(route) => return End::Unknown(Gap::Applies(table, route)),
             Found::Route(position) => position,
         };
         self.steps.push(Step::Route { table, route: position });

@@ -17,7 +17,8 @@ fn dependency_json(answer: &Dependency) -> Value {
     json!({
         "verdict": answer.verdict.word(),
         "way": answer.way,
-        "source_seen": answer.source_seen.map(|address| address.to_string()),
+        "source_seen": answer.sources_seen.first(),
+        "sources_seen": answer.sources_seen,
         "why": answer.why,
     })
 }

@@ -8,7 +8,7 @@ use netwright_verify::diff::{Change, Diff as Compared, Party};
 use netwright_verify::intents::Answer;
 use netwright_verify::reach::Relation;
 use netwright_verify::steps::{Field, Step, Undo};
-use netwright_verify::trace::Verdict;
+use netwright_verify::trace::{Verdict, sources_words};
 
 use super::{failures, party};
 use crate::console::{Code, Console, Style};
@@ -232,9 +232,11 @@ fn dependency(console: &Console, answer: &Dependency) -> String {
             (answer.verdict.word(), Style::Bad)
         }
     };
-    let seen = match (answer.verdict, answer.source_seen) {
-        (Verdict::Reachable, Some(address)) => format!(", seen as {address}"),
-        (Verdict::Reachable, None) => ", source address not predictable".to_owned(),
+    let seen = match answer.verdict {
+        Verdict::Reachable if answer.sources_seen.is_empty() => {
+            ", source address not predictable".to_owned()
+        }
+        Verdict::Reachable => format!(", seen as {}", sources_words(&answer.sources_seen)),
         _ => String::new(),
     };
     let why = answer.why.as_ref().map_or_else(String::new, |why| format!("; {why}"));
