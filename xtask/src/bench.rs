@@ -1,10 +1,11 @@
-//! `cargo xtask bench`: the benchmarks of `netwright-verify`.
+//! `cargo xtask bench`: the benchmarks of `netwright-verify`, and of the lab's name server.
 
 use crate::shell::{self, Outcome, cargo};
 
 pub(crate) fn run(names: &[&str]) -> Result<Outcome, String> {
     let mut command = cargo();
-    command.args(["bench", "--package", "netwright-verify", "--locked"]);
+    command.args(["bench", "--locked", "--package", "netwright-verify"]);
+    command.args(["--package", "netwright-dns"]);
     if names.is_empty() {
         command.arg("--benches");
     }

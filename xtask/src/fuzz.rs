@@ -15,12 +15,13 @@ pub(crate) const SECONDS: u32 = 60;
 const MEMORY: u32 = 2048;
 
 /// The targets, each with a folder of inputs to start from.
-const TARGETS: [(&str, Option<&str>); 5] = [
+const TARGETS: [(&str, Option<&str>); 6] = [
     ("scalars", None),
     ("json", None),
     ("description", Some("examples/quickstart")),
     ("import", Some("fuzz/seeds/import")),
     ("pipeline", Some("examples/quickstart")),
+    ("dns", None),
 ];
 
 /// What fuzzing needs and this machine lacks.

@@ -7,6 +7,7 @@
 
 mod build;
 mod changes;
+mod dns;
 mod filters;
 mod gateways;
 mod intervals;
@@ -46,6 +47,7 @@ pub fn plan(network: &Network) -> HostPlan {
     outside::private_endpoints(&mut build);
     services::services(&mut build);
     filters::rulesets(&mut build);
+    dns::servers(&mut build);
     task::commands(&mut build);
     build.finish()
 }
@@ -123,6 +125,9 @@ pub struct Namespace {
     pub rules: Vec<PolicyRule>,
     /// The ruleset as text for `nft -f`; empty for none.
     pub ruleset: String,
+    /// The name servers that its processes ask, in order.
+    #[serde(default)]
+    pub resolvers: Vec<IpAddr>,
 }
 
 /// A point-to-point link between two namespaces.

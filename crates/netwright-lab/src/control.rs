@@ -11,6 +11,7 @@ use netwright_dataplane::plan::HostPlan;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde_json::{Value, json};
 
+use crate::ask::{Said, Wanted};
 use crate::failure::Failure;
 use crate::place;
 use crate::probe::{Probe, Seen};
@@ -280,6 +281,31 @@ pub fn follow(
     let passages: Vec<Passage> = serde_json::from_value(passages)
         .map_err(|error| Failure::new(format!("the lab's answer cannot be read: {error}")))?;
     Ok((value.get("seen").map(Seen::from_json).unwrap_or_default(), passages))
+}
+
+/// Asks name servers of a lab; the answers are in the order of the questions.
+///
+/// # Errors
+///
+/// No such lab, or it does not answer.
+pub fn names(lab: &str, wanted: &[Wanted], milliseconds: u64) -> Result<Vec<Said>, Failure> {
+    let mut all = Vec::with_capacity(wanted.len());
+    for part in wanted.chunks(PROBES) {
+        let stream = place::connect(lab)?;
+        let asked: Vec<Value> = part.iter().map(Wanted::to_json).collect();
+        ask(&stream, &json!({"do": "names", "names": asked, "milliseconds": milliseconds}))?;
+        // Every server may take its time, for both families, each time it is tried.
+        let patience = milliseconds.saturating_mul(PROBES as u64 * 8);
+        let patience = Duration::from_millis(patience) + PATIENCE;
+        stream.set_read_timeout(Some(patience)).map_err(Failure::during("asking the lab"))?;
+        let value = answer(BufReader::new(&stream))?;
+        let said = value.get("said").and_then(Value::as_array).cloned().unwrap_or_default();
+        if said.len() != part.len() {
+            return Err(Failure::new("the lab answered for fewer names than were asked"));
+        }
+        all.extend(said.iter().map(Said::from_json));
+    }
+    Ok(all)
 }
 
 /// Ends a lab, and returns when it has ended.

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::failure::Failure;
 use crate::interrupt::{Interrupt, signals};
 use crate::tasks::Tasks;
-use crate::{isolate, place};
+use crate::{isolate, names, place};
 
 /// Longest message about how a lab came up.
 const NOTICE_OCTETS: u64 = 1024 * 1024;
@@ -270,6 +270,7 @@ fn built(
 ) -> Result<(Kernel, Tasks, Value), Failure> {
     let plan = plan()?;
     isolate::settle()?;
+    let unnamed = names::prepare();
     let mut end = lifeline.try_clone().map_err(Failure::during("the keeper's socket"))?;
     std::thread::spawn(move || {
         let mut octet = [0];
@@ -283,12 +284,13 @@ fn built(
     let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     let tasks = Tasks::begin(part)?;
     tasks.set(&kernel);
+    let left_out: Vec<String> = plan.left_out.iter().cloned().chain(unnamed).collect();
     let ready = json!({
         "namespaces": plan.namespaces.len(),
         "links": plan.links.len(),
         "tasks": plan.tasks.len(),
         "milliseconds": milliseconds,
-        "left_out": plan.left_out,
+        "left_out": left_out,
     });
     Ok((kernel, tasks, ready))
 }

@@ -2,16 +2,19 @@
 //!
 //! A lab is two processes. The [`keeper`] leaves the caller's user namespace and starts the lab's process 1, which holds every network
 //! namespace; when either ends, however it ends, the kernel removes all of it. [`control`] asks a running lab; [`run`] starts a command
-//! inside one of its namespaces. [`probe`] sends real packets and tells what arrived. [`tasks`] keeps
+//! inside one of its namespaces. [`probe`] sends real packets and tells what arrived,
+//! [`ask`] asks name servers. [`tasks`] keeps
 //! the processes running that the plan names.
 //!
 //! Architecture invariant: the lab is given a plan; it reads no description and decides nothing about packets.
 
+pub mod ask;
 pub mod control;
 pub mod failure;
 pub mod interrupt;
 pub mod isolate;
 pub mod keeper;
+mod names;
 pub mod place;
 pub mod probe;
 pub mod run;

@@ -13,6 +13,7 @@ use rustix::thread::{LinkNameSpaceType as Kind, move_into_link_name_space};
 use crate::control;
 use crate::failure::Failure;
 use crate::interrupt::signals;
+use crate::names;
 
 /// A signal's sender is the kernel: the terminal's signals reach the command by themselves.
 const FROM_KERNEL: i32 = 0x80;
@@ -35,6 +36,7 @@ pub fn exec(lab: &str, instance: &str, step: &[String]) -> Result<u8, Failure> {
     into(&door.processes, Kind::ProcessID, "entering the lab's processes")?;
     into(&door.mounts, Kind::Mount, "entering the lab's mounts")?;
     into(&door.network, Kind::Network, "entering the instance's network")?;
+    names::enter(&door.name).map_err(Failure::during("the instance's own names"))?;
     let host = door.name.rsplit('/').next().unwrap_or(&door.name);
     // A name is a convenience: where it is refused, the command runs under the machine's.
     let _unnamed = unshare(CloneFlags::CLONE_NEWUTS)

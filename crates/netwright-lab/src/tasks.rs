@@ -15,13 +15,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::Kernel;
-use netwright_dataplane::plan::Task;
+use netwright_dataplane::plan::{Task, What};
 use rustix::event::{EventfdFlags, eventfd};
 use serde_json::{Value, json};
 
 pub use log::Line;
 
 use crate::failure::Failure;
+use crate::names;
 use log::Logs;
 
 /// The state of a task.
@@ -171,6 +172,14 @@ impl Tasks {
     /// Says what is to run from now on: the plan that the kernel was brought to.
     pub(crate) fn set(&self, kernel: &Kernel) {
         let tasks = &kernel.applied().tasks;
+        let commands = tasks.iter().filter(|task| matches!(task.what, What::Exec { .. }));
+        let asking: BTreeSet<&str> = commands.map(|task| task.namespace.as_str()).collect();
+        for namespace in &kernel.applied().namespaces {
+            if asking.contains(namespace.name.as_str()) {
+                // Where they cannot be written, its commands ask as the machine does, and no name is found.
+                let _unnamed = names::write(namespace);
+            }
+        }
         let wanted: Vec<Wanted> = tasks
             .iter()
             .filter_map(|task| {

@@ -56,6 +56,7 @@ fn space(name: &str, role: Role, forwards: bool) -> Namespace {
         routes: Vec::new(),
         rules: Vec::new(),
         ruleset: String::new(),
+        resolvers: Vec::new(),
     }
 }
 

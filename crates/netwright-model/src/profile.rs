@@ -3,6 +3,7 @@
 //! The figures stand in `profiles/*.yaml` of this crate, each with where it comes from; a description may change
 //! any of them under `profiles:`.
 
+use std::net::IpAddr;
 use std::sync::OnceLock;
 
 use crate::language::{Description, Profile, Provider};
@@ -40,6 +41,12 @@ pub struct Facts {
     pub subnet_filters_inside: bool,
     /// References to groups hold over a same-region peering.
     pub groups_across_peering: bool,
+    /// Addresses of the name server that every VPC has.
+    pub resolvers: Vec<IpAddr>,
+    /// The name server is also this address of the VPC's first range, counted from its base; 0 for none.
+    pub resolver_host: u32,
+    /// Most queries of one interface to the name server in a second; 0 for no such quota.
+    pub resolver_queries_per_second: u32,
     /// Most rules of a security group in one direction; 0 for no such quota.
     pub rules_per_group: u32,
     /// Most security groups of an interface; 0 for no such quota.
@@ -115,8 +122,13 @@ fn apply(facts: &mut Facts, profile: &Profile) {
         (&mut facts.groups_per_interface, &profile.groups_per_interface),
         (&mut facts.rules_per_acl, &profile.rules_per_acl),
         (&mut facts.static_routes_per_table, &profile.static_routes_per_table),
+        (&mut facts.resolver_host, &profile.resolver_host),
+        (&mut facts.resolver_queries_per_second, &profile.resolver_queries_per_second),
     ] {
         set(to, from.as_ref());
+    }
+    if !profile.resolvers.is_empty() {
+        facts.resolvers = profile.resolvers.iter().map(|address| address.value).collect();
     }
     let durations = [
         (&mut facts.nat_time_wait, &profile.nat_time_wait),

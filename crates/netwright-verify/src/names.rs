@@ -5,6 +5,7 @@
 //! exists (RFC 4592). An alias is followed one query a hop, with a visited set and a limit, so that a loop is told as a loop.
 
 pub mod asked;
+pub mod seen;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -131,6 +132,8 @@ impl Resolution {
 struct Record {
     kind: RecordType,
     values: Vec<String>,
+    /// In seconds, where it is said.
+    ttl: Option<u32>,
     span: Span,
 }
 
@@ -140,7 +143,8 @@ struct Zone {
     domain: String,
     /// VPCs that see it; `None` for a public one.
     seen_by: Option<BTreeSet<VpcId>>,
-    forwarded: bool,
+    /// Servers that answer for the zone.
+    forward_to: Vec<IpAddr>,
     span: Span,
     owners: BTreeMap<String, Vec<Record>>,
     /// Every name that exists: owners and what lies between them and the zone (empty non-terminals).
@@ -219,6 +223,7 @@ impl Record {
         Self {
             kind,
             values: record.values.iter().map(|text| value(&text.value)).collect(),
+            ttl: record.ttl.as_ref().map(|ttl| ttl.value),
             span: *record.span,
         }
     }
@@ -255,8 +260,14 @@ impl Zone {
             return Said::Records(&[], false);
         }
         let encloser = ancestors(name).skip(1).find(|ancestor| self.exists.contains(*ancestor));
-        let wildcard = encloser.and_then(|encloser| self.owners.get(&format!("*.{encloser}")));
-        wildcard.map_or(Said::Nothing, |records| Said::Records(records, true))
+        let wildcard = encloser.map(|encloser| format!("*.{encloser}"));
+        match wildcard.filter(|wildcard| self.exists.contains(wildcard)) {
+            // It may be there only because others lie below it: then it stands for the name, which has nothing (RFC 4592, section 4.9).
+            Some(wildcard) => {
+                Said::Records(self.owners.get(&wildcard).map_or(&[][..], Vec::as_slice), true)
+            }
+            None => Said::Nothing,
+        }
     }
 }
 
@@ -292,7 +303,7 @@ impl Names {
             Zone {
                 seen_by: private
                     .then(|| zone.vpcs.iter().filter_map(|name| vpc(&name.value)).collect()),
-                forwarded: !zone.forward_to.is_empty(),
+                forward_to: zone.forward_to.iter().map(|server| server.value).collect(),
                 span: key.span,
                 domain,
                 owners,
@@ -322,7 +333,9 @@ impl Names {
     /// Names of public zones that a VPC does not find, because a private zone of the same name answers there. Once for each name.
     pub(crate) fn hidden(&self) -> Vec<Hidden<'_>> {
         let mut found = Vec::new();
-        for public in self.zones.iter().filter(|zone| zone.seen_by.is_none() && !zone.forwarded) {
+        for public in
+            self.zones.iter().filter(|zone| zone.seen_by.is_none() && zone.forward_to.is_empty())
+        {
             for private in self.zones.iter().filter(|zone| zone.domain == public.domain) {
                 let Some(vpc) = private.seen_by.as_ref().and_then(|vpcs| vpcs.first()) else {
                     continue;
@@ -332,7 +345,7 @@ impl Names {
                         matches!(r.kind, RecordType::A | RecordType::Aaaa | RecordType::Cname)
                     });
                     host && **name != public.domain
-                        && !private.forwarded
+                        && private.forward_to.is_empty()
                         && matches!(private.ask(name), Said::Nothing)
                 });
                 found.extend(missing.map(|(name, records)| Hidden {
@@ -377,7 +390,7 @@ impl Names {
                 break Outcome::TooLong;
             }
             let Some(zone) = self.zone(from, &current) else { break Outcome::Elsewhere(current) };
-            if zone.forwarded {
+            if !zone.forward_to.is_empty() {
                 break Outcome::Forwarded { zone: zone.domain.clone(), span: zone.span };
             }
             let (records, wildcard) = match zone.ask(&current) {

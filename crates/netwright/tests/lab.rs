@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
 
 mod harness;
+#[path = "lab/names.rs"]
+mod names;
 
 use harness::{Stays, text, ways};
 

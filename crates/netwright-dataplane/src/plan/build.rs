@@ -104,6 +104,7 @@ impl<'n> Build<'n> {
                 routes: Vec::new(),
                 rules: Vec::new(),
                 ruleset: String::new(),
+                resolvers: Vec::new(),
             }
         })
     }
@@ -111,6 +112,19 @@ impl<'n> Build<'n> {
     /// A namespace that is there.
     pub(super) fn get(&mut self, name: &str) -> Option<&mut Namespace> {
         self.namespaces.get_mut(name)
+    }
+
+    /// The namespaces of some roles, sorted by name.
+    pub(super) fn of_role(&self, roles: &[Role]) -> impl Iterator<Item = &Namespace> {
+        self.namespaces.values().filter(|namespace| roles.contains(&namespace.role))
+    }
+
+    /// Whether a link leads from one namespace to another.
+    pub(super) fn is_linked(&self, one: &str, other: &str) -> bool {
+        self.links.iter().any(|link| {
+            let ends = [link.a.namespace.as_str(), link.b.namespace.as_str()];
+            ends == [one, other] || ends == [other, one]
+        })
     }
 
     /// A link between two namespaces, each with the other as its neighbour.

@@ -94,6 +94,8 @@ fn inside(was: &Namespace, is: &Namespace) -> Vec<String> {
     count(("route", "routes"), came, went);
     let (came, went) = differing(&was.rules, &is.rules);
     count(("policy rule", "policy rules"), came, went);
+    let (came, went) = differing(&was.resolvers, &is.resolvers);
+    count(("name server", "name servers"), came, went);
     let lines = |namespace: &Namespace| -> Vec<String> {
         namespace.ruleset.lines().map(|line| line.trim().to_owned()).collect()
     };
@@ -131,6 +133,9 @@ fn tasks(old: &HostPlan, new: &HostPlan) -> Vec<String> {
         match (was.get(&key), is.get(&key)) {
             (None, _) => lines.push(format!("task {namespace} {name} is new")),
             (_, None) => lines.push(format!("task {namespace} {name} is ended")),
+            (Some(was), Some(is)) if was != is && was.followed_by(is).is_some() => {
+                lines.push(format!("task {namespace} {name} has other settings"));
+            }
             (Some(was), Some(is)) if was != is => {
                 lines.push(format!("task {namespace} {name} is started anew"));
             }
@@ -155,6 +160,7 @@ mod tests {
             routes: Vec::new(),
             rules: Vec::new(),
             ruleset: ruleset.to_owned(),
+            resolvers: Vec::new(),
         };
         let end =
             |name: &str| End { namespace: name.to_owned(), name: "eth0".to_owned(), mac: [0; 6] };

@@ -21,7 +21,7 @@ const FIRST_PLATFORM_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 2, 0, 0, 0, 0, 0, 1);
 
 /// The link of a service to its platform, and to the connector that it uses.
 const PLATFORM: &str = "platform";
-const VPC: &str = "vpc";
+pub(super) const VPC: &str = "vpc";
 
 /// The addresses that the platform gives a service, by its number.
 fn platform(build: &Build<'_>, number: usize) -> Vec<IpAddr> {

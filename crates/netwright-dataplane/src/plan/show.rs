@@ -38,6 +38,9 @@ impl fmt::Display for Namespace {
         for (link, address) in &self.addresses {
             writeln!(f, "  address {address} on {link}")?;
         }
+        for resolver in &self.resolvers {
+            writeln!(f, "  asks {resolver} for names")?;
+        }
         for rule in &self.rules {
             let mark = rule.mark.map_or_else(String::new, |mark| format!(" mark {mark}"));
             let family = if rule.v6 { "IPv6" } else { "IPv4" };

@@ -42,6 +42,9 @@ pub enum What {
         part: String,
         /// What it is to do, given to it on its standard input.
         settings: String,
+        /// It takes other settings while it runs: it finds them at the beginning of its standard input when it gets SIGHUP.
+        #[serde(default)]
+        follows: bool,
     },
 }
 
@@ -85,7 +88,7 @@ impl Task {
         Self {
             name: name.to_owned(),
             namespace: namespace.to_owned(),
-            what: What::Part { part: part.to_owned(), settings },
+            what: What::Part { part: part.to_owned(), settings, follows: false },
             restart: Restart::Always,
             ready: vec![Ready::Runs { milliseconds: SETTLED }],
         }
@@ -96,6 +99,26 @@ impl Task {
     pub fn ready_when(mut self, ready: Ready) -> Self {
         self.ready = vec![ready];
         self
+    }
+
+    /// A part that takes other settings while it runs.
+    #[must_use]
+    pub fn following(mut self) -> Self {
+        if let What::Part { follows, .. } = &mut self.what {
+            *follows = true;
+        }
+        self
+    }
+
+    /// The settings that a running process of this task takes to do what another says; `None` where it must be started anew.
+    #[must_use]
+    pub fn followed_by<'t>(&self, other: &'t Self) -> Option<&'t str> {
+        let What::Part { part, follows: true, .. } = &self.what else { return None };
+        let What::Part { part: theirs, settings, follows: true } = &other.what else { return None };
+        let same = (self.key(), self.restart) == (other.key(), other.restart)
+            && part == theirs
+            && self.ready == other.ready;
+        same.then_some(settings)
     }
 
     /// What tells a task from the others: its namespace and its name.

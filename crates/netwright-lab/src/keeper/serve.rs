@@ -20,7 +20,9 @@ use rustix::process::geteuid;
 use serde_json::{Value, json};
 
 use super::{refused, tell, told};
+use crate::ask::{Said, Wanted, ask};
 use crate::control::{PLAN_OCTETS, REQUEST_OCTETS};
+use crate::names;
 use crate::probe::{Probe, Seen, probe};
 use crate::tasks::Tasks;
 
@@ -108,6 +110,7 @@ fn one(lab: &Lab, stream: &UnixStream) -> std::io::Result<()> {
         Some("counters") => tell(stream, &counters(lab)),
         Some("probe") => tell(stream, &probed(lab, &request)),
         Some("follow") => tell(stream, &followed(lab, &request)),
+        Some("names") => tell(stream, &named(lab, &request)),
         Some("down") => {
             tell(stream, &json!({"keeper": lab.keeper}))?;
             // Process 1 ends, and the kernel ends everything of the lab with it.
@@ -151,6 +154,9 @@ fn enter(lab: &Lab, stream: &UnixStream, instance: &str) -> std::io::Result<()> 
         }
     };
     let Some(network) = kernel.namespace(&name) else { return Ok(()) };
+    if let Some(planned) = kernel.applied().namespaces.iter().find(|one| one.name == name) {
+        names::write(planned)?;
+    }
     let own = |kind: &str| File::open(format!("/proc/self/ns/{kind}"));
     let (user, processes, mounts) = (own("user")?, own("pid")?, own("mnt")?);
     let all = [user.as_fd(), processes.as_fd(), mounts.as_fd(), network];
@@ -233,6 +239,20 @@ fn followed(lab: &Lab, request: &Value) -> Value {
     }
 }
 
+/// Names that were to be asked for, asked.
+fn named(lab: &Lab, request: &Value) -> Value {
+    let asked = request.get("names").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let wanted: Vec<Wanted> = asked.iter().filter_map(Wanted::from_json).collect();
+    let patience = request.get("milliseconds").and_then(Value::as_u64).unwrap_or_default();
+    if wanted.len() != asked.len() {
+        return json!({"refused": "a name of the request cannot be read"});
+    }
+    let patience = Duration::from_millis(patience.clamp(1, LONGEST_WAIT));
+    let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
+    let said = ask(&kernel, &wanted, patience);
+    json!({"said": said.iter().map(Said::to_json).collect::<Vec<Value>>()})
+}
+
 /// Brings the lab to another plan: only what differs is changed.
 fn apply(lab: &Lab, text: &[u8]) -> Value {
     let plan: HostPlan = match serde_json::from_slice(text) {
@@ -249,6 +269,7 @@ fn apply(lab: &Lab, text: &[u8]) -> Value {
     let before = kernel.applied().clone();
     let failures = kernel.apply(&plan).err();
     let again = failures.as_ref().and_then(|_| kernel.apply(&before).err());
+    names::refresh(kernel.applied());
     lab.tasks.set(&kernel);
     let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     drop(kernel);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
@@ -19,6 +20,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::lock;
+use crate::names;
 
 /// A running process.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub(super) struct Process {
     /// Readable when it has ended.
     pub(super) handle: OwnedFd,
     pub(super) since: Instant,
+    /// Where a part of this program that follows finds its settings.
+    settings: Option<File>,
 }
 
 /// Where and how processes are started.
@@ -47,26 +51,31 @@ impl Launch<'_> {
     pub(super) fn start(&self, what: &What) -> io::Result<(Process, OwnedFd)> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
         rustix::fs::fcntl_setfl(&read, OFlags::NONBLOCK)?;
+        let mut kept = None;
         let mut command = match what {
             What::Exec { command } => shell(command),
-            What::Part { part, settings } => {
+            What::Part { part, settings, follows } => {
+                let settings = text(settings)?;
+                kept = follows.then(|| settings.try_clone()).transpose()?;
                 let mut command = Command::new("/proc/self/exe");
-                command.args(self.part).arg(part).stdin(Stdio::from(text(settings)?));
+                command.args(self.part).arg(part).stdin(Stdio::from(settings));
                 command
             }
         };
         command.stdout(Stdio::from(write.try_clone()?)).stderr(Stdio::from(write));
-        Ok((self.spawn(command)?, read))
+        let process = self.spawn(command, matches!(what, What::Exec { .. }))?;
+        Ok((Process { settings: kept, ..process }, read))
     }
 
     /// Starts a command of the shell whose status alone matters.
     pub(super) fn ask(&self, command: &str) -> io::Result<Process> {
         let mut command = shell(command);
         command.stdout(Stdio::null()).stderr(Stdio::null());
-        self.spawn(command)
+        self.spawn(command, true)
     }
 
-    fn spawn(&self, mut command: Command) -> io::Result<Process> {
+    /// `asks`: it asks for names as its namespace does.
+    fn spawn(&self, mut command: Command, asks: bool) -> io::Result<Process> {
         command.process_group(0);
         let host = self.namespace.rsplit('/').next().unwrap_or(self.namespace);
         // Until it is noted, nobody may look for ended children.
@@ -76,13 +85,16 @@ impl Launch<'_> {
             let _unnamed = unshare(CloneFlags::CLONE_NEWUTS)
                 .map_err(io::Error::from)
                 .and_then(|()| Ok(rustix::system::sethostname(host.as_bytes())?));
+            if asks {
+                names::enter(self.namespace)?;
+            }
             command.spawn()
         })??;
         let number = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let number = number.ok_or_else(|| io::Error::other("the process has no number"))?;
         let handle = pidfd_open(number, PidfdFlags::empty())?;
         own.insert(number.as_raw_nonzero().get());
-        Ok(Process { child, handle, since: Instant::now() })
+        Ok(Process { child, handle, since: Instant::now(), settings: None })
     }
 }
 
@@ -113,6 +125,17 @@ impl Process {
             // Ended already.
             let _gone = kill_process_group(group, signal);
         }
+    }
+
+    /// Gives it other settings. False where it does not follow, or they cannot be given.
+    pub(super) fn follow(&self, settings: &str) -> bool {
+        let Some(file) = &self.settings else { return false };
+        // It reads at places of its own: one that reads in the middle of this reads again when it gets the signal.
+        let written = file.set_len(0).and_then(|()| file.write_all_at(settings.as_bytes(), 0));
+        if written.is_ok() {
+            self.signal(Signal::HUP);
+        }
+        written.is_ok()
     }
 
     /// How it ended, where it has.

@@ -128,6 +128,10 @@ fn reconcile(slots: &mut BTreeMap<Key, Slot>, wanted: Vec<Wanted>, around: Aroun
                     slot.leaves = Some(Some(new));
                 }
             }
+            Some(new) if slot.follow(&new) => {
+                around.say(key, "was given other settings");
+                slot.wanted = new;
+            }
             new => slot.leave(new, now),
         }
         slot.publish(key, around.shared);
@@ -166,6 +170,14 @@ impl Slot {
             last: self.last.clone(),
         };
         lock(&shared.seen).insert(key.clone(), seen);
+    }
+
+    /// Gives its running process the settings of another task. False where that has to be started.
+    fn follow(&self, new: &Wanted) -> bool {
+        let settings = self.wanted.task.followed_by(&new.task);
+        let settings =
+            settings.filter(|_| new.identity == self.wanted.identity && self.leaves.is_none());
+        settings.is_some_and(|s| self.process.as_ref().is_some_and(|process| process.follow(s)))
     }
 
     /// Is to end, and `new` is to take its place.

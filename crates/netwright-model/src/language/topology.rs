@@ -410,6 +410,12 @@ crate::object! {
         pub subnet_filters_inside: Option<Spanned<bool>>,
         /// References to groups hold over a same-region peering.
         pub groups_across_peering: Option<Spanned<bool>>,
+        /// Addresses of the name server that every VPC has.
+        pub resolvers ("resolver") : Vec<Spanned<std::net::IpAddr>>,
+        /// The name server is also this address of the VPC's first range, counted from its base; 0 for none.
+        pub resolver_host: Option<Spanned<u32>>,
+        /// Most queries of one interface to the name server in a second; 0 for no such quota.
+        pub resolver_queries_per_second: Option<Spanned<u32>>,
         /// Most rules of a security group in one direction; 0 for no such quota.
         pub rules_per_group: Option<Spanned<u32>>,
         /// Most security groups of an interface; 0 for no such quota.

@@ -121,6 +121,11 @@ impl Lookup {
         self.hosts.get(&name.trim_end_matches('.').to_ascii_lowercase()).copied()
     }
 
+    /// All host names of `hosts`, in lower case, with their endpoints, sorted.
+    pub fn hosts(&self) -> impl Iterator<Item = (&str, EndpointId)> {
+        self.hosts.iter().map(|(name, endpoint)| (name.as_str(), *endpoint))
+    }
+
     /// Who holds an address, private or public.
     #[must_use]
     pub fn holders(&self, address: IpAddr) -> &[Place] {

@@ -34,6 +34,7 @@ const RFC_4592: &str = "
       - { name: '*', type: TXT, values: [wild] }
       - { name: '*.sub', type: A, values: [192.0.2.1] }
       - { name: host1, type: A, values: [192.0.2.2] }
+      - { name: 'deep.*.empty', type: A, values: [192.0.2.3] }
       - { name: _ssh._tcp.host1, type: SRV, values: ['0 0 22 host1'] }
       - { name: subdel, type: NS, values: [ns.example.com.] }
 ";
@@ -51,6 +52,8 @@ fn wildcards_stand_for_what_rfc_4592_says() {
         // sub and _tcp.host1 exist as empty non-terminals: nothing stands for them.
         ("sub.example", "sub.example of zone example has no address"),
         ("_tcp.host1.example", "_tcp.host1.example of zone example has no address"),
+        // A wildcard that is there only because something lies below it stands for names all the same.
+        ("x.empty.example", "x.empty.example of zone example has no address"),
         // host1 exists, and has no wildcard below it.
         ("a.host1.example", "zone example has no a.host1.example"),
         (

@@ -1,6 +1,7 @@
 //! `netwright lab`.
 
 pub(super) mod follow;
+mod parts;
 mod show;
 mod stats;
 mod tasks;
@@ -8,7 +9,7 @@ mod tasks;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use netwright_dataplane::plan::{HostPlan, plan};
+use netwright_dataplane::plan::{HostPlan, What, plan};
 use netwright_lab::control;
 use netwright_lab::interrupt::Interrupt;
 use netwright_lab::{keeper, run as inside};
@@ -70,7 +71,7 @@ pub(super) fn run(command: &LabCommand, console: &mut Console) -> Result<Code, F
             keeper::inside(*keeper, &words(&["lab", "part"]), || planned(file, *bare));
             Ok(Code::Pass)
         }
-        LabCommand::Part { part } => Err(Failure::usage(format!("a lab has no part {part}"), None)),
+        LabCommand::Part { part } => parts::run(part, console),
         LabCommand::Step { program, arguments } => {
             let (failure, status) = inside::become_command(program, arguments);
             console.error(&format!("error: {failure}\n"));
@@ -87,7 +88,7 @@ pub(super) fn told(failure: netwright_lab::failure::Failure) -> Failure {
     Failure::usage(failure.message, failure.help)
 }
 
-/// The plan of a description, in process 1; `bare` leaves its tasks out.
+/// The plan of a description, in process 1; `bare` leaves the commands of instances out.
 fn planned(file: &Path, bare: bool) -> Result<HostPlan, netwright_lab::failure::Failure> {
     let input = network::open(file).map_err(|_| {
         netwright_lab::failure::Failure::new(format!(
@@ -100,7 +101,7 @@ fn planned(file: &Path, bare: bool) -> Result<HostPlan, netwright_lab::failure::
     let _where_it_is = folder.map(std::env::set_current_dir);
     let mut plan = plan(&input.network);
     if bare {
-        plan.tasks.clear();
+        plan.tasks.retain(|task| matches!(task.what, What::Part { .. }));
     }
     Ok(plan)
 }

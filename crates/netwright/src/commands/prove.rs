@@ -2,6 +2,7 @@
 
 mod disagreement;
 mod facts;
+mod names;
 mod parties;
 pub(super) mod questions;
 pub(super) mod show;
@@ -29,6 +30,8 @@ pub(super) struct Measured {
     seen: Vec<Seen>,
     /// What the kernel did with the first questions that disagree.
     disagreements: Vec<Disagreement>,
+    /// What name servers said.
+    names: names::Measured,
     /// What the description says and the lab does not build.
     left_out: Vec<String>,
 }
@@ -40,9 +43,10 @@ impl Measured {
     }
 
     pub(super) fn code(&self) -> Code {
-        if self.compared().any(|(.., agrees)| agrees == Some(false)) {
+        let names = self.names.agree();
+        if names == Some(false) || self.compared().any(|(.., agrees)| agrees == Some(false)) {
             Code::Fail
-        } else if self.compared().any(|(.., agrees)| agrees == Some(true)) {
+        } else if names == Some(true) || self.compared().any(|(.., agrees)| agrees == Some(true)) {
             Code::Pass
         } else {
             Code::Unknown
@@ -85,7 +89,8 @@ pub(super) fn measure(
     let mut seen = control::probe(lab, &probes, wait)?;
     again(lab, questions, &mut seen, wait);
     let disagreements = disagreement::explain(&input.network, lab, questions, &seen, wait);
-    Ok(Measured { asked, seen, disagreements, left_out })
+    let names = names::measure(&input.network, lab, effort)?;
+    Ok(Measured { asked, seen, disagreements, names, left_out })
 }
 
 fn agrees(question: &Question, seen: &Seen) -> Option<bool> {

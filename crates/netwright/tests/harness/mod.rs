@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 /// Who runs a test: the user who runs it and, where that is root, an ordinary one too.
 pub(crate) struct Way {
-    program: PathBuf,
+    pub(crate) program: PathBuf,
     pub(crate) ordinary: bool,
     /// A folder that this user may write in.
     pub(crate) folder: PathBuf,

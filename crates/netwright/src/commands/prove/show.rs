@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::trace;
 use super::disagreement::Disagreement;
+use super::names;
 use super::questions::Question;
 use super::sizes::Fit;
 use super::{Compared, Measured, facts};
@@ -116,6 +117,7 @@ fn deviating(console: &mut Console, input: &Input, proof: &Measured, compared: &
         console.line(&what);
     }
     summary(console, proof, compared);
+    names::text(console, &proof.names);
 }
 
 /// What was measured, as a table.
@@ -233,6 +235,7 @@ pub(super) fn document(input: &Input, proof: &Measured) -> Value {
         "version": 1,
         "questions": questions.collect::<Vec<Value>>(),
         "unknown": proof.asked.unknown,
+        "names": names::document(&proof.names),
         "address_shared": proof.asked.shared,
         "not_tried": proof.asked.left,
         "not_built": proof.left_out,
