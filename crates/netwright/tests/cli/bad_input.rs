@@ -95,7 +95,7 @@ fn a_file_or_folder_that_is_not_there_or_holds_nothing() {
     netwright(&folder, &["check", "nothing.yaml"]).ends(2);
     std::fs::create_dir(folder.path().join("empty")).expect("a folder");
     netwright(&folder, &["check", "empty"]).ends(2);
-    refused("empty.yaml", "", "expected");
+    refused("empty.yaml", "", "is empty");
 }
 
 #[test]
