@@ -1,11 +1,11 @@
-//! `cargo xtask bench`: the benchmarks of `netwright-verify`, and of the lab's name server.
+//! `cargo xtask bench`: the benchmarks of the prover, of the lab's name server, and of the whole program.
 
 use crate::shell::{self, Outcome, cargo};
 
 pub(crate) fn run(names: &[&str]) -> Result<Outcome, String> {
     let mut command = cargo();
     command.args(["bench", "--locked", "--package", "netwright-verify"]);
-    command.args(["--package", "netwright-dns"]);
+    command.args(["--package", "netwright-dns", "--package", "netwright"]);
     if names.is_empty() {
         command.arg("--benches");
     }

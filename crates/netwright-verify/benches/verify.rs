@@ -1,4 +1,4 @@
-//! All pairs, all findings (10,000 instances: under 2 s each), loading: time, memory, groups and pairs on generated networks, and the naive evaluation as peer.
+//! All pairs, all findings (10,000 instances: under 2 s each), loading: time, memory, groups and pairs on generated networks.
 //!
 //! `cargo bench -p netwright-verify --bench verify -- [instances...]`
 
