@@ -3,11 +3,7 @@
 //!
 //! `cargo bench -p netwright-verify --bench peers -- [instances...]`
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a benchmark stops where it cannot go on"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark stops where it cannot go on")]
 
 use std::io::Write;
 use std::time::{Duration, Instant};

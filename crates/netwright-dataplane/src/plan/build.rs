@@ -53,6 +53,7 @@ pub(super) struct Build<'n> {
     pub(super) peers: BTreeMap<VpcId, Vec<(String, VpcId)>>,
     tables: BTreeMap<(SubnetId, Vec<String>), u32>,
     choosers: BTreeMap<(VpcId, Vec<VpnId>), usize>,
+    far: BTreeMap<(VpcId, InterfaceId), usize>,
     /// Some address of the network is IPv6.
     pub(super) v6: bool,
 }
@@ -70,6 +71,7 @@ impl<'n> Build<'n> {
             peers: BTreeMap::new(),
             tables: BTreeMap::new(),
             choosers: BTreeMap::new(),
+            far: BTreeMap::new(),
             v6,
         }
     }
@@ -185,6 +187,13 @@ impl<'n> Build<'n> {
     pub(super) fn has_link(&self, namespace: &str, name: &str) -> bool {
         let is = |end: &End| end.namespace == namespace && end.name == name;
         self.links.iter().any(|link| is(&link.a) || is(&link.b))
+    }
+
+    /// The number of a VPC's way to an interface of another VPC; and whether it is new.
+    pub(super) fn far(&mut self, vpc: VpcId, interface: InterfaceId) -> (usize, bool) {
+        let known = self.far.len();
+        let number = *self.far.entry((vpc, interface)).or_insert(known);
+        (number, self.far.len() > known)
     }
 
     /// The number of what chooses between tunnels in a VPC; and whether it is new.

@@ -126,10 +126,8 @@ fn way(build: &mut Build<'_>, vpc: VpcId, table: RouteTableId, position: usize) 
             over(super::gateways::gateway_link(network, *id))
         }
         Target::Nat(id) => match network[*id].interface {
-            Some(interface) if network[network[interface].subnet].vpc == vpc => {
-                over(link_of(interface))
-            }
-            _ => unbuilt(build, route),
+            Some(interface) => over(to_interface(build, vpc, interface)),
+            None => unbuilt(build, route),
         },
         Target::Peering(id) if network[*id].state != PeeringState::Active => Via::Blackhole,
         Target::Peering(id) if network[*id].other(vpc).is_some_and(|other| other != vpc) => {
@@ -140,14 +138,41 @@ fn way(build: &mut Build<'_>, vpc: VpcId, table: RouteTableId, position: usize) 
             own.map_or(Via::Blackhole, |attachment| over(format!("t{}", attachment.index())))
         }
         Target::Vpn(links) => over(super::tunnels::tunnels(build, vpc, links)),
-        Target::Interface(interface) if network[network[*interface].subnet].vpc == vpc => {
-            over(link_of(*interface))
-        }
+        Target::Interface(interface) => over(to_interface(build, vpc, *interface)),
         Target::External(id) => over(format!("x{}", id.index())),
         Target::PrivateEndpoint(id) => over(format!("e{}", id.index())),
         Target::Gateway(_) | Target::Blackhole => Via::Blackhole,
         _ => unbuilt(build, route),
     }
+}
+
+/// The tables of packets that come from another VPC for one interface, whatever their destination.
+const FAR_TABLES: u32 = 1_000_000;
+
+/// The link, on a VPC's router, that leads to an interface which a route names: its own, or one to the router of the interface's VPC.
+fn to_interface(build: &mut Build<'_>, vpc: VpcId, interface: InterfaceId) -> String {
+    let network = build.network;
+    let far = network[network[interface].subnet].vpc;
+    if far == vpc {
+        return link_of(interface);
+    }
+    let (number, new) = build.far(vpc, interface);
+    let (link, there) = (format!("y{number}"), format!("z{number}"));
+    if new {
+        let (own, other) = (build.router(vpc), build.router(far));
+        let mtu = network[vpc].mtu.min(network[far].mtu);
+        build.link((&own, &link), (&other, &there), mtu);
+        let table = FAR_TABLES + u32::try_from(number).unwrap_or(0);
+        let families = build.families();
+        if let Some(router) = build.get(&other) {
+            router.rule(families, 10_000, Some(table), table);
+            for v6 in families {
+                router.over(table, everything(*v6), &link_of(interface));
+            }
+        }
+        build.marks.entry(far).or_default().insert(there, table);
+    }
+    link
 }
 
 fn unbuilt(build: &mut Build<'_>, route: &Route) -> Via {
