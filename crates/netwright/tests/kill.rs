@@ -83,8 +83,8 @@ fn a_part_of_a_lab_that_is_killed_is_started_again_and_other_packets_flow_meanwh
                 let name = namespace["name"].as_str().unwrap();
                 let processes = namespace["processes"].as_array().unwrap();
                 for process in processes.iter().filter(|_| name != "service/backend") {
-                    let pid = process["pid"].as_u64().unwrap().to_string();
-                    let killed = way.lab(&["exec", name, "--", "kill", "-KILL", &pid]);
+                    let kill = format!("kill -KILL {}", process["pid"].as_u64().unwrap());
+                    let killed = way.lab(&["exec", name, "--", "sh", "-c", &kill]);
                     assert!(killed.status.success(), "{killed:?}");
                 }
             }

@@ -295,19 +295,34 @@ mod tests {
         }
     }
 
+    /// A message of `PostgreSQL`: its kind, where it has one, its length and its content.
+    fn message(kind: &str, content: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(content.len() + 4).unwrap().to_be_bytes();
+        [kind.as_bytes(), &length[..], content].concat()
+    }
+
     #[test]
     fn a_postgres_client_gets_in_and_select_1_is_answered_and_nothing_else() {
-        let mut sent = b"\0\0\0\x08\x04\xd2\x16\x2f".to_vec();
-        sent.extend(b"\0\0\0\x11\0\x03\0\0user\0a\0\0\0");
-        sent.extend(b"Q\0\0\0\x0dSELECT 1;");
-        sent.extend(b"Q\0\0\0\x0bselect 2");
-        sent.extend(b"X\0\0\0\x04");
-        // Lengths that do not fit end it: they are made right here.
-        sent[24 + 4] = 13;
-        let answer = ask("postgres", &sent);
+        let sent = [
+            message("", &80_877_103_u32.to_be_bytes()),
+            message("", b"\0\x03\0\0user\0a\0\0"),
+            message("Q", b"SELECT 1;\0"),
+            message("Q", b"select 2\0"),
+            message("X", b""),
+        ];
+        let answer = ask("postgres", &sent.concat());
         assert_eq!(answer.first(), Some(&b'N'), "no encryption");
         let text = String::from_utf8_lossy(&answer);
-        assert!(text.contains("server_version"), "{text}");
+        let (found, refused) = text.split_once("SELECT 1\0").unwrap();
+        assert!(found.contains("server_version") && found.contains("?column?"), "{text}");
+        assert!(refused.contains("it holds no data; you are seen as 127.0.0.1"), "{text}");
+    }
+
+    #[test]
+    fn a_length_that_no_message_has_ends_the_connection() {
+        for length in [0_u32, 3, u32::MAX] {
+            assert_eq!(ask("postgres", &length.to_be_bytes()), b"", "{length}");
+        }
     }
 
     #[test]

@@ -153,9 +153,7 @@ impl Stays {
     /// Asks it to end as Ctrl-C does, and waits until it has: its status, and what it still wrote.
     pub(crate) fn interrupt(mut self) -> (Option<i32>, Vec<String>) {
         // Through `setpriv` too: it becomes the program.
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
-        assert!(sent.success());
+        assert!(signal("INT", self.child.id()));
         let status = self.child.wait().unwrap();
         (status.code(), self.lines.iter().collect())
     }
@@ -166,6 +164,12 @@ impl Drop for Stays {
         let _ended_already = self.child.kill();
         let _status = self.child.wait();
     }
+}
+
+/// Sends a signal to a process that a test started.
+fn signal(name: &str, number: u32) -> bool {
+    let text = format!("kill -{name} {number}");
+    Command::new("sh").args(["-c", &text]).status().unwrap().success()
 }
 
 /// A mark in the environment of everything that a test starts: whatever carries it is the test's.
@@ -220,6 +224,6 @@ impl Mark {
         let Some((number, _)) = all.iter().find(|(_, line)| line.contains(holds)) else {
             return false;
         };
-        Command::new("kill").args(["-KILL", &number.to_string()]).status().unwrap().success()
+        signal("KILL", *number)
     }
 }
