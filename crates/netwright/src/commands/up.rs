@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use netwright_dataplane::plan::plan;
 use netwright_lab::interrupt::Interrupt;
 use netwright_lab::keeper::Held;
+use netwright_lab::place::is_freed;
 
 use super::check::Checked;
 use super::lab::call::{self, Made};
@@ -102,8 +103,9 @@ impl Session<'_> {
             let now = Instant::now();
             ends.retain(|end| now.duration_since(*end) < WINDOW);
             ends.push_back(now);
-            if ends.len() >= REBUILDS {
-                return Err(lab::told(failure.help("it was ended so several times")));
+            let freed = is_freed(&self.arguments.lab.name);
+            if ends.len() >= REBUILDS || !freed {
+                return Err(lab::told(failure.help("it ends so again and again, or does not end")));
             }
             let line = format!("{failure}: it is built again");
             console.line(&console.styled(Style::Bad, &line));
