@@ -18,6 +18,8 @@ const CONNECTIONS: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(300);
 /// How long a client may take to speak first where the protocol wants the server to.
 const FIRST: Duration = Duration::from_millis(100);
+/// How often is looked whether the rest of a call has come.
+const LOOKS: usize = 5;
 /// Longest message of a client.
 const MESSAGE: usize = 64 * 1024;
 
@@ -70,23 +72,23 @@ pub(crate) fn serve(mut stream: TcpStream, from: SocketAddr, own: &Listener) -> 
     let server_first = own.speaks == "mysql";
     stream.set_read_timeout(Some(if server_first { FIRST } else { PATIENCE }))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut first = [0; 12];
+    let mut first = [0; HELLO.len()];
     let mut got = 0;
-    while got < first.len() {
-        match stream.read(&mut first[got..]) {
-            Ok(0) => break,
-            Ok(read) => got += read,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                break;
-            }
+    // Looked at and left there: what is no call is the protocol's to read.
+    for _ in 0..LOOKS {
+        got = match stream.peek(&mut first) {
+            Ok(got) => got,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => 0,
             Err(error) => return Err(error),
-        }
+        };
         // A shorter message of another protocol is not waited for.
-        if !HELLO.starts_with(&first[..got]) {
+        if got == 0 || got == HELLO.len() || !HELLO.starts_with(&first[..got]) {
             break;
         }
+        pause();
     }
     if &first[..got] == HELLO {
+        stream.read_exact(&mut first)?;
         let answer = json!({"stands_in_for": own.name, "seen_as": source.to_string()});
         return stream.write_all(format!("{answer}\n").as_bytes());
     }
@@ -94,7 +96,6 @@ pub(crate) fn serve(mut stream: TcpStream, from: SocketAddr, own: &Listener) -> 
         return Ok(());
     }
     stream.set_read_timeout(Some(PATIENCE))?;
-    let mut stream = Begun { rest: first[..got].to_vec(), stream };
     let told = format!(
         "this stands in for {} in a lab: it holds no data; you are seen as {source}",
         own.name
@@ -107,36 +108,8 @@ pub(crate) fn serve(mut stream: TcpStream, from: SocketAddr, own: &Listener) -> 
     }
 }
 
-/// A connection of which some octets were read already.
-struct Begun {
-    rest: Vec<u8>,
-    stream: TcpStream,
-}
-
-impl Read for Begun {
-    fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> {
-        if self.rest.is_empty() {
-            return self.stream.read(octets);
-        }
-        let taken = self.rest.len().min(octets.len());
-        octets[..taken].copy_from_slice(&self.rest[..taken]);
-        self.rest.drain(..taken);
-        Ok(taken)
-    }
-}
-
-impl Write for Begun {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.stream.write(octets)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
-    }
-}
-
 /// HTTP is answered as such, anything else with a line.
-fn text(stream: &mut Begun, told: &str) -> io::Result<()> {
+fn text(stream: &mut TcpStream, told: &str) -> io::Result<()> {
     let mut octets = [0; 4096];
     let read = stream.read(&mut octets)?;
     let begun = &octets[..read];
@@ -153,7 +126,7 @@ fn text(stream: &mut Begun, told: &str) -> io::Result<()> {
 }
 
 /// `PostgreSQL`'s protocol 3: everybody is let in, `SELECT 1` and nothing is answered, all else is refused with an error that says why.
-fn postgres(stream: &mut Begun, told: &str) -> io::Result<()> {
+fn postgres(stream: &mut TcpStream, told: &str) -> io::Result<()> {
     /// Requests for encryption, by TLS and by GSSAPI.
     const ENCRYPTION: [u32; 2] = [80_877_103, 80_877_104];
     const READY: &[u8] = b"Z\0\0\0\x05I";
@@ -211,7 +184,7 @@ fn postgres(stream: &mut Begun, told: &str) -> io::Result<()> {
 }
 
 /// A message of `PostgreSQL` after its kind: its length, which counts itself, and its content.
-fn message(stream: &mut Begun) -> io::Result<Vec<u8>> {
+fn message(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
     let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
@@ -223,7 +196,7 @@ fn message(stream: &mut Begun) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-fn frame(stream: &mut Begun, kind: u8, content: &[u8]) -> io::Result<()> {
+fn frame(stream: &mut TcpStream, kind: u8, content: &[u8]) -> io::Result<()> {
     let length = u32::try_from(content.len() + 4).unwrap_or(u32::MAX);
     let mut octets = vec![kind];
     octets.extend(length.to_be_bytes());
@@ -232,7 +205,7 @@ fn frame(stream: &mut Begun, kind: u8, content: &[u8]) -> io::Result<()> {
 }
 
 /// `MySQL`'s server speaks first: with an error, which every client shows.
-fn mysql(stream: &mut Begun, told: &str) -> io::Result<()> {
+fn mysql(stream: &mut TcpStream, told: &str) -> io::Result<()> {
     /// `ER_HOST_NOT_PRIVILEGED`: not let in.
     const NOT_LET_IN: u16 = 1130;
     let mut content = vec![0xff];
@@ -246,7 +219,7 @@ fn mysql(stream: &mut Begun, told: &str) -> io::Result<()> {
 }
 
 /// Redis: `PING` is answered, all else is an error.
-fn redis(stream: &mut Begun, told: &str) -> io::Result<()> {
+fn redis(stream: &mut TcpStream, told: &str) -> io::Result<()> {
     let mut octets = [0; 4096];
     loop {
         let read = stream.read(&mut octets)?;
@@ -254,6 +227,9 @@ fn redis(stream: &mut Begun, told: &str) -> io::Result<()> {
             return Ok(());
         }
         let text = String::from_utf8_lossy(&octets[..read]).to_ascii_uppercase();
+        if text.trim().is_empty() {
+            continue;
+        }
         let answer =
             if text.contains("PING") { "+PONG\r\n".to_owned() } else { format!("-ERR {told}\r\n") };
         stream.write_all(answer.as_bytes())?;
