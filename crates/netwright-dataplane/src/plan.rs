@@ -6,6 +6,7 @@
 //! and connection tracking exists for routed packets only.
 
 mod build;
+pub mod call;
 mod changes;
 mod dns;
 mod filters;
@@ -17,6 +18,7 @@ mod nft;
 mod outside;
 mod services;
 mod show;
+mod stand_ins;
 pub mod task;
 mod text;
 mod tunnels;
@@ -27,8 +29,10 @@ use std::net::IpAddr;
 use netwright_model::network::{EndpointId, InterfaceId, Network};
 use netwright_model::scalar::Prefix;
 
+pub use call::Call;
 pub use changes::changes;
 use serde::{Deserialize, Serialize};
+pub use stand_ins::{Listener, PARTS, Proxy, Service};
 pub use task::{Ready, Restart, Task, What};
 
 /// The plan of one host that holds the whole network.
@@ -37,6 +41,7 @@ pub fn plan(network: &Network) -> HostPlan {
     let mut build = build::Build::new(network);
     vpc::routers(&mut build);
     vpc::machines(&mut build);
+    vpc::clashes(&mut build);
     gateways::internet_gateways(&mut build);
     gateways::nat_gateways(&mut build);
     links::peerings(&mut build);
@@ -49,6 +54,8 @@ pub fn plan(network: &Network) -> HostPlan {
     filters::rulesets(&mut build);
     dns::servers(&mut build);
     task::commands(&mut build);
+    call::calls(&mut build);
+    stand_ins::stand_ins(&mut build);
     build.finish()
 }
 
@@ -61,6 +68,9 @@ pub struct HostPlan {
     pub links: Vec<Link>,
     /// Processes that run in the namespaces, sorted by namespace and name.
     pub tasks: Vec<Task>,
+    /// What services call, sorted by service, in the order written.
+    #[serde(default)]
+    pub calls: Vec<Call>,
     /// What the description says and this plan does not build, in words.
     pub left_out: Vec<String>,
 }

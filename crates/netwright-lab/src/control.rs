@@ -7,11 +7,12 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use netwright_dataplane::kernel::{Counter, Passage};
-use netwright_dataplane::plan::HostPlan;
+use netwright_dataplane::plan::{Call, HostPlan};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde_json::{Value, json};
 
 use crate::ask::{Said, Wanted};
+use crate::calls::Called;
 use crate::failure::Failure;
 use crate::place;
 use crate::probe::{Probe, Seen};
@@ -260,6 +261,34 @@ pub fn probe(lab: &str, probes: &[Probe], milliseconds: u64) -> Result<Vec<Seen>
         all.extend(seen.iter().map(Seen::from_json));
     }
     Ok(all)
+}
+
+/// Has services of a lab call what they depend on: all of them or one, all its dependencies or one. Each call may take so many milliseconds.
+///
+/// # Errors
+///
+/// No such lab, service or dependency, or it does not answer.
+pub fn call(
+    lab: &str,
+    service: Option<&str>,
+    dependency: Option<&str>,
+    milliseconds: u64,
+) -> Result<Vec<(Call, Called)>, Failure> {
+    let stream = place::connect(lab)?;
+    let request = json!({
+        "do": "call", "service": service, "dependency": dependency, "milliseconds": milliseconds,
+    });
+    ask(&stream, &request)?;
+    let patience = Duration::from_millis(milliseconds.saturating_mul(3)) + PATIENCE;
+    stream.set_read_timeout(Some(patience)).map_err(Failure::during("asking the lab"))?;
+    let value = answer(BufReader::new(&stream))?;
+    let rows = value.get("calls").and_then(Value::as_array).cloned().unwrap_or_default();
+    let row = |value: &Value| {
+        let call = serde_json::from_value(value.get("call").cloned().unwrap_or_default()).ok()?;
+        Some((call, value.get("called").map(Called::from_json).unwrap_or_default()))
+    };
+    let all: Option<Vec<(Call, Called)>> = rows.iter().map(row).collect();
+    all.ok_or_else(|| Failure::new("the lab's answer cannot be read"))
 }
 
 /// A question asked by itself in a lab: what was seen, and what netfilter did with its packets, in the order of their way.

@@ -31,7 +31,19 @@ pub fn leave() -> Result<(), Failure> {
 const REMEDY: &str = "unprivileged user namespaces must be allowed: `sysctl kernel.unprivileged_userns_clone=1`, `sysctl user.max_user_namespaces=10000`; on Ubuntu also `sysctl kernel.apparmor_restrict_unprivileged_userns=0`";
 
 fn refused(error: &io::Error) -> Failure {
-    Failure::new(format!("no user namespace can be made here: {error}")).help(REMEDY)
+    let (why, remedy) = match error.raw_os_error() {
+        // ENOSPC: as many as are allowed are there, or none is allowed.
+        Some(28) => {
+            ("the limit of user namespaces is reached", "`sysctl user.max_user_namespaces=10000`")
+        }
+        // EINVAL: the kernel does not know them.
+        Some(22) => {
+            ("the kernel has no user namespaces", "a kernel with CONFIG_USER_NS and CONFIG_NET_NS")
+        }
+        _ => ("they are not allowed", REMEDY),
+    };
+    Failure::new(format!("no user namespace can be made here: {why} ({error})"))
+        .help(format!("{remedy}; `check`, `trace`, `reach` and `diff` need none"))
 }
 
 /// Gives this process, which is process 1 of its process namespace, its own mounts and network: `/proc` of its own processes, an empty

@@ -2,13 +2,14 @@
 //!
 //! A lab is two processes. The [`keeper`] leaves the caller's user namespace and starts the lab's process 1, which holds every network
 //! namespace; when either ends, however it ends, the kernel removes all of it. [`control`] asks a running lab; [`run`] starts a command
-//! inside one of its namespaces. [`probe`] sends real packets and tells what arrived,
-//! [`ask`] asks name servers. [`tasks`] keeps
-//! the processes running that the plan names.
+//! inside one of its namespaces. [`probe`] sends real packets and tells what arrived, [`ask`] asks name servers. [`tasks`] keeps
+//! the processes running that the plan names, [`stand_in`] is those of them that stand for what a cloud provides, and [`calls`] has services
+//! call what they depend on.
 //!
 //! Architecture invariant: the lab is given a plan; it reads no description and decides nothing about packets.
 
 pub mod ask;
+pub mod calls;
 pub mod control;
 pub mod failure;
 pub mod interrupt;
@@ -18,4 +19,6 @@ mod names;
 pub mod place;
 pub mod probe;
 pub mod run;
+pub mod stand_in;
 pub mod tasks;
+mod view;

@@ -5,7 +5,9 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use rustix::event::{Timespec, poll};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::geteuid;
 
@@ -15,6 +17,8 @@ use crate::failure::Failure;
 pub const DEFAULT: &str = "lab";
 /// Longest name: a socket's path has at most 107 octets.
 const NAME_LENGTH: usize = 32;
+/// How long a lab that was killed may take to end.
+const END_PATIENCE: Duration = Duration::from_secs(10);
 /// The folder vanishes between two steps where the last lab in it ends; so often it is tried again.
 const TRIES: usize = 5;
 
@@ -152,6 +156,21 @@ pub fn connect(name: &str) -> Result<UnixStream, Failure> {
         }
         Err(error) => Err(Failure::during("the control socket")(error)),
     }
+}
+
+/// Waits until a name is free: a lab that was killed takes a moment to end. False where it is not after a while.
+#[must_use]
+pub fn is_freed(name: &str) -> bool {
+    let begun = Instant::now();
+    while names().iter().any(|own| own == name) {
+        if begun.elapsed() > END_PATIENCE {
+            return false;
+        }
+        let moment = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+        // Woken early, it looks early.
+        let _early = poll(&mut [], Some(&moment));
+    }
+    true
 }
 
 /// The names of this user's running labs, sorted.

@@ -9,6 +9,7 @@ mod follow;
 mod socket;
 mod stream;
 
+pub(crate) use socket::bound;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Mutex;

@@ -14,6 +14,7 @@ use crate::control;
 use crate::failure::Failure;
 use crate::interrupt::signals;
 use crate::names;
+use crate::view;
 
 /// A signal's sender is the kernel: the terminal's signals reach the command by themselves.
 const FROM_KERNEL: i32 = 0x80;
@@ -42,6 +43,7 @@ pub fn exec(lab: &str, instance: &str, step: &[String]) -> Result<u8, Failure> {
     let _unnamed = unshare(CloneFlags::CLONE_NEWUTS)
         .map_err(std::io::Error::from)
         .and_then(|()| Ok(rustix::system::sethostname(host.as_bytes())?));
+    view::enter(&door.name).map_err(Failure::during("the sockets that the service sees"))?;
     // A folder that the lab hides leaves the command at `/`.
     let _at_the_root = folder.and_then(std::env::set_current_dir);
     started(step)

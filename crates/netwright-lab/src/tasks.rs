@@ -15,14 +15,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::Kernel;
-use netwright_dataplane::plan::{Task, What};
+use netwright_dataplane::plan::Task;
 use rustix::event::{EventfdFlags, eventfd};
 use serde_json::{Value, json};
 
 pub use log::Line;
+pub(crate) use ready::listens;
 
 use crate::failure::Failure;
 use crate::names;
+use crate::view;
 use log::Logs;
 
 /// The state of a task.
@@ -172,7 +174,7 @@ impl Tasks {
     /// Says what is to run from now on: the plan that the kernel was brought to.
     pub(crate) fn set(&self, kernel: &Kernel) {
         let tasks = &kernel.applied().tasks;
-        let commands = tasks.iter().filter(|task| matches!(task.what, What::Exec { .. }));
+        let commands = tasks.iter().filter(|task| process::asks_for_names(&task.what));
         let asking: BTreeSet<&str> = commands.map(|task| task.namespace.as_str()).collect();
         for namespace in &kernel.applied().namespaces {
             if asking.contains(namespace.name.as_str()) {
@@ -189,6 +191,8 @@ impl Tasks {
                 Some(Wanted { task: task.clone(), space, identity })
             })
             .collect();
+        // Where it is refused, proxies say that they cannot listen.
+        let _unseen = view::prepare(kernel.applied());
         // Seen as starting at once, so that nobody who asks now believes that there is nothing.
         let mut seen = lock(&self.shared.seen);
         for task in tasks {

@@ -16,10 +16,10 @@ use crate::names::asked;
 use crate::prover::Prover;
 use crate::prover::path::{End, Object, Obstacle, Origin, Path, Step};
 use crate::question::{Finding, Partly, Questions, Side};
-use crate::trace::{Trace, Verdict};
+use crate::trace::{Flow, Trace, Verdict};
 
 /// Port on which a database accepts the platform's proxy (Cloud SQL connectors).
-const PROXY_PORT: u16 = 3307;
+pub const PROXY_PORT: u16 = 3307;
 
 /// A dependency and whether it works.
 #[derive(Debug, Clone)]
@@ -46,6 +46,10 @@ pub struct Answer {
     pub why: Option<String>,
     /// Which of the target's addresses do not work, where others do.
     pub partly: Option<Partly>,
+    /// How it is reached.
+    pub via: DependencyPath,
+    /// The flow that the verdict is about: the best of those that it may take.
+    pub flow: Option<Flow>,
 }
 
 impl Answer {
@@ -91,6 +95,8 @@ fn one(
         through_nat: false,
         why: None,
         partly: None,
+        via,
+        flow: None,
     };
     let sender = Point {
         name: service.value.clone(),
@@ -127,6 +133,7 @@ fn one(
     answer.verdict = finding.verdict;
     let passes_nat = |step: &Step| matches!(step, Step::At(Object::Nat(_)));
     answer.through_nat = finding.trace.forward.path.steps.iter().any(passes_nat);
+    answer.flow = Some(finding.trace.flow);
     answer.way = way(network, &finding.trace.forward.path, via);
     answer.sources_seen = finding.trace.sources_seen(network);
     if finding.works != Some(true) {

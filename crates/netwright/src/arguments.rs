@@ -384,6 +384,24 @@ pub(crate) enum LabCommand {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
+    /// Have a serverless service call what it depends on, and tell what came of each call beside what was predicted.
+    ///
+    /// Its stand-in calls from inside its namespace, by TCP, UDP or the Unix socket of a database's proxy. Ends with 1 where a call is not
+    /// answered, or not as predicted.
+    Call {
+        #[command(flatten)]
+        lab: LabName,
+        /// The service; all unless given.
+        service: Option<String>,
+        /// One of its dependencies; all unless given.
+        dependency: Option<String>,
+        /// How long a call may take, in milliseconds.
+        #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(50..=60_000))]
+        wait: u64,
+        /// How the result is written.
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
     /// Run a shell in an instance.
     Shell {
         #[command(flatten)]

@@ -1,10 +1,16 @@
 //! Labs from the command line: commands of instances, edits that are followed, and that nothing stays.
 
-#![allow(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test says what it skips and stops where it cannot go on"
+)]
 
 mod harness;
 #[path = "lab/names.rs"]
 mod names;
+
+use std::process::Command;
 
 use harness::{Stays, text, ways};
 
@@ -97,5 +103,63 @@ fn a_lab_in_the_background_is_brought_to_another_network() {
         assert!(way.lab(&["down"]).status.success());
         let nobody = way.lab(&["apply", &file]);
         assert_eq!(nobody.status.code(), Some(2), "{nobody:?}");
+    }
+}
+
+#[test]
+fn what_the_machine_lacks_is_told_with_what_to_do_and_nothing_stays() {
+    let Some(way) = ways("lacks").into_iter().next() else { return };
+    let file = way.file(WATCHED);
+    let within = |script: &str| {
+        let mut command = Command::new("unshare");
+        let program = env!("CARGO_BIN_EXE_netwright");
+        command.args(["-Urm", "sh", "-c", &format!("{script} && exec \"$0\" \"$@\""), program]);
+        command.args(["lab", "up", "--name", &way.lab, &file]).current_dir(&way.folder);
+        command.output().unwrap()
+    };
+    let cases = [
+        (
+            "echo 0 > /proc/sys/user/max_user_namespaces",
+            ["the limit of user namespaces is reached", "`sysctl user.max_user_namespaces=10000`"],
+        ),
+        (
+            "for nft in /usr/sbin/nft /sbin/nft; do test ! -e $nft || mount --bind /dev/null $nft; done",
+            ["the machine does not give the program nft", "`apt install nftables`"],
+        ),
+    ];
+    for (script, wanted) in cases {
+        let ran = within(script);
+        let told = text(&ran.stderr);
+        if told.starts_with("unshare:") || told.starts_with("mount:") {
+            eprintln!("skipped: {}", told.trim());
+            continue;
+        }
+        assert_eq!(ran.status.code(), Some(2), "{ran:?}");
+        assert!(wanted.iter().all(|wanted| told.contains(wanted)), "{told}");
+        assert!(!way.lab(&["ps"]).status.success());
+    }
+}
+
+#[test]
+fn an_address_that_two_machines_hold_is_told_and_the_others_work() {
+    for way in ways("clash") {
+        let file = way.file(
+            "vpcs: { v: { subnets: { s: { cidr: 10.0.0.0/24 } } } }
+filters: { f: { rules: [ { direction: ingress, protocol: tcp, from: 10.0.0.0/24 }, { direction: egress, to: 10.0.0.0/24 } ] } }
+instances:
+  a: { subnet: s, address: 10.0.0.5, filters: f }
+  b: { subnet: s, address: 10.0.0.5, filters: f }
+  c: { subnet: s, address: 10.0.0.6, filters: f }
+  d: { subnet: s, address: 10.0.0.7, filters: f }
+",
+        );
+        let up = way.lab(&["up", &file]);
+        let told = text(&up.stdout);
+        let wanted =
+            "10.0.0.5 is held by instance/a and instance/b: only one of them gets its packets";
+        assert!(up.status.success() && told.contains(wanted), "{up:?}");
+        let proved = way.command(&["prove", &file, "--lab", &way.lab]).output().unwrap();
+        let told = text(&proved.stdout);
+        assert!(proved.status.success() && told.contains("10.0.0.6"), "{told}");
     }
 }

@@ -65,6 +65,14 @@ impl Failure {
     }
 }
 
+/// What to do where the kernel does not know a part of a ruleset.
+const FEATURES: &str = "the kernel lacks a part of nf_tables: `modprobe -a nf_tables nft_ct nft_nat nft_chain_nat nft_fib_inet`, or a kernel with CONFIG_NF_TABLES and CONFIG_NF_CONNTRACK";
+
+/// Whether what `nft` said is that the kernel does not know something.
+fn lacks_feature(said: &str) -> bool {
+    ["not supported", "No such file or directory"].iter().any(|words| said.contains(words))
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -76,10 +84,10 @@ impl fmt::Display for Failure {
             }
             Self::Ruleset { namespace, said, line } => {
                 write!(f, "{namespace}: the ruleset is refused: {said}")?;
-                match line {
-                    Some((number, text)) => write!(f, "\n  line {number}: {text}"),
-                    None => Ok(()),
+                if let Some((number, text)) = line {
+                    write!(f, "\n  line {number}: {text}")?;
                 }
+                if lacks_feature(said) { write!(f, "\n  {FEATURES}") } else { Ok(()) }
             }
             Self::Broken(what) => write!(f, "{what} ended before its work was done"),
         }
@@ -87,3 +95,18 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::Failure;
+
+    #[test]
+    fn a_kernel_without_a_part_of_nf_tables_is_told_with_what_to_load() {
+        let told = |said: &str| {
+            let said = said.to_owned();
+            Failure::Ruleset { namespace: "vpc/v".to_owned(), said, line: None }.to_string()
+        };
+        assert!(told("Could not process rule: Operation not supported").contains("modprobe"));
+        assert!(!told("syntax error").contains("modprobe"));
+    }
+}

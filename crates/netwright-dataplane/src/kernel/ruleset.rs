@@ -5,6 +5,7 @@ mod split;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Output, Stdio};
 
 use super::failure::Failure;
@@ -145,6 +146,12 @@ fn place(said: &str) -> Option<usize> {
 }
 
 fn nft(arguments: &[&str], input: Option<&str>) -> Result<Output, Failure> {
+    let output = once(arguments, input)?;
+    // Somebody killed it: what it does it does whole or not at all.
+    if output.status.signal().is_some() { once(arguments, input) } else { Ok(output) }
+}
+
+fn once(arguments: &[&str], input: Option<&str>) -> Result<Output, Failure> {
     let mut child = spawn(arguments, input.is_some())?;
     if let (Some(text), Some(mut pipe)) = (input, child.stdin.take()) {
         // Where it stops reading, what it says tells why.

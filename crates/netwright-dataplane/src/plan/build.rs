@@ -7,8 +7,8 @@ use netwright_model::network::{InterfaceId, Network, SubnetId, VpcId, VpnId};
 use netwright_model::scalar::Prefix;
 
 use super::{
-    End, HostPlan, LOCAL, Link, MAIN, Namespace, Neighbour, PolicyRule, Role, Route, Task, Via,
-    names,
+    Call, End, HostPlan, LOCAL, Link, MAIN, Namespace, Neighbour, PolicyRule, Role, Route, Task,
+    Via, names,
 };
 
 /// The neighbour at the far end of every link, in IPv4. No link holds it: the neighbour entries are fixed.
@@ -47,6 +47,7 @@ pub(super) struct Build<'n> {
     links: Vec<Link>,
     left_out: Vec<String>,
     tasks: Vec<Task>,
+    pub(super) calls: Vec<Call>,
     /// For each VPC, the mark of packets that come in by a link: which table decides.
     pub(super) marks: BTreeMap<VpcId, BTreeMap<String, u32>>,
     /// For each VPC, its links to peers over which references to groups hold.
@@ -67,6 +68,7 @@ impl<'n> Build<'n> {
             links: Vec::new(),
             left_out: Vec::new(),
             tasks: Vec::new(),
+            calls: Vec::new(),
             marks: BTreeMap::new(),
             peers: BTreeMap::new(),
             tables: BTreeMap::new(),
@@ -89,6 +91,11 @@ impl<'n> Build<'n> {
     /// A process that runs in a namespace.
     pub(super) fn task(&mut self, task: Task) {
         self.tasks.push(task);
+    }
+
+    /// Whether a namespace has a task of a name.
+    pub(super) fn has_task(&self, namespace: &str, name: &str) -> bool {
+        self.tasks.iter().any(|task| task.key() == (namespace, name))
     }
 
     /// A namespace, made where it is not there.
@@ -167,7 +174,7 @@ impl<'n> Build<'n> {
         }
         let mut tasks = self.tasks;
         tasks.sort_by(|one, other| one.key().cmp(&other.key()));
-        HostPlan { namespaces, links, tasks, left_out: self.left_out }
+        HostPlan { namespaces, links, tasks, calls: self.calls, left_out: self.left_out }
     }
 
     /// The namespace of a VPC's router.

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use netwright_model::language::EndpointKind;
 use netwright_model::network::{EndpointId, External, ExternalId, Network, Target, VpcId};
 use netwright_model::scalar::Prefix;
 use netwright_verify::ask::ordinary;
+use netwright_verify::dependencies::PROXY_PORT;
 use netwright_verify::prover::index::NOT_GLOBAL_V4;
 
 use super::build::{Build, everything, host};
@@ -42,7 +44,8 @@ pub(super) fn internet(build: &mut Build<'_>) {
         external(build, ExternalId::at(index));
     }
     for (index, endpoint) in network.endpoints.iter().enumerate() {
-        if endpoint.interfaces.is_empty() && !endpoint.public.is_empty() {
+        let database = endpoint.kind == EndpointKind::Database;
+        if (endpoint.interfaces.is_empty() || database) && !endpoint.public.is_empty() {
             public_endpoint(build, EndpointId::at(index), &endpoint.public);
         }
     }
@@ -199,24 +202,54 @@ fn ruleset(row: &External, linked: usize) -> String {
     table.finish()
 }
 
-/// A database or balancer that has a public address and no interface in a VPC.
+/// A database or balancer that has a public address, without an interface in a VPC or beside it.
 fn public_endpoint(build: &mut Build<'_>, id: EndpointId, addresses: &[IpAddr]) {
     let network = build.network;
     let endpoint = &network[id];
     let name = format!("{}/{}", endpoint.kind.word(), endpoint.name);
     let (link, families) = (format!("e{}", id.index()), build.families());
+    let beside = !endpoint.interfaces.is_empty() && build.get(&name).is_some();
+    let own = if beside { PUBLIC } else { "eth0" };
     build.namespace(&name, Role::External);
-    build.link((INTERNET, &link), (&name, "eth0"), INTERNET_MTU);
+    build.link((INTERNET, &link), (&name, own), INTERNET_MTU);
     if let Some(internet) = build.get(INTERNET) {
         for address in addresses {
             internet.over_if_new(MAIN, host(*address), &link);
         }
     }
+    let database = network.description.databases.get(&endpoint.name);
+    let database = database.filter(|_| endpoint.kind == EndpointKind::Database);
     if let Some(namespace) = build.get(&name) {
-        namespace.default_over(families, "eth0");
-        namespace.addresses.extend(addresses.iter().map(|a| ("eth0".to_owned(), *a)));
+        namespace.addresses.extend(addresses.iter().map(|a| (own.to_owned(), *a)));
+        let mut table = Table::new();
+        if beside {
+            // An answer goes back to where its request came from.
+            for v6 in families {
+                namespace.over(way_back(0), everything(*v6), PUBLIC);
+            }
+            namespace.rule(families, 50, Some(way_back(0)), way_back(0));
+            let mark = format!("iifname \"{PUBLIC}\" ct mark set {}", way_back(0));
+            table.hook("came", nft::BEFORE_ROUTING, [mark]);
+            table.hook("goes", nft::ROUTED_AGAIN, ["ct mark != 0 meta mark set ct mark"]);
+        } else {
+            namespace.default_over(families, own);
+        }
+        if let Some(database) = database {
+            let list = database.authorized_networks.iter().map(|prefix| prefix.value);
+            let mut lines = allow_list(&list.collect::<Vec<_>>());
+            lines.insert(1, format!("iifname != \"{own}\" accept"));
+            // The platform's proxy proves who it is by itself.
+            lines.push(format!("tcp dport {PROXY_PORT} accept"));
+            table.hook("here", nft::RECEIVED_IF_ACCEPTED, lines);
+        }
+        if beside || database.is_some() {
+            namespace.ruleset = table.finish();
+        }
     }
 }
+
+/// The link of a database to the Internet, where it has another.
+const PUBLIC: &str = "public";
 
 /// Accepts connections from listed sources only.
 fn allow_list(allowed: &[Prefix]) -> Vec<String> {

@@ -4,6 +4,9 @@
 //! delivered inside the VPC is thrown on from there to the delivery table, which holds one route for each interface and nothing else; so
 //! does everything that enters by a peering or a gateway, which carries no mark. That is how a peering is not transitive here.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
 use netwright_model::language::PeeringState;
 use netwright_model::network::{InterfaceId, Route, RouteTableId, SubnetId, Target, VpcId};
 use netwright_model::scalar::Prefix;
@@ -27,6 +30,25 @@ pub(super) fn routers(build: &mut Build<'_>) {
             router.route(DELIVERY, everything(*v6), Via::Blackhole);
         }
         router.rule(families, 20_000, None, DELIVERY);
+    }
+}
+
+/// Says which addresses several machines of a VPC hold.
+pub(super) fn clashes(build: &mut Build<'_>) {
+    let network = build.network;
+    let mut holders: BTreeMap<(VpcId, IpAddr), Vec<InterfaceId>> = BTreeMap::new();
+    for index in 0..network.interfaces.len() {
+        let id = InterfaceId::at(index);
+        for address in &network[id].addresses {
+            holders.entry((network[network[id].subnet].vpc, *address)).or_default().push(id);
+        }
+    }
+    for ((_, address), holders) in holders.iter().filter(|(_, holders)| holders.len() > 1) {
+        let names: Vec<String> = holders.iter().map(|id| build.machine(*id)).collect();
+        build.leave_out(format!(
+            "{address} is held by {}: only one of them gets its packets",
+            names.join(" and ")
+        ));
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::{Kernel, addresses};
-use netwright_dataplane::plan::{HostPlan, changes};
+use netwright_dataplane::plan::{Call, HostPlan, changes};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 
 use super::{refused, tell, told};
 use crate::ask::{Said, Wanted, ask};
+use crate::calls::make;
 use crate::control::{PLAN_OCTETS, REQUEST_OCTETS};
 use crate::names;
 use crate::probe::{Probe, Seen, probe};
@@ -32,6 +33,8 @@ const CONNECTIONS: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest wait for connections to one place, in milliseconds.
 const LONGEST_WAIT: u64 = 5_000;
+/// Longest time for a call, in milliseconds.
+const LONGEST_CALL: u64 = 60_000;
 /// How often ended processes without a parent are taken note of, in seconds.
 const REAP: i64 = 1;
 
@@ -111,6 +114,7 @@ fn one(lab: &Lab, stream: &UnixStream) -> std::io::Result<()> {
         Some("probe") => tell(stream, &probed(lab, &request)),
         Some("follow") => tell(stream, &followed(lab, &request)),
         Some("names") => tell(stream, &named(lab, &request)),
+        Some("call") => tell(stream, &called(lab, &request)),
         Some("down") => {
             tell(stream, &json!({"keeper": lab.keeper}))?;
             // Process 1 ends, and the kernel ends everything of the lab with it.
@@ -219,6 +223,33 @@ fn probed(lab: &Lab, request: &Value) -> Value {
     let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
     let seen = probe(&kernel, &probes, Duration::from_millis(patience.min(LONGEST_WAIT)));
     json!({"seen": seen.iter().map(Seen::to_json).collect::<Vec<Value>>()})
+}
+
+/// Calls of services, made.
+fn called(lab: &Lab, request: &Value) -> Value {
+    let text = |key: &str| request.get(key).and_then(Value::as_str);
+    let patience = request.get("milliseconds").and_then(Value::as_u64).unwrap_or_default();
+    let patience = Duration::from_millis(patience.clamp(1, LONGEST_CALL));
+    let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
+    let all = &kernel.applied().calls;
+    let of_service = |call: &&Call| text("service").is_none_or(|name| name == call.service);
+    let of_dependency = |call: &&Call| text("dependency").is_none_or(|name| name == call.name);
+    let own: Vec<Call> = all.iter().filter(of_service).filter(of_dependency).cloned().collect();
+    if own.is_empty() && (text("service").is_some() || text("dependency").is_some()) {
+        let mut named: Vec<String> =
+            all.iter().map(|call| format!("{} {}", call.service, call.name)).collect();
+        named.dedup();
+        let help = if named.is_empty() {
+            "no service of the description has dependencies".to_owned()
+        } else {
+            format!("services and what they depend on: {}", named.join(", "))
+        };
+        return json!({"refused": "the lab has no such service or dependency", "help": help});
+    }
+    let called = make(&kernel, &own, patience);
+    let rows = own.iter().zip(&called);
+    let rows = rows.map(|(call, called)| json!({"call": call, "called": called.to_json()}));
+    json!({"calls": rows.collect::<Vec<Value>>()})
 }
 
 /// A question asked by itself, and what netfilter did with its packets.

@@ -19,7 +19,7 @@ pub(super) fn header(address: &SocketAddr) -> u32 {
 }
 
 /// A socket with an address of its own, which may be one of a whole range that is its namespace's.
-pub(super) fn bound(
+pub(crate) fn bound(
     address: &SocketAddr,
     kind: SocketType,
     protocol: Option<Protocol>,

@@ -21,6 +21,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::lock;
 use crate::names;
+use crate::view;
 
 /// A running process.
 #[derive(Debug)]
@@ -63,7 +64,7 @@ impl Launch<'_> {
             }
         };
         command.stdout(Stdio::from(write.try_clone()?)).stderr(Stdio::from(write));
-        let process = self.spawn(command, matches!(what, What::Exec { .. }))?;
+        let process = self.spawn(command, asks_for_names(what))?;
         Ok((Process { settings: kept, ..process }, read))
     }
 
@@ -88,6 +89,7 @@ impl Launch<'_> {
             if asks {
                 names::enter(self.namespace)?;
             }
+            view::enter(self.namespace)?;
             command.spawn()
         })??;
         let number = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
@@ -95,6 +97,14 @@ impl Launch<'_> {
         let handle = pidfd_open(number, PidfdFlags::empty())?;
         own.insert(number.as_raw_nonzero().get());
         Ok(Process { child, handle, since: Instant::now(), settings: None })
+    }
+}
+
+/// Whether what a task runs asks for names: commands of users, and services.
+pub(super) fn asks_for_names(what: &What) -> bool {
+    match what {
+        What::Exec { .. } => true,
+        What::Part { part, .. } => part == "service",
     }
 }
 

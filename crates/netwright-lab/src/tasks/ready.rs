@@ -11,7 +11,7 @@ const LISTENS: &str = "0A";
 const BOUND: &str = "07";
 
 /// Whether something listens on a port in a namespace: the kernel is asked, so that what listens is not troubled.
-pub(super) fn listens(space: BorrowedFd<'_>, protocol: u8, port: u16) -> bool {
+pub(crate) fn listens(space: BorrowedFd<'_>, protocol: u8, port: u16) -> bool {
     let (files, state) = match protocol {
         6 => (["tcp", "tcp6"], LISTENS),
         _ => (["udp", "udp6"], BOUND),

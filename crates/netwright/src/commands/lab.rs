@@ -1,5 +1,6 @@
 //! `netwright lab`.
 
+pub(super) mod call;
 pub(super) mod follow;
 mod parts;
 mod show;
@@ -9,12 +10,12 @@ mod tasks;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use netwright_dataplane::plan::{HostPlan, What, plan};
+use netwright_dataplane::plan::{HostPlan, PARTS, What, plan};
 use netwright_lab::control;
 use netwright_lab::interrupt::Interrupt;
 use netwright_lab::{keeper, run as inside};
 
-use crate::arguments::LabCommand;
+use crate::arguments::{Format, LabCommand};
 use crate::console::{Code, Console, Style};
 use crate::failure::Failure;
 use crate::network;
@@ -71,6 +72,15 @@ pub(super) fn run(command: &LabCommand, console: &mut Console) -> Result<Code, F
             keeper::inside(*keeper, &words(&["lab", "part"]), || planned(file, *bare));
             Ok(Code::Pass)
         }
+        LabCommand::Call { lab, service, dependency, wait, format } => {
+            let (service, dependency) = (service.as_deref(), dependency.as_deref());
+            let calls = call::make(&lab.name, service, dependency, *wait)?;
+            match format {
+                Format::Text => call::text(&calls, console),
+                Format::Json => console.json(&call::document(&calls)),
+            }
+            Ok(call::code(&calls))
+        }
         LabCommand::Part { part } => parts::run(part, console),
         LabCommand::Step { program, arguments } => {
             let (failure, status) = inside::become_command(program, arguments);
@@ -88,7 +98,7 @@ pub(super) fn told(failure: netwright_lab::failure::Failure) -> Failure {
     Failure::usage(failure.message, failure.help)
 }
 
-/// The plan of a description, in process 1; `bare` leaves the commands of instances out.
+/// The plan of a description, in process 1; `bare` leaves out the commands of instances, and what stands in for others.
 fn planned(file: &Path, bare: bool) -> Result<HostPlan, netwright_lab::failure::Failure> {
     let input = network::open(file).map_err(|_| {
         netwright_lab::failure::Failure::new(format!(
@@ -101,7 +111,9 @@ fn planned(file: &Path, bare: bool) -> Result<HostPlan, netwright_lab::failure::
     let _where_it_is = folder.map(std::env::set_current_dir);
     let mut plan = plan(&input.network);
     if bare {
-        plan.tasks.retain(|task| matches!(task.what, What::Part { .. }));
+        plan.tasks.retain(
+            |task| matches!(&task.what, What::Part { part, .. } if !PARTS.contains(&part.as_str())),
+        );
     }
     Ok(plan)
 }

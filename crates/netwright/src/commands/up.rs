@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use netwright_dataplane::plan::plan;
 use netwright_lab::interrupt::Interrupt;
 use netwright_lab::keeper::Held;
+use netwright_lab::place::is_freed;
 
 use super::check::Checked;
+use super::lab::call::{self, Made};
 use super::lab::follow::{Follow, LOOK};
 use super::prove::Measured;
 use super::{check, diff, lab, prove};
@@ -44,6 +46,7 @@ pub(super) fn run(arguments: &Up, console: &mut Console) -> Result<Code, Failure
         proved: Code::Unknown,
         tasks: Code::Pass,
         facts: Facts::default(),
+        calls: Vec::new(),
     };
     let ended = session.run(console);
     // Whatever became of the lab, whoever wanted it to end is not told that it did.
@@ -67,14 +70,17 @@ struct Session<'a> {
     checked: Code,
     proved: Code,
     tasks: Code,
-    /// What was seen last.
+    /// What was seen last, and what came of services' calls.
     facts: Facts,
+    calls: Vec<Made>,
 }
 
 impl Session<'_> {
     /// The worst of what is known.
     fn code(&self) -> Code {
-        let all = [self.checked, self.proved, self.tasks];
+        let wrong = |(call, called): &Made| call::agrees(call, called) == Some(false);
+        let called = if self.calls.iter().any(wrong) { Code::Fail } else { Code::Pass };
+        let all = [self.checked, self.proved, self.tasks, called];
         if all.contains(&Code::Fail) {
             Code::Fail
         } else if all.contains(&Code::Unknown) {
@@ -97,8 +103,9 @@ impl Session<'_> {
             let now = Instant::now();
             ends.retain(|end| now.duration_since(*end) < WINDOW);
             ends.push_back(now);
-            if ends.len() >= REBUILDS {
-                return Err(lab::told(failure.help("it was ended so several times")));
+            let freed = is_freed(&self.arguments.lab.name);
+            if ends.len() >= REBUILDS || !freed {
+                return Err(lab::told(failure.help("it ends so again and again, or does not end")));
             }
             let line = format!("{failure}: it is built again");
             console.line(&console.styled(Style::Bad, &line));
@@ -116,6 +123,12 @@ impl Session<'_> {
         let measured = self.measure()?;
         prove::show::text(console, &self.input, &measured);
         self.note(&measured);
+        let calls = self.call()?;
+        if !calls.is_empty() {
+            console.line("");
+            call::text(&calls, console);
+        }
+        self.calls = calls;
         console.line("");
         self.told(console);
         Ok(held)
@@ -124,6 +137,12 @@ impl Session<'_> {
     fn measure(&self) -> Result<Measured, Failure> {
         let Up { lab: name, effort, .. } = self.arguments;
         prove::measure(&self.input, &name.name, effort, Vec::new()).map_err(lab::told)
+    }
+
+    /// Has services call what they depend on.
+    fn call(&self) -> Result<Vec<Made>, Failure> {
+        let Up { lab: name, effort, .. } = self.arguments;
+        call::make(&name.name, None, None, effort.wait.saturating_mul(2))
     }
 
     /// Keeps what was seen; gives what was seen before.
@@ -183,6 +202,9 @@ impl Session<'_> {
         let before = self.note(&measured);
         self.facts.tell(&before, console);
         prove::show::short(console, &self.input, &measured);
+        let calls = self.call()?;
+        seen::calls(&self.calls, &calls, console);
+        self.calls = calls;
         console.line("");
         self.told(console);
         Ok(())

@@ -4,6 +4,7 @@
     dead_code,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::disallowed_methods,
     clippy::print_stderr,
     reason = "each test takes what it needs, says what it skips and stops where it cannot go on"
 )]
@@ -152,9 +153,7 @@ impl Stays {
     /// Asks it to end as Ctrl-C does, and waits until it has: its status, and what it still wrote.
     pub(crate) fn interrupt(mut self) -> (Option<i32>, Vec<String>) {
         // Through `setpriv` too: it becomes the program.
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
-        assert!(sent.success());
+        assert!(signal("INT", self.child.id()));
         let status = self.child.wait().unwrap();
         (status.code(), self.lines.iter().collect())
     }
@@ -164,5 +163,67 @@ impl Drop for Stays {
     fn drop(&mut self) {
         let _ended_already = self.child.kill();
         let _status = self.child.wait();
+    }
+}
+
+/// Sends a signal to a process that a test started.
+fn signal(name: &str, number: u32) -> bool {
+    let text = format!("kill -{name} {number}");
+    Command::new("sh").args(["-c", &text]).status().unwrap().success()
+}
+
+/// A mark in the environment of everything that a test starts: whatever carries it is the test's.
+pub(crate) struct Mark(String);
+
+impl Mark {
+    pub(crate) fn new(test: &str) -> Self {
+        Self(format!("NETWRIGHT_TEST_MARK={test}-{}", std::process::id()))
+    }
+
+    /// A command that carries the mark.
+    pub(crate) fn put(&self, mut command: Command) -> Command {
+        let (key, value) = self.0.split_once('=').unwrap();
+        command.env(key, value);
+        command
+    }
+
+    /// Everything that carries the mark: number and command line.
+    pub(crate) fn all(&self) -> Vec<(u32, String)> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+            let mut variables = environment.split(|octet| *octet == 0);
+            if variables.any(|variable| variable == self.0.as_bytes()) {
+                let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+                found.push((number, String::from_utf8_lossy(&line).replace('\0', " ")));
+            }
+        }
+        found
+    }
+
+    /// Waits until nothing carries the mark any more.
+    #[track_caller]
+    pub(crate) fn gone(&self) {
+        let start = Instant::now();
+        loop {
+            let left = self.all();
+            if left.is_empty() {
+                return;
+            }
+            assert!(start.elapsed() < Duration::from_secs(10), "still there: {left:#?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Kills the one whose command line holds a text, where there is one.
+    pub(crate) fn kill(&self, holds: &str) -> bool {
+        let all = self.all();
+        let Some((number, _)) = all.iter().find(|(_, line)| line.contains(holds)) else {
+            return false;
+        };
+        signal("KILL", *number)
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use crate::commands::lab::call::{self, Made};
 use crate::commands::prove::Measured;
 use crate::console::{Console, Style};
 
@@ -76,6 +77,37 @@ impl Facts {
         list(console, "packets that are answered now", Style::Good, &cured);
         list(console, "packets that are seen under another address", Style::Doubt, &moved);
     }
+}
+
+/// Says which calls of services are answered no more, or again, or are seen under another address; and all that still fail.
+pub(super) fn calls(before: &[Made], now: &[Made], console: &mut Console) {
+    if now.is_empty() {
+        return;
+    }
+    console.line("");
+    let of = |made: &Made| {
+        let was =
+            before.iter().find(|(was, _)| was.service == made.0.service && was.name == made.0.name);
+        was.map(|(_, was)| was.answered)
+    };
+    let titles = [
+        ("calls that fail now", Some(true), false),
+        ("calls that still fail", Some(false), false),
+        ("calls that are answered again", Some(false), true),
+        ("new calls", None, true),
+        ("new calls that fail", None, false),
+    ];
+    for (title, was, is) in titles {
+        let own: Vec<Made> =
+            now.iter().filter(|made| of(made) == was && made.1.answered == is).cloned().collect();
+        if !own.is_empty() {
+            console.line(&console.styled(Style::Strong, title));
+            call::text(&own, console);
+            console.line("");
+        }
+    }
+    let fine = now.iter().filter(|(_, called)| called.answered).count();
+    console.line(&format!("{fine} of {} calls of services are answered", now.len()));
 }
 
 fn moved_by(was: &Fact, now: &Fact) -> Option<String> {
