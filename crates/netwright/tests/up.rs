@@ -173,3 +173,20 @@ fn a_database_answers_behind_its_socket_at_the_path_that_the_platform_gives_it()
         assert!(told.contains("it holds no data; you are seen as 198.19.0.1"), "{told}");
     }
 }
+
+#[test]
+fn calls_of_other_examples_go_as_predicted_and_stand_ins_hinder_no_proof() {
+    let Some(way) = ways("examples").into_iter().find(|way| !way.ordinary) else { return };
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/");
+    for (example, called) in [("gcp-serverless/export", 4), ("connector-plan", 1)] {
+        let path = format!("{root}{example}");
+        let up = way.lab(&["up", &path]);
+        assert!(up.status.success(), "{up:?}");
+        let calls = calls(&way);
+        assert_eq!(calls.len(), called, "{calls:?}");
+        let proved = way.command(&["prove", &path, "--lab", &way.lab]).output().unwrap();
+        let told = text(&proved.stdout);
+        assert!(proved.status.success() && !told.contains("not tried"), "{told}");
+        assert!(way.lab(&["down"]).status.success());
+    }
+}
