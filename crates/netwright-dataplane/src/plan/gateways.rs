@@ -218,7 +218,8 @@ impl Edge {
             let sources: Vec<String> = map.iter().map(|(source, _)| source.to_string()).collect();
             sources.join(", ")
         };
-        let mut lines = Vec::new();
+        // What the VPC sends here is for the outside: a route that leads its own ranges here leads nowhere.
+        let mut lines = vec!["iifname != \"outside\" oifname != \"outside\" drop".to_owned()];
         if self.only_out {
             lines.push(format!("iifname \"{ONLY_OUT}\" meta nfproto ipv4 drop"));
         }

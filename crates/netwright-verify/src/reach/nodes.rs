@@ -1,6 +1,7 @@
 //! Endpoints and outside addresses, grouped so that nothing tells the members of a group apart.
 
 mod outside;
+mod overlap;
 mod prefixes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ use super::cells::Guards;
 use prefixes::{PrefixClasses, all_prefixes, allowed_prefixes, outside_prefixes, route_prefixes};
 
 pub(crate) use outside::{Piece, pieces, union};
+use overlap::overlapping;
 
 /// A member of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -185,7 +187,8 @@ enum RouteSignature {
         provider_side: bool,
         /// The interface itself, where a route names it as next hop.
         next_hop: Option<InterfaceId>,
-        /// The subnet itself, where a NAT gateway or a next hop stands in it.
+        /// The subnet itself, where a NAT gateway or a next hop stands in it, or where its ranges are somebody else's too: what is in
+        /// its ranges it delivers itself, while other subnets with the same table may have a route there.
         special: Option<SubnetId>,
         v4: bool,
     },
@@ -230,8 +233,9 @@ impl<'a, 'n> Builder<'a, 'n> {
         let network = prover.network;
         let next_hops = next_hops(network);
         let translators = network.nats.iter().filter_map(|nat| nat.interface);
+        let by_interface = next_hops.iter().copied().chain(translators);
         let special =
-            next_hops.iter().copied().chain(translators).map(|id| network[id].subnet).collect();
+            by_interface.map(|id| network[id].subnet).chain(overlapping(network)).collect();
         Builder {
             prover,
             network,

@@ -41,7 +41,9 @@ impl Resolver<'_> {
     fn routes_beside(&mut self) {
         for subnet in self.beside.clone() {
             let (vpc, main) = (self.network[subnet].vpc, self.network[subnet].table);
-            let mut table = self.network[main].clone();
+            // A VPC that was refused has none.
+            let Some(table) = self.network.route_tables.get(main.index()) else { continue };
+            let mut table = table.clone();
             table.name = self.network[subnet].name.clone();
             table.id = None;
             table.routes.retain(|route| !matches!(route.via, Target::Gateway(_) | Target::Nat(_)));
