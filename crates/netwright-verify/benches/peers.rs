@@ -32,7 +32,9 @@ fn questions(network: &Network) -> impl Iterator<Item = (Flow, Packet)> {
     let ids = (0..network.interfaces.len()).map(InterfaceId::at);
     let first = |id: InterfaceId| network[id].addresses.first().copied();
     let pairs = ids.clone().flat_map(move |from| ids.clone().map(move |to| (from, to)));
-    pairs.filter(|(from, to)| from != to).flat_map(move |(from, to)| {
+    // A connector and a NAT gateway send nothing of their own.
+    let asked = pairs.filter(|(from, to)| from != to && !network[*from].answers_only);
+    asked.flat_map(move |(from, to)| {
         let ends = first(from).zip(first(to));
         ends.into_iter().flat_map(move |(src, dst)| {
             PORTS.map(|dst_port| {
