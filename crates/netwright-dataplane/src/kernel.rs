@@ -8,6 +8,7 @@ mod facts;
 mod failure;
 mod follow;
 mod messages;
+mod pause;
 mod ruleset;
 mod settings;
 mod socket;
@@ -25,6 +26,7 @@ pub use failure::Failure;
 pub use follow::{Fate, Passage, Selection};
 use netlink_packet_route::RouteNetlinkMessage as Message;
 use netlink_packet_route::link::LinkAttribute;
+pub use pause::pause;
 use socket::{Netlink, Request};
 pub use space::{enter, within};
 pub use stats::{Counted, Counter};
@@ -128,28 +130,36 @@ impl Kernel {
     ///
     /// What could not be read.
     pub fn read_back(&self) -> Result<Vec<String>, Failure> {
+        let found = self.gathered(|namespace, space| self.read(namespace, space))?;
+        Ok(found
+            .into_iter()
+            .flat_map(|(name, wrong)| wrong.into_iter().map(move |what| format!("{name}: {what}")))
+            .collect())
+    }
+
+    /// What is found in each namespace that was applied. The thread that looks moves into it.
+    fn gathered<T: Send>(
+        &self,
+        look: impl Fn(&Namespace, &Space) -> Result<T, Failure> + Sync,
+    ) -> Result<BTreeMap<String, T>, Failure> {
         let found = Mutex::new(BTreeMap::new());
         let names: Vec<&Namespace> = self.applied.namespaces.iter().collect();
         let failures = parallel(&names, |namespace| {
             let Some(space) = self.spaces.get(&namespace.name) else { return Vec::new() };
-            match self.read(namespace, space) {
-                Ok(wrong) => {
+            match look(namespace, space) {
+                Ok(there) => {
                     if let Ok(mut found) = found.lock() {
-                        found.insert(namespace.name.clone(), wrong);
+                        found.insert(namespace.name.clone(), there);
                     }
                     Vec::new()
                 }
                 Err(failure) => vec![failure],
             }
         });
-        if let Some(failure) = failures.into_iter().next() {
-            return Err(failure);
+        match failures.into_iter().next() {
+            Some(failure) => Err(failure),
+            None => Ok(found.into_inner().unwrap_or_default()),
         }
-        let found = found.into_inner().unwrap_or_default();
-        Ok(found
-            .into_iter()
-            .flat_map(|(name, wrong)| wrong.into_iter().map(move |what| format!("{name}: {what}")))
-            .collect())
     }
 
     /// Removes links that the plan has no more; gives those that stay, by their place in the old plan.

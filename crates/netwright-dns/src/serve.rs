@@ -213,11 +213,9 @@ impl Doors {
         let time = [due, silent].into_iter().flatten().fold(IDLE, Duration::min);
         // Rounded up, so that what is due is due when this wakes.
         let time = time + Duration::from_millis(1);
-        let time = Timespec {
-            tv_sec: i64::try_from(time.as_secs()).unwrap_or(1),
-            tv_nsec: i64::from(time.subsec_nanos()),
-        };
-        match poll(&mut waiting, Some(&time)) {
+        // What is too long to be said is for ever, as for `poll`.
+        let time = Timespec::try_from(time).ok();
+        match poll(&mut waiting, time.as_ref()) {
             Ok(_) => Ok(waiting.iter().map(|poll| !poll.revents().is_empty()).collect()),
             Err(rustix::io::Errno::INTR) => Ok(Vec::new()),
             Err(error) => Err(error.into()),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use netwright_dataplane::kernel::{Counter, Passage};
 use netwright_dataplane::plan::{Call, HostPlan};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::ask::{Said, Wanted};
@@ -84,19 +85,38 @@ fn answer(mut reader: impl BufRead) -> Result<Value, Failure> {
     }
 }
 
+/// Asks a lab and reads its answer, which may take so long.
+fn request(lab: &str, request: &Value, patience: Duration) -> Result<Value, Failure> {
+    let stream = place::connect(lab)?;
+    ask(&stream, request)?;
+    stream.set_read_timeout(Some(patience)).map_err(Failure::during("asking the lab"))?;
+    answer(BufReader::new(&stream))
+}
+
+/// A list of an answer; empty where there is none.
+fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
+    value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// A list of texts of an answer.
+fn words(value: &Value, key: &str) -> Vec<String> {
+    list(value, key).iter().filter_map(|what| Some(what.as_str()?.to_owned())).collect()
+}
+
+/// A part of an answer.
+fn read<T: DeserializeOwned>(value: &Value, key: &str) -> Result<T, Failure> {
+    serde_json::from_value(value.get(key).cloned().unwrap_or_default())
+        .map_err(|error| Failure::new(format!("the lab's answer cannot be read: {error}")))
+}
+
 /// The namespaces of a lab with their processes.
 ///
 /// # Errors
 ///
 /// No such lab, or it does not answer.
 pub fn ps(lab: &str) -> Result<Vec<Row>, Failure> {
-    let stream = place::connect(lab)?;
-    ask(&stream, &json!({"do": "ps"}))?;
-    let value = answer(BufReader::new(&stream))?;
+    let value = request(lab, &json!({"do": "ps"}), PATIENCE)?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let list = |value: &Value, key: &str| {
-        value.get(key).and_then(Value::as_array).cloned().unwrap_or_default()
-    };
     let row = |value: &Value| Row {
         name: value.get("name").map(text).unwrap_or_default(),
         role: value.get("role").map(text).unwrap_or_default(),
@@ -118,11 +138,8 @@ pub fn ps(lab: &str) -> Result<Vec<Row>, Failure> {
 ///
 /// No such lab, or it does not answer.
 pub fn tasks(lab: &str) -> Result<Vec<TaskRow>, Failure> {
-    let stream = place::connect(lab)?;
-    ask(&stream, &json!({"do": "tasks"}))?;
-    let value = answer(BufReader::new(&stream))?;
-    let rows = value.get("tasks").and_then(Value::as_array).cloned().unwrap_or_default();
-    Ok(rows.iter().map(TaskRow::from_json).collect())
+    let value = request(lab, &json!({"do": "tasks"}), PATIENCE)?;
+    Ok(list(&value, "tasks").iter().map(TaskRow::from_json).collect())
 }
 
 /// What tasks of a lab wrote.
@@ -147,15 +164,12 @@ pub fn logs(
     after: u64,
     milliseconds: u64,
 ) -> Result<Lines, Failure> {
-    let stream = place::connect(lab)?;
-    let request = json!({
+    let asked = json!({
         "do": "logs", "instance": instance, "after": after, "milliseconds": milliseconds,
     });
-    ask(&stream, &request)?;
-    let value = answer(BufReader::new(&stream))?;
-    let lines = value.get("lines").and_then(Value::as_array).cloned().unwrap_or_default();
+    let value = request(lab, &asked, PATIENCE)?;
     Ok(Lines {
-        lines: lines.iter().map(Line::from_json).collect(),
+        lines: list(&value, "lines").iter().map(Line::from_json).collect(),
         last: value.get("last").and_then(Value::as_u64).unwrap_or(after),
         dropped: value.get("dropped").and_then(Value::as_bool).unwrap_or_default(),
     })
@@ -195,15 +209,11 @@ pub fn apply(lab: &str, plan: &HostPlan) -> Result<Changed, Failure> {
     (&stream).write_all(&text).map_err(&failed)?;
     stream.set_read_timeout(Some(CHANGE_PATIENCE)).map_err(&failed)?;
     let value = answer(BufReader::new(&stream))?;
-    let words = |key: &str| -> Vec<String> {
-        let list = value.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        list.iter().filter_map(|what| Some(what.as_str()?.to_owned())).collect()
-    };
     let number = |key: &str| value.get(key).and_then(Value::as_u64).unwrap_or_default();
     Ok(Changed {
-        changes: words("changes"),
+        changes: words(&value, "changes"),
         tasks: number("tasks"),
-        left_out: words("left_out"),
+        left_out: words(&value, "left_out"),
         milliseconds: number("milliseconds"),
     })
 }
@@ -214,15 +224,8 @@ pub fn apply(lab: &str, plan: &HostPlan) -> Result<Changed, Failure> {
 ///
 /// No such lab, or it cannot be read.
 pub fn check(lab: &str) -> Result<Vec<String>, Failure> {
-    let stream = place::connect(lab)?;
-    ask(&stream, &json!({"do": "check"}))?;
-    let value = answer(BufReader::new(&stream))?;
-    let deviations = value.get("deviations").and_then(Value::as_array).cloned();
-    Ok(deviations
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|what| Some(what.as_str()?.to_owned()))
-        .collect())
+    let value = request(lab, &json!({"do": "check"}), PATIENCE)?;
+    Ok(words(&value, "deviations"))
 }
 
 /// The counters of a lab's data path: rules, translations and links by name, sorted by namespace.
@@ -231,12 +234,8 @@ pub fn check(lab: &str) -> Result<Vec<String>, Failure> {
 ///
 /// No such lab, or a namespace that cannot be read.
 pub fn counters(lab: &str) -> Result<Vec<Counter>, Failure> {
-    let stream = place::connect(lab)?;
-    ask(&stream, &json!({"do": "counters"}))?;
-    let value = answer(BufReader::new(&stream))?;
-    let counters = value.get("counters").cloned().unwrap_or_default();
-    serde_json::from_value(counters)
-        .map_err(|error| Failure::new(format!("the lab's answer cannot be read: {error}")))
+    let value = request(lab, &json!({"do": "counters"}), PATIENCE)?;
+    read(&value, "counters")
 }
 
 /// Tries connections inside a lab; the answers are in the order of the probes. Each place is given so many milliseconds.
@@ -247,14 +246,12 @@ pub fn counters(lab: &str) -> Result<Vec<Counter>, Failure> {
 pub fn probe(lab: &str, probes: &[Probe], milliseconds: u64) -> Result<Vec<Seen>, Failure> {
     let mut all = Vec::with_capacity(probes.len());
     for part in probes.chunks(PROBES) {
-        let stream = place::connect(lab)?;
         let asked: Vec<Value> = part.iter().map(Probe::to_json).collect();
-        ask(&stream, &json!({"do": "probe", "probes": asked, "milliseconds": milliseconds}))?;
+        let asked = json!({"do": "probe", "probes": asked, "milliseconds": milliseconds});
         // Every place may take its time.
         let patience = Duration::from_millis(milliseconds.saturating_mul(PROBES as u64)) + PATIENCE;
-        stream.set_read_timeout(Some(patience)).map_err(Failure::during("asking the lab"))?;
-        let value = answer(BufReader::new(&stream))?;
-        let seen = value.get("seen").and_then(Value::as_array).cloned().unwrap_or_default();
+        let value = request(lab, &asked, patience)?;
+        let seen = list(&value, "seen");
         if seen.len() != part.len() {
             return Err(Failure::new("the lab answered for fewer connections than were asked"));
         }
@@ -274,20 +271,16 @@ pub fn call(
     dependency: Option<&str>,
     milliseconds: u64,
 ) -> Result<Vec<(Call, Called)>, Failure> {
-    let stream = place::connect(lab)?;
-    let request = json!({
+    let asked = json!({
         "do": "call", "service": service, "dependency": dependency, "milliseconds": milliseconds,
     });
-    ask(&stream, &request)?;
     let patience = Duration::from_millis(milliseconds.saturating_mul(3)) + PATIENCE;
-    stream.set_read_timeout(Some(patience)).map_err(Failure::during("asking the lab"))?;
-    let value = answer(BufReader::new(&stream))?;
-    let rows = value.get("calls").and_then(Value::as_array).cloned().unwrap_or_default();
+    let value = request(lab, &asked, patience)?;
     let row = |value: &Value| {
         let call = serde_json::from_value(value.get("call").cloned().unwrap_or_default()).ok()?;
         Some((call, value.get("called").map(Called::from_json).unwrap_or_default()))
     };
-    let all: Option<Vec<(Call, Called)>> = rows.iter().map(row).collect();
+    let all: Option<Vec<(Call, Called)>> = list(&value, "calls").iter().map(row).collect();
     all.ok_or_else(|| Failure::new("the lab's answer cannot be read"))
 }
 
@@ -301,15 +294,11 @@ pub fn follow(
     probe: &Probe,
     milliseconds: u64,
 ) -> Result<(Seen, Vec<Passage>), Failure> {
-    let stream = place::connect(lab)?;
-    ask(&stream, &json!({"do": "follow", "probe": probe.to_json(), "milliseconds": milliseconds}))?;
+    let asked = json!({"do": "follow", "probe": probe.to_json(), "milliseconds": milliseconds});
     let patience = Duration::from_millis(milliseconds) + PATIENCE;
-    stream.set_read_timeout(Some(patience)).map_err(Failure::during("asking the lab"))?;
-    let value = answer(BufReader::new(&stream))?;
-    let passages = value.get("passages").cloned().unwrap_or_default();
-    let passages: Vec<Passage> = serde_json::from_value(passages)
-        .map_err(|error| Failure::new(format!("the lab's answer cannot be read: {error}")))?;
-    Ok((value.get("seen").map(Seen::from_json).unwrap_or_default(), passages))
+    let value = request(lab, &asked, patience)?;
+    let seen = value.get("seen").map(Seen::from_json).unwrap_or_default();
+    Ok((seen, read(&value, "passages")?))
 }
 
 /// Asks name servers of a lab; the answers are in the order of the questions.
@@ -320,15 +309,13 @@ pub fn follow(
 pub fn names(lab: &str, wanted: &[Wanted], milliseconds: u64) -> Result<Vec<Said>, Failure> {
     let mut all = Vec::with_capacity(wanted.len());
     for part in wanted.chunks(PROBES) {
-        let stream = place::connect(lab)?;
         let asked: Vec<Value> = part.iter().map(Wanted::to_json).collect();
-        ask(&stream, &json!({"do": "names", "names": asked, "milliseconds": milliseconds}))?;
+        let asked = json!({"do": "names", "names": asked, "milliseconds": milliseconds});
         // Every server may take its time, for both families, each time it is tried.
         let patience = milliseconds.saturating_mul(PROBES as u64 * 8);
         let patience = Duration::from_millis(patience) + PATIENCE;
-        stream.set_read_timeout(Some(patience)).map_err(Failure::during("asking the lab"))?;
-        let value = answer(BufReader::new(&stream))?;
-        let said = value.get("said").and_then(Value::as_array).cloned().unwrap_or_default();
+        let value = request(lab, &asked, patience)?;
+        let said = list(&value, "said");
         if said.len() != part.len() {
             return Err(Failure::new("the lab answered for fewer names than were asked"));
         }
@@ -343,9 +330,7 @@ pub fn names(lab: &str, wanted: &[Wanted], milliseconds: u64) -> Result<Vec<Said
 ///
 /// No such lab, or it does not end.
 pub fn down(lab: &str) -> Result<(), Failure> {
-    let stream = place::connect(lab)?;
-    ask(&stream, &json!({"do": "down"}))?;
-    let value = answer(BufReader::new(&stream))?;
+    let value = request(lab, &json!({"do": "down"}), PATIENCE)?;
     let keeper = value.get("keeper").and_then(Value::as_i64);
     // The keeper ends last, after the socket is removed.
     let keeper =

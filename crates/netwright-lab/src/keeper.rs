@@ -116,13 +116,11 @@ impl Held {
     /// Waits for a time. True where the lab has ended.
     #[must_use]
     pub fn ended_within(&self, time: Duration) -> bool {
-        let time = Timespec {
-            tv_sec: i64::try_from(time.as_secs()).unwrap_or(1),
-            tv_nsec: i64::from(time.subsec_nanos()),
-        };
+        // What is too long to be said is for ever, as for `poll`.
+        let time = Timespec::try_from(time).ok();
         // The keeper says nothing more: its end ends its output.
         let mut waiting = [PollFd::new(self.pipe.get_ref(), PollFlags::IN)];
-        matches!(poll(&mut waiting, Some(&time)), Ok(1..))
+        matches!(poll(&mut waiting, time.as_ref()), Ok(1..))
     }
 }
 

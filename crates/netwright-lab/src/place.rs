@@ -7,7 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::event::{Timespec, poll};
+use netwright_dataplane::kernel::pause;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::geteuid;
 
@@ -166,9 +166,7 @@ pub fn is_freed(name: &str) -> bool {
         if begun.elapsed() > END_PATIENCE {
             return false;
         }
-        let moment = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
-        // Woken early, it looks early.
-        let _early = poll(&mut [], Some(&moment));
+        pause(Duration::from_millis(20));
     }
     true
 }

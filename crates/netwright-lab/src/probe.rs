@@ -9,21 +9,25 @@ mod follow;
 mod socket;
 mod stream;
 
-pub(crate) use socket::bound;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::BorrowedFd;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::Kernel;
-use rustix::event::{PollFd, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
+pub(crate) use socket::bound;
 
 /// Questions asked at a time at one place.
 const AT_A_TIME: usize = 128;
 
 /// Places that are asked at a time.
 const PLACES: usize = 24;
+
+/// How long an answer is waited for before what asked for it is sent once more: a busy machine drops datagrams.
+const AGAIN: Duration = Duration::from_millis(150);
 
 /// Octets of the number that everything sent begins with.
 const NUMBER: usize = size_of::<u64>();
@@ -262,15 +266,63 @@ struct Round<'a> {
     end: Instant,
 }
 
+/// What a wait for datagrams brought.
+enum Turn {
+    /// Something is ready: which of the senders are.
+    Ready(Vec<bool>),
+    /// It is time to send once more.
+    Again,
+    /// Time is up.
+    Over,
+}
+
 impl Round<'_> {
+    /// Starts every question; those that cannot be started have their result at once.
+    fn start<C>(&self, start: impl Fn(usize, &Probe) -> Result<C, String>) -> (Vec<C>, Results) {
+        let (mut clients, mut results) = (Vec::new(), Results::new());
+        for (index, probe) in self.own {
+            match start(*index, probe) {
+                Ok(client) => clients.push(client),
+                Err(why) => {
+                    results.insert(*index, Seen::failed(why));
+                }
+            }
+        }
+        (clients, results)
+    }
+
+    /// The question of a number that arrived. A raw socket gets all packets of its namespace until it is bound: also other rounds' numbers.
+    fn own(&self, number: [u8; NUMBER]) -> Option<usize> {
+        let index = usize::try_from(u64::from_be_bytes(number)).ok()?;
+        self.own.iter().any(|(own, _)| *own == index).then_some(index)
+    }
+
+    /// Waits for what answers and for those who ask. `again` is when to send once more; that is done once.
+    fn turn<'f>(
+        &self,
+        server: BorrowedFd<'f>,
+        clients: impl Iterator<Item = BorrowedFd<'f>>,
+        again: &mut Instant,
+    ) -> Turn {
+        let all = std::iter::once(server).chain(clients);
+        let mut waiting: Vec<PollFd<'_>> =
+            all.map(|socket| PollFd::from_borrowed_fd(socket, PollFlags::IN)).collect();
+        match self.ready(&mut waiting, *again) {
+            Some(ready) => Turn::Ready(ready.into_iter().skip(1).collect()),
+            None if Instant::now() >= self.end => Turn::Over,
+            None => {
+                *again = self.end;
+                Turn::Again
+            }
+        }
+    }
+
     /// Waits until a descriptor is ready; which are. None where time is up.
     fn ready(&self, waiting: &mut [PollFd<'_>], until: Instant) -> Option<Vec<bool>> {
         let left = until.min(self.end).checked_duration_since(Instant::now())?;
-        let time = Timespec {
-            tv_sec: i64::try_from(left.as_secs()).unwrap_or(1),
-            tv_nsec: i64::from(left.subsec_nanos()),
-        };
-        match poll(waiting, Some(&time)) {
+        // What is too long to be said is for ever, as for `poll`.
+        let time = Timespec::try_from(left).ok();
+        match poll(waiting, time.as_ref()) {
             Ok(1..) => Some(waiting.iter().map(|poll| !poll.revents().is_empty()).collect()),
             _ => None,
         }

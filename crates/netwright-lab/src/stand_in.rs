@@ -10,9 +10,10 @@ mod proxy;
 pub(crate) mod service;
 
 use std::io::{self, Read};
+use std::time::Duration;
 
+use netwright_dataplane::kernel;
 use netwright_dataplane::plan::{Listener, Proxy, Service};
-use rustix::event::{Timespec, poll};
 use rustix::net::{AddressFamily, SocketType, bind, listen, sockopt};
 use serde::de::DeserializeOwned;
 
@@ -28,6 +29,9 @@ const SETTINGS: u64 = 1024 * 1024;
 
 /// Connections that wait to be taken.
 const WAITING: i32 = 128;
+
+/// How long what is full is left alone.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// Is a part until it ends: which, by its word; its settings are on the standard input. None where it is none of these.
 pub fn run(part: &str) -> Option<Result<(), Failure>> {
@@ -72,9 +76,7 @@ fn on_all_addresses(port: u16) -> io::Result<std::net::TcpListener> {
 
 /// Lets a moment pass: something that is full now may not be then.
 fn pause() {
-    let moment = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-    // Woken early, it tries early.
-    let _early = poll(&mut [], Some(&moment));
+    kernel::pause(MOMENT);
 }
 
 /// A part says something: the lab keeps it.

@@ -13,9 +13,8 @@ use std::time::{Duration, Instant};
 
 pub use passage::{Fate, Passage};
 use passage::{TABLE, passages};
-use rustix::event::{Timespec, poll};
 
-use super::{Failure, Kernel, parallel, ruleset, space};
+use super::{Failure, Kernel, parallel, pause, ruleset, space};
 
 /// Most namespaces that are followed in: each has a process.
 const NAMESPACES: usize = 200;
@@ -189,15 +188,6 @@ fn wait(monitors: &mut [Monitor<'_>]) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// Waits for what gives no sign of its end.
-fn pause(time: Duration) {
-    let time = Timespec {
-        tv_sec: i64::try_from(time.as_secs()).unwrap_or(1),
-        tv_nsec: i64::from(time.subsec_nanos()),
-    };
-    let _time_is_up = poll(&mut [], Some(&time));
 }
 
 /// Whether a line of /proc/net/netlink is a socket that is told of traces: address, protocol, owner and groups are the first columns.

@@ -1,6 +1,7 @@
 //! Counters of the data path, by name: packets and octets of rules, of links, and of translations.
 
 use std::collections::BTreeMap;
+use std::os::fd::AsFd;
 
 use netlink_packet_route::RouteNetlinkMessage as Message;
 use netlink_packet_route::link::{LinkAttribute, Stats64};
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::socket::Netlink;
-use super::{Failure, Kernel, ruleset, space};
+use super::{Failure, Kernel, enter, ruleset};
 
 /// What a counter counts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -50,25 +51,23 @@ impl Kernel {
     ///
     /// A namespace that cannot be read.
     pub fn counters(&self) -> Result<Vec<Counter>, Failure> {
-        let mut all = Vec::new();
-        for (name, held) in &self.spaces {
+        let found = self.gathered(|namespace, space| {
+            let name = &namespace.name;
             let failed = |error: std::io::Error| Failure::refused(name, "reading counters", error);
-            let read =
-                space::within(&held.descriptor, || -> Result<BTreeMap<Counted, Sum>, Failure> {
-                    let mut sums = links().map_err(failed)?;
-                    let listed = ruleset::listed(name)?;
-                    rules(&listed, &mut sums);
-                    Ok(sums)
-                });
-            let sums = read.map_err(failed)??;
-            all.extend(sums.into_iter().map(|(counted, (packets, octets))| Counter {
-                namespace: name.clone(),
+            enter(space.descriptor.as_fd()).map_err(failed)?;
+            let mut sums = links().map_err(failed)?;
+            rules(&ruleset::listed(name)?, &mut sums);
+            Ok(sums)
+        })?;
+        let all = found.into_iter().flat_map(|(namespace, sums)| {
+            sums.into_iter().map(move |(counted, (packets, octets))| Counter {
+                namespace: namespace.clone(),
                 counted,
                 packets,
                 octets,
-            }));
-        }
-        Ok(all)
+            })
+        });
+        Ok(all.collect())
     }
 }
 

@@ -103,7 +103,9 @@ impl<'b, 'n> Writer<'b, 'n> {
         }
         let mut table = Table::new();
         self.write_own(&mut table);
-        packed::declare(&mut table, &self.sets);
+        for set in &self.sets {
+            table.put(set);
+        }
         for (name, lines) in &self.chains {
             table.chain(name, lines);
         }

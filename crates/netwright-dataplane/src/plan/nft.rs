@@ -33,37 +33,39 @@ impl Table {
 
     /// A named set.
     pub(super) fn put(&mut self, set: &Set) {
-        self.open(&format!("set {}", set.name));
-        self.line(format!("type {}", set.kind));
-        if set.intervals {
-            self.line("flags interval");
-        }
-        if set.counts {
-            self.line("counter");
-        }
-        if !set.elements.is_empty() {
-            self.line(format!("elements = {{ {} }}", set.elements.join(", ")));
-        }
-        self.close();
+        let properties = (set.intervals, set.counts);
+        self.elements(("set", &set.name), &set.kind, properties, &set.elements);
     }
 
     /// A named map.
     pub(super) fn map(&mut self, name: &str, kind: &str, elements: &[String]) {
-        self.open(&format!("map {name}"));
-        self.line(format!("type {kind}"));
-        if !elements.is_empty() {
-            self.line(format!("elements = {{ {} }}", elements.join(", ")));
-        }
-        self.close();
+        self.elements(("map", name), kind, (false, false), elements);
     }
 
     /// A named map of source addresses to what they become, each element with its counter.
     pub(super) fn translations(&mut self, name: &str, elements: &[String]) {
-        self.open(&format!("map {name}"));
-        self.line("type ipv4_addr : ipv4_addr");
-        self.line("flags interval");
-        self.line("counter");
-        self.line(format!("elements = {{ {} }}", elements.join(", ")));
+        self.elements(("map", name), "ipv4_addr : ipv4_addr", (true, true), elements);
+    }
+
+    /// A set or a map: of intervals or not, with a counter for each element or not.
+    fn elements(
+        &mut self,
+        (what, name): (&str, &str),
+        kind: &str,
+        (intervals, counts): (bool, bool),
+        elements: &[String],
+    ) {
+        self.open(&format!("{what} {name}"));
+        self.line(format!("type {kind}"));
+        if intervals {
+            self.line("flags interval");
+        }
+        if counts {
+            self.line("counter");
+        }
+        if !elements.is_empty() {
+            self.line(format!("elements = {{ {} }}", elements.join(", ")));
+        }
         self.close();
     }
 

@@ -1,12 +1,12 @@
 //! UDP: a datagram, and one in answer. A datagram begins with its number and the size of the answer that is asked for.
 
 use std::net::UdpSocket;
-use std::time::{Duration, Instant};
+use std::os::fd::AsFd;
+use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags};
 use rustix::net::{SocketType, connect};
 
-use super::{NUMBER, Probe, Results, Round, Seen, What, socket};
+use super::{AGAIN, NUMBER, Probe, Results, Round, Seen, Turn, What, socket};
 
 /// Octets of a UDP header.
 const HEADER: u32 = 8;
@@ -16,9 +16,6 @@ const SIZE: usize = size_of::<u32>();
 
 /// Largest datagram that is tried.
 const LARGEST: usize = 65_507;
-
-/// How long an answer is waited for before the datagram is sent once more: a busy machine drops datagrams.
-const AGAIN: Duration = Duration::from_millis(150);
 
 /// Content of a packet of so many octets.
 fn content(octets: u32, probe: &Probe) -> usize {
@@ -36,37 +33,25 @@ pub(super) fn ask(round: &Round<'_>) -> Result<Results, String> {
     let server =
         socket::listener(round, || socket::whole(&round.listens, SocketType::DGRAM, None))?;
     let server = UdpSocket::from(server);
-    let mut results = Results::new();
-    let mut clients = Vec::new();
-    for (index, probe) in round.own {
-        match start(round, *index, probe) {
-            Ok(client) => clients.push(client),
-            Err(why) => {
-                results.insert(*index, Seen::failed(why));
-            }
-        }
-    }
+    let (mut clients, mut results) = round.start(|index, probe| start(round, index, probe));
     let mut again = Instant::now() + AGAIN;
     while !clients.is_empty() {
-        let mut waiting = vec![PollFd::new(&server, PollFlags::IN)];
-        waiting.extend(clients.iter().map(|client| PollFd::new(&client.socket, PollFlags::IN)));
-        let until = again;
-        let Some(ready) = round.ready(&mut waiting, until) else {
-            if Instant::now() >= round.end {
-                break;
-            }
-            again = round.end;
-            for client in &clients {
-                // Only what may have been lost: what arrived is known by now.
-                if !results.get(&client.index).is_some_and(|seen| seen.arrived) {
-                    let _as_the_first = client.socket.send(&client.datagram);
+        let asking = clients.iter().map(|client: &Client| client.socket.as_fd());
+        let ready = match round.turn(server.as_fd(), asking, &mut again) {
+            Turn::Ready(ready) => ready,
+            Turn::Over => break,
+            Turn::Again => {
+                for client in &clients {
+                    // Only what may have been lost: what arrived is known by now.
+                    if !results.get(&client.index).is_some_and(|seen| seen.arrived) {
+                        let _as_the_first = client.socket.send(&client.datagram);
+                    }
                 }
+                continue;
             }
-            continue;
         };
-        drop(waiting);
-        answer(&server, &mut results);
-        let mut ready = ready.into_iter().skip(1);
+        answer(round, &server, &mut results);
+        let mut ready = ready.into_iter();
         clients.retain(|client| {
             ready.next() != Some(true) || !ended(client, results.entry(client.index).or_default())
         });
@@ -100,12 +85,12 @@ fn start(round: &Round<'_>, index: usize, probe: &Probe) -> Result<Client, Strin
 }
 
 /// Answers what has arrived.
-fn answer(server: &UdpSocket, results: &mut Results) {
+fn answer(round: &Round<'_>, server: &UdpSocket, results: &mut Results) {
     let mut octets = vec![0; LARGEST];
     while let Ok((read, from)) = server.recv_from(&mut octets) {
         let Some((number, rest)) = octets[..read].split_first_chunk::<NUMBER>() else { continue };
         let Some(size) = rest.first_chunk::<SIZE>() else { continue };
-        let Ok(index) = usize::try_from(u64::from_be_bytes(*number)) else { continue };
+        let Some(index) = round.own(*number) else { continue };
         let seen = results.entry(index).or_default();
         seen.arrived = true;
         seen.source = Some(from.ip());

@@ -1,13 +1,12 @@
 //! ICMP echo: a request, which the kernel of the target answers. A socket there sees the request and its source.
 
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags};
 use rustix::net::{RecvFlags, SendFlags, SocketType, recvfrom, sendto};
 
-use super::{NUMBER, Probe, Results, Round, Seen, What, socket};
+use super::{AGAIN, NUMBER, Probe, Results, Round, Turn, What, socket};
 
 /// Octets of the header of an echo message (RFC 792, RFC 4443).
 const HEADER: usize = 8;
@@ -21,9 +20,6 @@ const TYPES_V6: (u8, u8) = (128, 129);
 /// Longest message that is tried.
 const LARGEST: usize = 65_507;
 
-/// How long an answer is waited for before the request is sent once more.
-const AGAIN: Duration = Duration::from_millis(150);
-
 struct Client {
     index: usize,
     socket: OwnedFd,
@@ -35,45 +31,37 @@ pub(super) fn ask(round: &Round<'_>) -> Result<Results, String> {
     let protocol = socket::icmp(&round.listens);
     let raw = || socket::bound(&round.listens, SocketType::RAW, Some(protocol));
     let server = socket::listener(round, raw)?;
-    let mut results = Results::new();
-    let mut clients = Vec::new();
-    for (index, probe) in round.own {
-        match start(round, *index, probe) {
-            Ok(client) => clients.push(client),
-            Err(why) => {
-                results.insert(*index, Seen::failed(why));
-            }
-        }
-    }
+    let (mut clients, mut results) = round.start(|index, probe| start(round, index, probe));
     let v4 = round.listens.is_ipv4();
     let (asks, answers) = if v4 { TYPES_V4 } else { TYPES_V6 };
-    let mut again = Instant::now() + AGAIN;
-    while !clients.is_empty() {
-        let mut waiting = vec![PollFd::new(&server, PollFlags::IN)];
-        waiting.extend(clients.iter().map(|client| PollFd::new(&client.socket, PollFlags::IN)));
-        let until = again;
-        let Some(ready) = round.ready(&mut waiting, until) else {
-            if Instant::now() >= round.end {
-                break;
-            }
-            again = round.end;
-            for client in &clients {
-                let _as_the_first = send(client);
-            }
-            continue;
-        };
-        drop(waiting);
-        for (index, from) in read(&server, v4, asks) {
+    let arrived = |results: &mut Results| {
+        for (number, from) in read(&server, v4, asks) {
+            let Some(index) = round.own(number) else { continue };
             let seen = results.entry(index).or_default();
             seen.arrived = true;
             seen.source = Some(from);
         }
-        let mut ready = ready.into_iter().skip(1);
+    };
+    let mut again = Instant::now() + AGAIN;
+    while !clients.is_empty() {
+        let asking = clients.iter().map(|client: &Client| client.socket.as_fd());
+        let ready = match round.turn(server.as_fd(), asking, &mut again) {
+            Turn::Ready(ready) => ready,
+            Turn::Over => break,
+            Turn::Again => {
+                for client in &clients {
+                    let _as_the_first = send(client);
+                }
+                continue;
+            }
+        };
+        arrived(&mut results);
+        let mut ready = ready.into_iter();
         clients.retain(|client| {
             let own = ready.next() == Some(true)
                 && read(&client.socket, v4, answers)
                     .iter()
-                    .any(|(index, _)| *index == client.index);
+                    .any(|(number, _)| round.own(*number) == Some(client.index));
             if own {
                 results.entry(client.index).or_default().answered = true;
             }
@@ -84,11 +72,7 @@ pub(super) fn ask(round: &Round<'_>) -> Result<Results, String> {
         results.entry(client.index).or_default().why = Some("no answer".to_owned());
     }
     // Requests that the last answers were sent for.
-    for (index, from) in read(&server, v4, asks) {
-        let seen = results.entry(index).or_default();
-        seen.arrived = true;
-        seen.source = Some(from);
-    }
+    arrived(&mut results);
     for seen in results.values_mut().filter(|seen| seen.answered && !seen.arrived) {
         seen.answered = false;
         seen.why = Some("something else answered".to_owned());
@@ -147,7 +131,7 @@ fn checksum(octets: &[u8]) -> u16 {
 }
 
 /// The numbers of all echo messages of a type that wait at a socket, with their sources.
-fn read(socket: &OwnedFd, v4: bool, kind: u8) -> Vec<(usize, IpAddr)> {
+fn read(socket: &OwnedFd, v4: bool, kind: u8) -> Vec<([u8; NUMBER], IpAddr)> {
     let mut found = Vec::new();
     let mut octets = [0; 128];
     while let Ok((read, _, from)) = recvfrom(socket, &mut octets[..], RecvFlags::empty()) {
@@ -160,9 +144,8 @@ fn read(socket: &OwnedFd, v4: bool, kind: u8) -> Vec<(usize, IpAddr)> {
         let from = from.and_then(|from| SocketAddr::try_from(from).ok());
         if let (Some(first), Some(number), Some(from)) = (message.first(), number, from)
             && *first == kind
-            && let Ok(index) = usize::try_from(u64::from_be_bytes(*number))
         {
-            found.push((index, from.ip()));
+            found.push((*number, from.ip()));
         }
     }
     found

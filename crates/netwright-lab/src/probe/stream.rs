@@ -56,10 +56,15 @@ pub(super) fn ask(round: &Round<'_>) -> Result<Results, String> {
         listen(&socket, WAITING)?;
         Ok((TcpListener::from(socket), timestamps()))
     })?;
+    let (clients, results) = round.start(|index, probe| {
+        let stream = start(round, probe)?;
+        let transfer = probe.what == What::Transfer;
+        Ok(Client { index, stream, transfer, made: false, sent: 0, got: 0 })
+    });
     let mut ends = Ends {
-        clients: Vec::new(),
+        clients,
         servers: Vec::new(),
-        results: Results::new(),
+        results,
         whole: round
             .own
             .iter()
@@ -67,21 +72,6 @@ pub(super) fn ask(round: &Round<'_>) -> Result<Results, String> {
             .collect(),
         overhead: socket::header(&round.listens) + HEADER + if stamps { TIMESTAMPS } else { 0 },
     };
-    for (index, probe) in round.own {
-        match start(round, probe) {
-            Ok(stream) => ends.clients.push(Client {
-                index: *index,
-                stream,
-                transfer: probe.what == What::Transfer,
-                made: false,
-                sent: 0,
-                got: 0,
-            }),
-            Err(why) => {
-                ends.results.insert(*index, Seen::failed(why));
-            }
-        }
-    }
     ends.run(round, &listener);
     Ok(ends.results)
 }

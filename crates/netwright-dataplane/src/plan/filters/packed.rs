@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::super::intervals::{address, number};
-use super::super::nft::{Set, Table};
+use super::super::nft::Set;
 
 /// Rules of one verdict that follow each other are packed from so many elements on: below, lines are as fast and read more easily.
 const FEWEST: usize = 3;
@@ -228,13 +228,6 @@ fn line_of(cell: &Cell) -> String {
         }
     }
     text
-}
-
-/// Puts sets into a table.
-pub(super) fn declare(table: &mut Table, sets: &[Set]) {
-    for set in sets {
-        table.put(set);
-    }
 }
 
 #[cfg(test)]

@@ -22,21 +22,21 @@ pub(super) fn overlapping(network: &Network) -> Vec<SubnetId> {
     let ids = (0..network.subnets.len()).map(SubnetId::at);
     ids.filter(|id| {
         let subnet = &network[*id];
-        let others = |(_, vpc): &&(Prefix, Option<VpcId>)| *vpc != Some(subnet.vpc);
+        let others = |(_, vpc): &(Prefix, Option<VpcId>)| *vpc != Some(subnet.vpc);
         subnet.cidrs.iter().any(|cidr| {
             // Prefixes are nested or apart: those inside begin inside, and those around are found by their beginnings.
             let from = all.partition_point(|(prefix, _)| prefix.first() < cidr.first());
             let inside = all[from..].iter().take_while(|(prefix, _)| prefix.first() <= cidr.last());
             let mut inside = inside.filter(|(prefix, _)| prefix.is_v4() == cidr.is_v4());
-            let around = (0..cidr.length()).map(|bits| Prefix::of(cidr.first(), bits));
-            inside.any(|one| others(&one))
-                || around.into_iter().any(|wide| {
+            let mut around = (0..cidr.length()).map(|bits| Prefix::of(cidr.first(), bits));
+            inside.any(others)
+                || around.any(|wide| {
                     let from = all.partition_point(|(prefix, _)| {
                         (prefix.first(), Reverse(prefix.last()))
                             < (wide.first(), Reverse(wide.last()))
                     });
-                    let same = all[from..].iter().take_while(|(prefix, _)| *prefix == wide);
-                    same.clone().any(|one| others(&one))
+                    let mut same = all[from..].iter().take_while(|(prefix, _)| *prefix == wide);
+                    same.any(others)
                 })
         })
     })
