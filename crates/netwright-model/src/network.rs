@@ -516,6 +516,16 @@ pub struct LoadBalancer {
     pub vpc: Option<VpcId>,
     /// Listeners.
     pub listeners: Vec<Listener>,
+    /// Requests may go to backends in other zones than the node's.
+    pub cross_zone: bool,
+    /// Where its own connections to backends come from; its nodes where empty.
+    pub proxies: Vec<Prefix>,
+    /// Where its health probes come from; its nodes where empty.
+    pub probes: Vec<Prefix>,
+    /// With no healthy backend it sends to all of them.
+    pub fails_open: bool,
+    /// What it passes on keeps its own address as destination.
+    pub keeps_destination: bool,
     /// Index in `description.load_balancers`.
     pub index: usize,
 }
@@ -529,14 +539,26 @@ pub struct Listener {
     pub on: Service,
     /// Where it sends connections.
     pub backends: Vec<BackendTarget>,
+    /// It answers by itself.
+    pub answers: bool,
+    /// What is not known of its backends: of each group the reason.
+    pub incomplete: Vec<String>,
+    /// It names groups of backends.
+    pub has_groups: bool,
+    /// Where it was written.
+    pub span: Span,
 }
 
 /// A backend of a listener.
 #[derive(Debug, Clone)]
 pub struct BackendTarget {
-    /// Who.
-    pub endpoint: EndpointId,
-    /// The address used; the endpoint's first one of the family where `None`.
+    /// Name of its group.
+    pub group: String,
+    /// Where it was written.
+    pub span: Span,
+    /// Who; none for an address that nothing described here holds.
+    pub endpoint: Option<EndpointId>,
+    /// The address used; the endpoint's first one, of IPv4 where it has one, where `None`.
     pub address: Option<IpAddr>,
     /// Protocol and port.
     pub port: Service,
@@ -544,4 +566,6 @@ pub struct BackendTarget {
     pub healthy: Option<bool>,
     /// The client's address arrives as the source.
     pub preserves_client: bool,
+    /// What a health check asks; none where nothing is checked.
+    pub probe: Option<Service>,
 }

@@ -35,6 +35,10 @@ pub struct Facts {
     pub startup_limit: Option<Duration>,
     /// Sources of the load balancers' health probes.
     pub health_probe_sources: Vec<Prefix>,
+    /// Where proxying balancers connect to backends from; their nodes' addresses where none are given.
+    pub proxy_sources: Vec<Prefix>,
+    /// What its balancers do.
+    pub balancers: BalancerFacts,
     /// Addresses used for each instance with direct VPC egress.
     pub direct_egress_addresses_per_instance: u32,
     /// Subnet filters also see packets that stay inside the subnet (Azure's NSGs do, ACLs do not).
@@ -55,6 +59,19 @@ pub struct Facts {
     pub rules_per_acl: u32,
     /// Most static routes of a route table; 0 for no such quota.
     pub static_routes_per_table: u32,
+}
+
+/// What a provider's balancers do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BalancerFacts {
+    /// A proxying balancer none of whose backends is healthy sends to all of them.
+    pub proxies_fail_open: bool,
+    /// A pass-through balancer none of whose backends is healthy sends to all of them.
+    pub pass_through_fails_open: bool,
+    /// Nodes of a pass-through balancer send to backends in their own zone only, unless the balancer says otherwise.
+    pub pass_through_in_zone: bool,
+    /// Packets of a pass-through balancer arrive at a backend with the balancer's address as destination.
+    pub pass_through_keeps_destination: bool,
 }
 
 /// The profiles that ship, as text.
@@ -115,8 +132,19 @@ fn apply(facts: &mut Facts, profile: &Profile) {
         &mut facts.direct_egress_addresses_per_instance,
         profile.direct_egress_addresses_per_instance.as_ref(),
     );
-    set(&mut facts.subnet_filters_inside, profile.subnet_filters_inside.as_ref());
-    set(&mut facts.groups_across_peering, profile.groups_across_peering.as_ref());
+    for (to, from) in [
+        (&mut facts.subnet_filters_inside, &profile.subnet_filters_inside),
+        (&mut facts.groups_across_peering, &profile.groups_across_peering),
+        (&mut facts.balancers.proxies_fail_open, &profile.proxies_fail_open),
+        (&mut facts.balancers.pass_through_fails_open, &profile.pass_through_fails_open),
+        (&mut facts.balancers.pass_through_in_zone, &profile.pass_through_in_zone),
+        (
+            &mut facts.balancers.pass_through_keeps_destination,
+            &profile.pass_through_keeps_destination,
+        ),
+    ] {
+        set(to, from.as_ref());
+    }
     for (to, from) in [
         (&mut facts.rules_per_group, &profile.rules_per_group),
         (&mut facts.groups_per_interface, &profile.groups_per_interface),
@@ -143,6 +171,7 @@ fn apply(facts: &mut Facts, profile: &Profile) {
     let lists = [
         (&mut facts.private_ranges, &profile.private_ranges),
         (&mut facts.health_probe_sources, &profile.health_probe_sources),
+        (&mut facts.proxy_sources, &profile.proxy_sources),
     ];
     for (to, from) in lists {
         if !from.is_empty() {

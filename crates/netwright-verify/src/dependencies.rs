@@ -141,7 +141,8 @@ fn one(
         let part = survey.partly.as_ref().map(Partly::sentence);
         answer.why = match (part, first) {
             (Some(part), _) => Some(format!("{part}: {}", finding.why)),
-            (None, first) => first,
+            (None, None) if finding.why.is_empty() => None,
+            (None, first) => first.or(Some(finding.why)),
         };
         answer.partly = survey.partly;
     }

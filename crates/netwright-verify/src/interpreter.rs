@@ -8,8 +8,9 @@
 //! Architecture invariant: nothing here is used by the engine and nothing of the engine is used here. Two answers that come from
 //! one piece of code agree always and prove nothing.
 //!
-//! Read [`walk`] for the way of a packet, [`outside`] for what lies beyond the VPCs, [`filter`] for the rules, [`route`] for the tables.
+//! Read [`walk`] for the way of a packet, [`balancer`] for what follows behind a load balancer, [`outside`] for what lies beyond the VPCs, [`filter`] for the rules, [`route`] for the tables.
 
+mod balancer;
 mod filter;
 mod outside;
 mod place;
@@ -20,6 +21,7 @@ use std::net::IpAddr;
 
 use netwright_model::network::Network;
 
+pub use balancer::{Weighed, balanced};
 pub use place::{At, Origin, Outcome, Place, Reason, Step, Walk};
 
 use crate::space::{Packet, protocol};

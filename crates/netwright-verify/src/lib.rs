@@ -4,6 +4,7 @@
 //! [`trace`] and [`reach`], which ask it.
 
 pub mod ask;
+pub mod balancer;
 pub mod cascade;
 pub mod check;
 pub mod dependencies;

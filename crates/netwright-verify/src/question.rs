@@ -15,6 +15,7 @@ use netwright_model::network::Network;
 use netwright_model::scalar::Service;
 
 use crate::ask::{Point, packet_of, set_of};
+use crate::balancer::{Beyond, beyond, beyond_for};
 use crate::names::Names;
 use crate::prover::Prover;
 use crate::prover::path::Origin;
@@ -65,6 +66,8 @@ pub struct Finding {
     pub why: String,
     /// A packet that shows it.
     pub trace: Trace,
+    /// What stands behind it, where it goes to a load balancer.
+    pub beyond: Option<Beyond>,
 }
 
 /// What is found out about all pairs of a question.
@@ -105,6 +108,7 @@ impl Questions {
         let mut receivers = self.parts(prover, to, from_internet);
         // A service has no address of its own.
         receivers.retain(|part| !part.address.is_unspecified());
+        in_use(prover.network, &mut receivers);
         let only_v4 = |part: &Part| {
             matches!(part.origin, Some(Origin::Serverless(_)))
                 && receivers.iter().any(|to| to.address.is_ipv4())
@@ -199,7 +203,7 @@ impl Question {
     pub fn follow(&self, prover: &mut Prover<'_>, packet: Option<Layer4>) -> Survey {
         self.survey(prover, packet, |prover, flow| {
             let trace = prover.trace(flow);
-            finding(prover.network, trace)
+            finding(prover, trace)
         })
     }
 
@@ -241,14 +245,23 @@ impl Question {
 }
 
 /// What a trace says of its own flow.
-fn finding(network: &Network, trace: Trace) -> Finding {
+fn finding(prover: &mut Prover<'_>, trace: Trace) -> Finding {
     let works = certainty(trace.verdict);
     let why = match works {
         Some(true) => String::new(),
-        Some(false) => reason(network, &trace, trace.verdict),
+        Some(false) => reason(prover.network, &trace, trace.verdict),
         None => "unknown".to_owned(),
     };
-    Finding { works, verdict: trace.verdict, why, trace }
+    let beyond = beyond(prover, &trace);
+    Finding { works, verdict: trace.verdict, why, trace, beyond: None }.with(beyond)
+}
+
+/// Leaves out nodes of balancers that names do not lead to, where others are left.
+fn in_use(network: &Network, receivers: &mut Vec<Part>) {
+    let used = |part: &Part| part.interface().is_none_or(|id| crate::balancer::serves(network, id));
+    if receivers.iter().any(used) {
+        receivers.retain(used);
+    }
 }
 
 fn certainty(verdict: Verdict) -> Option<bool> {
@@ -286,7 +299,26 @@ pub fn judge(prover: &mut Prover<'_>, flow: Flow, service: Service) -> Finding {
             (_, None) => reason,
         };
     }
-    Finding { works, verdict, why, trace }
+    let found = Finding { works, verdict, why, trace, beyond: None };
+    let beyond = beyond_for(prover, &found.trace, service);
+    found.with(beyond)
+}
+
+impl Finding {
+    /// The finding about the whole, where what was asked goes to a load balancer.
+    fn with(self, beyond: Option<Beyond>) -> Self {
+        let Some(found) = beyond else { return self };
+        if self.works == Some(false) || found.verdict == Verdict::Reachable {
+            return Self { beyond: Some(found), ..self };
+        }
+        Self {
+            works: certainty(found.verdict),
+            verdict: found.verdict,
+            why: found.why.clone().unwrap_or(self.why),
+            beyond: Some(found),
+            trace: self.trace,
+        }
+    }
 }
 
 /// The verdict for all packets of a service: all must be as expected. With it the trace of a packet that is not, where the one that was

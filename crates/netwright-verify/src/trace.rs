@@ -166,6 +166,11 @@ impl Prover<'_> {
     /// Traces a flow.
     pub fn trace(&mut self, flow: Flow) -> Trace {
         let connection = self.connection(flow.origin, flow.src, flow.dst);
+        self.trace_along(flow, connection)
+    }
+
+    /// Traces a flow along the paths of its request and its answer.
+    pub(crate) fn trace_along(&mut self, flow: Flow, connection: Connection) -> Trace {
         match flow.packet {
             Some(packet) => self.trace_packet(flow, packet, connection),
             None => self.trace_everything(flow, connection),

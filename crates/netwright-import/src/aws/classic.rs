@@ -63,11 +63,13 @@ impl Import<'_> {
     /// Every listener sends to the same instances, each to a port of its own.
     fn classic_listeners(&mut self, row: &mut LoadBalancer, node: &Node) {
         let mut targets = Vec::new();
+        let mut incomplete = None;
         for instance in node.list("Instances") {
             let Some(id) = instance.text("InstanceId") else { continue };
             let Some(name) = self.instance_named(&id.value) else {
                 let owner = node.word("LoadBalancerName").unwrap_or("?").to_owned();
                 let what = format!("instance {} is not in the export", id.value);
+                incomplete = Some(Spanned::new(what.clone(), id.span));
                 self.gap(&format!("load_balancer:{owner}"), what, id.span, true);
                 continue;
             };
@@ -88,6 +90,7 @@ impl Import<'_> {
             if row.backends.get(&group).is_none() {
                 let made = BackendGroup {
                     targets: targets.clone(),
+                    incomplete: incomplete.clone(),
                     port: Some(Spanned::new(port, listener.span)),
                     health_check: node.get("HealthCheck").map(health_check),
                     span: listener.span.into(),
@@ -104,6 +107,7 @@ impl Import<'_> {
                 on: Spanned::new(on, listener.span),
                 to: vec![Spanned::new(group, listener.span)],
                 tls: tls.then(|| Spanned::bare(true)),
+                answers: None,
                 span: listener.span.into(),
             };
             row.listeners.push((Spanned::new(name, listener.span), made));

@@ -47,10 +47,23 @@ impl Import<'_> {
             ..LoadBalancer::default()
         };
         row.filters = self.groups(node, "SecurityGroups", &name);
+        row.cross_zone = self.crosses_zones(&arn.value);
+        if kind == LoadBalancerKind::PassThrough && row.cross_zone.is_none() {
+            let what = "whether it sends across zones, and what its target groups do with the client's address, is not in the export: taken as by default";
+            self.gap(&format!("load_balancer:{name}"), what, node.span, false);
+        }
         self.nodes(&mut row, &arn.value, node);
         self.listeners(&mut row, &arn.value);
         row.id = Some(arn);
         self.description.load_balancers.push((key(&name, node), row));
+    }
+
+    /// Whether requests may go to other zones, where an attribute says so.
+    fn crosses_zones(&self, arn: &str) -> Option<Spanned<bool>> {
+        let own = self.export.find("LoadBalancerAttributes", "LoadBalancerArn", arn)?;
+        let key = Some("load_balancing.cross_zone.enabled");
+        let set = own.list("Attributes").iter().find(|attribute| attribute.word("Key") == key)?;
+        Some(Spanned::new(set.word("Value")? == "true", set.span))
     }
 
     /// A balancer's nodes: its interfaces where the export holds them, otherwise one in each of its subnets.
@@ -134,8 +147,13 @@ impl Import<'_> {
                 to.push(Spanned::new(name, group.span));
             }
             let tls = matches!(listener.word("Protocol"), Some("HTTPS" | "TLS"));
+            let to_itself = listener
+                .list("DefaultActions")
+                .iter()
+                .any(|action| matches!(action.word("Type"), Some("redirect" | "fixed-response")));
             let made = Listener {
                 on: Spanned::new(on, listener.span),
+                answers: (to_itself && to.is_empty()).then(|| Spanned::bare(true)),
                 to,
                 tls: tls.then(|| Spanned::bare(true)),
                 span: listener.span.into(),
@@ -154,12 +172,15 @@ impl Import<'_> {
         let Some(node) = self.export.find("TargetGroups", "TargetGroupArn", arn) else {
             let what = "the target group is not in the export";
             self.gap(&format!("target_group:{arn}"), what, Span::NONE, true);
-            return BackendGroup::default();
+            let incomplete = Some(Spanned::bare(what.to_owned()));
+            return BackendGroup { incomplete, ..BackendGroup::default() };
         };
         let health = self.export.all("LoadBalancerTargetHealth").iter();
         let health = health.filter(|section| section.word("TargetGroupArn") == Some(arn));
+        let mut incomplete = None;
         if health.clone().next().is_none() {
             let what = "its targets are not in the export";
+            incomplete = Some(Spanned::new(what.to_owned(), node.span));
             self.gap(&format!("target_group:{arn}"), what, node.span, true);
         }
         let mut targets = Vec::new();
@@ -167,16 +188,18 @@ impl Import<'_> {
             let Some(target) = entry.get("Target") else { continue };
             let Some(id) = target.text("Id") else { continue };
             let known = self.instance_named(&id.value);
-            let reference = match (id.value.parse(), known) {
-                (Ok(address), _) => EndpointRef::Prefix(Prefix::host(address)),
-                (_, Some(name)) => EndpointRef::Kind(EndpointKind::Instance, name),
-                (_, None) => {
-                    self.gap(
-                        &format!("target_group:{arn}"),
-                        format!("target {} is not in the export", id.value),
-                        id.span,
-                        true,
-                    );
+            let balancer = self.export.find("LoadBalancers", "LoadBalancerArn", &id.value);
+            let reference = match (id.value.parse(), known, balancer) {
+                (Ok(address), ..) => EndpointRef::Prefix(Prefix::host(address)),
+                (_, Some(name), _) => EndpointRef::Kind(EndpointKind::Instance, name),
+                (.., Some(_)) => {
+                    let name = self.names.or_id("LoadBalancers", &id.value).to_owned();
+                    EndpointRef::Kind(EndpointKind::LoadBalancer, name)
+                }
+                (_, None, None) => {
+                    let what = format!("target {} is not in the export", id.value);
+                    incomplete = Some(Spanned::new(what.clone(), id.span));
+                    self.gap(&format!("target_group:{arn}"), what, id.span, true);
                     continue;
                 }
             };
@@ -193,22 +216,6 @@ impl Import<'_> {
                 ..Backend::default()
             });
         }
-        let seconds = |key: &str| {
-            node.number(key)
-                .and_then(|s| u64::try_from(s).ok())
-                .map(|s| Spanned::bare(Duration::from_secs(s)))
-        };
-        let count =
-            |key: &str| node.number(key).and_then(|n| u32::try_from(n).ok()).map(Spanned::bare);
-        let check = HealthCheck {
-            path: node.text("HealthCheckPath"),
-            interval: seconds("HealthCheckIntervalSeconds"),
-            timeout: seconds("HealthCheckTimeoutSeconds"),
-            healthy_threshold: count("HealthyThresholdCount"),
-            unhealthy_threshold: count("UnhealthyThresholdCount"),
-            span: node.span.into(),
-            ..HealthCheck::default()
-        };
         BackendGroup {
             id: Some(Spanned::bare(arn.to_owned())),
             targets,
@@ -216,11 +223,45 @@ impl Import<'_> {
                 service(node.word("Protocol"), node.number("Port")),
                 node.span,
             )),
-            health_check: Some(check),
+            health_check: health_check(node),
+            preserve_client_address: keeps_client(node).map(Spanned::bare),
+            incomplete,
             span: node.span.into(),
             ..BackendGroup::default()
         }
     }
+}
+
+/// How a target group's health is decided; none where nothing is checked.
+fn health_check(node: &Node) -> Option<HealthCheck> {
+    if node.flag("HealthCheckEnabled") == Some(false) {
+        return None;
+    }
+    let seconds = |key: &str| {
+        node.number(key)
+            .and_then(|s| u64::try_from(s).ok())
+            .map(|s| Spanned::bare(Duration::from_secs(s)))
+    };
+    let count = |key: &str| node.number(key).and_then(|n| u32::try_from(n).ok()).map(Spanned::bare);
+    let port = node.word("HealthCheckPort").and_then(|port| port.parse::<u16>().ok());
+    Some(HealthCheck {
+        port: port.map(|port| Spanned::new(Service::tcp(port), node.span)),
+        path: node.text("HealthCheckPath"),
+        interval: seconds("HealthCheckIntervalSeconds"),
+        timeout: seconds("HealthCheckTimeoutSeconds"),
+        healthy_threshold: count("HealthyThresholdCount"),
+        unhealthy_threshold: count("UnhealthyThresholdCount"),
+        span: node.span.into(),
+        ..HealthCheck::default()
+    })
+}
+
+/// Whether a pass-through balancer keeps the client's address, where that is not so by its nature: off for addresses asked over TCP, unless
+/// an attribute that no export holds says otherwise (NLB guide, "Client IP preservation").
+fn keeps_client(group: &Node) -> Option<bool> {
+    let addresses = group.word("TargetType") == Some("ip");
+    let tcp = matches!(group.word("Protocol"), Some("TCP" | "TLS"));
+    (addresses && tcp).then_some(false)
 }
 
 /// The target groups that an action forwards to: one, or several with weights.

@@ -10,7 +10,7 @@ use crate::access::Access;
 use crate::naming::Naming;
 
 /// Sections that are read: the key of each, its other spelling, and the key of its objects' identifier.
-const SECTIONS: [(&str, &str, &str); 38] = [
+const SECTIONS: [(&str, &str, &str); 39] = [
     ("Vpcs", "vpcs", "VpcId"),
     ("Subnets", "subnets", "SubnetId"),
     ("RouteTables", "route_tables", "RouteTableId"),
@@ -47,6 +47,7 @@ const SECTIONS: [(&str, &str, &str); 38] = [
     ("virtualInterfaces", "virtualInterfaces", "virtualInterfaceId"),
     ("VpcEndpoints", "vpc_endpoints", "VpcEndpointId"),
     ("LoadBalancers", "load_balancers", "LoadBalancerArn"),
+    ("LoadBalancerAttributes", "load_balancer_attributes", "LoadBalancerArn"),
     ("LoadBalancerDescriptions", "load_balancer_descriptions", "LoadBalancerName"),
     ("LoadBalancerListeners", "load_balancer_listeners", "LoadBalancerArn"),
     ("Listeners", "listeners", "ListenerArn"),
@@ -60,9 +61,8 @@ const SECTIONS: [(&str, &str, &str); 38] = [
 ];
 
 /// Sections that are known and say nothing about packets here.
-const SILENT: [&str; 20] = [
+const SILENT: [&str; 19] = [
     "AvailabilityZones",
-    "LoadBalancerAttributes",
     "ServiceDetails",
     "ServiceNames",
     "DhcpOptions",

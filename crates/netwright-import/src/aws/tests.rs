@@ -250,7 +250,8 @@ fn a_listener_of_both_protocols_is_two_and_its_weighted_groups_are_all_named() {
     let (_, listener) = balancer.listeners.iter().next().unwrap();
     let groups: Vec<_> = listener.to.iter().map(|name| name.value.as_str()).collect();
     assert_eq!(groups, ["a", "b"]);
-    assert_eq!(description.gaps.len(), 2);
+    // The targets of both groups, and the attributes that are taken as by default.
+    assert_eq!(description.gaps.len(), 3);
 }
 
 #[test]

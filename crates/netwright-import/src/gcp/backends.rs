@@ -4,7 +4,7 @@ use netwright_model::language::{
     Backend, BackendGroup, EndpointKind, EndpointRef, HealthCheck, LoadBalancer,
 };
 use netwright_model::scalar::{Duration, Service};
-use netwright_model::source::Spanned;
+use netwright_model::source::{Span, Spanned};
 use netwright_model::tree::Node;
 
 use super::Import;
@@ -41,8 +41,9 @@ impl<'e> Import<'e> {
         let group = match found {
             None => {
                 let what = format!("{} is not in the export", last(&link.value));
-                self.gap(named, what, link.span, true);
-                BackendGroup { span: link.span.into(), ..BackendGroup::default() }
+                self.gap(named, what.clone(), link.span, true);
+                let incomplete = Some(Spanned::new(what, link.span));
+                BackendGroup { incomplete, span: link.span.into(), ..BackendGroup::default() }
             }
             Some(object) if link.value.contains("/backendBuckets/") => {
                 let bucket = object.node.word("bucketName").unwrap_or("unnamed");
@@ -84,6 +85,12 @@ impl<'e> Import<'e> {
         made
     }
 
+    /// A group whose backends are not all in the export.
+    fn lacks(&mut self, made: &mut BackendGroup, named: &str, what: String, at: Span) {
+        made.incomplete.get_or_insert_with(|| Spanned::new(what.clone(), at));
+        self.gap(named, what, at, true);
+    }
+
     fn pool(&mut self, object: Object<'e>, named: &str) -> BackendGroup {
         let node = object.node;
         let mut made = BackendGroup {
@@ -111,7 +118,7 @@ impl<'e> Import<'e> {
         let key = key.filter(|key| self.description.instances.get(key).is_some());
         let Some(key) = key else {
             let what = format!("backend {} is not in the export", last(&link.value));
-            self.gap(named, what, link.span, true);
+            self.lacks(made, named, what, link.span);
             return;
         };
         made.targets.push(Backend {
@@ -144,7 +151,7 @@ impl<'e> Import<'e> {
             let empty = listed.and_then(|listed| listed.node.number("size")) == Some(0);
             let what = format!("the members of group {} are not in the export", last(&group.value));
             if !empty {
-                self.gap(named, what, group.span, true);
+                self.lacks(made, named, what, group.span);
             }
         }
         for (instance, healthy) in members {
@@ -210,7 +217,7 @@ impl<'e> Import<'e> {
     ) {
         let Some(object) = self.export.find(&group.value) else {
             let what = format!("endpoint group {} is not in the export", last(&group.value));
-            self.gap(named, what, group.span, true);
+            self.lacks(made, named, what, group.span);
             return;
         };
         let node = object.node;
@@ -226,7 +233,7 @@ impl<'e> Import<'e> {
                 last(&group.value),
                 service.name()
             );
-            self.gap(named, what, group.span, true);
+            self.lacks(made, named, what, group.span);
         }
         if made.port.is_none() {
             made.port = sixteen(node, "defaultPort").map(|port| port.map(Service::tcp));
@@ -243,7 +250,7 @@ impl<'e> Import<'e> {
         let Some(name) = run.or(function) else {
             let what =
                 format!("which services endpoint group {} leads to is not known", group.name());
-            self.gap(named, what, group.span(), true);
+            self.lacks(made, named, what, group.span());
             return;
         };
         let link = group.link().unwrap_or_default();
@@ -258,7 +265,7 @@ impl<'e> Import<'e> {
         let key = key.filter(|key| self.description.services.get(key).is_some());
         let Some(key) = key else {
             let what = format!("service {} is not in the export", name.value);
-            self.gap(named, what, name.span, true);
+            self.lacks(made, named, what, name.span);
             return;
         };
         made.targets.push(Backend {

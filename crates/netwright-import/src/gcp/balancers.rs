@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use netwright_model::decode::Entries;
 use netwright_model::language::{Interface, Listener, LoadBalancer, LoadBalancerKind, Scheme};
-use netwright_model::scalar::{PortRange, Scalar, Service, protocol_number};
+use netwright_model::scalar::{PortRange, Prefix, Scalar, Service, protocol_number};
 use netwright_model::source::Spanned;
 use netwright_model::tree::Node;
 
@@ -26,7 +26,13 @@ struct Front {
     tls: bool,
     /// Packets keep the client's address.
     passes_through: bool,
+    /// It answers by itself: it redirects, or shows what lies in buckets.
+    answers: bool,
 }
+
+/// Where probes of external balancers that pass packets on come from (load balancing, "Firewall rules").
+const PASS_THROUGH_PROBES: [([u8; 4], u8); 3] =
+    [([35, 191, 0, 0], 16), ([209, 85, 152, 0], 22), ([209, 85, 204, 0], 22)];
 
 impl<'e> Import<'e> {
     pub(super) fn load_balancers(&mut self) {
@@ -103,6 +109,7 @@ impl<'e> Import<'e> {
         let kind =
             if passes_through { LoadBalancerKind::PassThrough } else { LoadBalancerKind::Proxy };
         made.kind = Some(Spanned::new(kind, at));
+        self.sources(*first, (external, passes_through), &named, &mut made);
         if rules.len() > 1 {
             let others: Vec<&str> = rules.iter().skip(1).map(|rule| rule.name()).collect();
             let others = others.join(", ");
@@ -111,6 +118,43 @@ impl<'e> Import<'e> {
         }
         let place = first.node.get("name").map_or(at, |name| name.span);
         self.description.load_balancers.insert(Spanned::new(key, place), made);
+    }
+
+    /// Where an external balancer's own packets come from, where that is not the usual front end.
+    fn sources(
+        &mut self,
+        rule: Object<'e>,
+        (external, passes_through): (bool, bool),
+        named: &str,
+        made: &mut LoadBalancer,
+    ) {
+        let at = rule.span();
+        if external && passes_through {
+            let probes = PASS_THROUGH_PROBES
+                .iter()
+                .map(|(base, length)| Spanned::new(Prefix::of((*base).into(), *length), at));
+            made.probe_sources = probes.collect();
+        }
+        let managed = rule.node.word("loadBalancingScheme") == Some("EXTERNAL_MANAGED");
+        let Some(region) = rule.node.word("region").map(last).filter(|_| managed) else { return };
+        let network = rule.node.word("network").map(last);
+        let vpcs = self.description.vpcs.iter().filter(|(name, _)| {
+            network.is_none_or(|network| name.value == network || name.value.ends_with(network))
+        });
+        let subnets = vpcs.flat_map(|(_, vpc)| vpc.subnets.iter()).map(|(_, subnet)| subnet);
+        let kept = subnets.filter(|subnet| {
+            let proxies = subnet.purpose.as_ref().is_some_and(|p| p.value == "proxy-only");
+            proxies && subnet.region.as_ref().is_some_and(|own| own.value == region)
+        });
+        made.proxy_sources = kept.flat_map(|subnet| subnet.cidrs.clone()).collect();
+        if made.proxy_sources.is_empty() {
+            let what = "the subnet of its proxies is not in the export";
+            self.gap(named, what, at, true);
+            for (_, group) in &mut made.backends.0 {
+                group.incomplete = Some(Spanned::new(what.to_owned(), at));
+                group.targets.clear();
+            }
+        }
     }
 
     /// The address of a rule: written, or of the reserved address that it names.
@@ -192,6 +236,11 @@ impl<'e> Import<'e> {
                 }
             }
         }
+        let buckets = |link: &Spanned<String>| link.value.contains("/backendBuckets/");
+        let map = proxy.node.text("urlMap").and_then(|link| self.export.find(&link.value));
+        let redirects = map.is_some_and(|map| map.node.get("defaultUrlRedirect").is_some());
+        front.answers =
+            if front.backends.is_empty() { redirects } else { front.backends.iter().all(buckets) };
         front
     }
 
@@ -213,6 +262,7 @@ impl<'e> Import<'e> {
                 on: Spanned::new(*service, at),
                 to: to.to_vec(),
                 tls: front.tls.then(|| Spanned::new(true, at)),
+                answers: front.answers.then(|| Spanned::new(true, at)),
                 span: at.into(),
             };
             let name = if index == 0 {

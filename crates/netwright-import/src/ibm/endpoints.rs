@@ -186,7 +186,11 @@ impl Import<'_> {
                 }
             }
             let tls = (protocol == "https").then(|| Spanned::new(true, at));
-            let row = Listener { on: Spanned::new(on, port.span), to, tls, span: at.into() };
+            // A listener that sends everybody elsewhere has no pool of its own.
+            let redirects = to.is_empty() && listener.object("https_redirect").is_some();
+            let answers = redirects.then(|| Spanned::new(true, at));
+            let on = Spanned::new(on, port.span);
+            let row = Listener { on, to, tls, answers, span: at.into() };
             made.listeners.insert(Spanned::new(key, at), row);
         }
     }
@@ -202,7 +206,12 @@ impl Import<'_> {
                 ..BackendGroup::default()
             };
             for member in pool.objects("members") {
-                group.targets.extend(self.member(member, vpc, object));
+                let made = self.member(member, vpc, object);
+                if made.is_none() {
+                    let what = "a member is not in the export".to_owned();
+                    group.incomplete = Some(Spanned::new(what, member.span()));
+                }
+                group.targets.extend(made);
             }
             groups.insert(pool.key(&key), group);
         }

@@ -9,6 +9,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test that reports")]
 
+mod balancers;
 mod compare;
 mod explain;
 mod golden;

@@ -203,7 +203,10 @@ impl<'n> Subject<'n> {
     pub(crate) fn members(&self, balancer: EndpointId) -> BTreeSet<EndpointId> {
         let own = self.network.load_balancers.iter().filter(|one| one.endpoint == balancer);
         let listeners = own.flat_map(|one| &one.listeners);
-        listeners.flat_map(|listener| &listener.backends).map(|backend| backend.endpoint).collect()
+        listeners
+            .flat_map(|listener| &listener.backends)
+            .filter_map(|backend| backend.endpoint)
+            .collect()
     }
 
     /// A point in words.

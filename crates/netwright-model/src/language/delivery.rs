@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::decode::Entries;
-use crate::scalar::{Duration, Percent, Service as Port};
+use crate::scalar::{Duration, Percent, Prefix, Service as Port};
 use crate::source::Spanned;
 
 use super::reference::EndpointRef;
@@ -59,6 +59,10 @@ crate::object! {
         pub timeout: Option<Spanned<Duration>>,
         /// Requests may go to backends in other zones.
         pub cross_zone: Option<Spanned<bool>>,
+        /// Where its own connections to backends come from, where they do not come from its nodes.
+        pub proxy_sources: Vec<Spanned<Prefix>>,
+        /// Where its health probes come from, where that is not what the provider's profile says.
+        pub probe_sources: Vec<Spanned<Prefix>>,
     }
 }
 
@@ -71,6 +75,8 @@ crate::object! {
         pub to ("backends") : Vec<Spanned<String>>,
         /// It ends TLS.
         pub tls: Option<Spanned<bool>>,
+        /// It answers by itself, for example with a redirect or a fixed answer.
+        pub answers: Option<Spanned<bool>>,
     }
 }
 
@@ -89,6 +95,8 @@ crate::object! {
         pub timeout: Option<Spanned<Duration>>,
         /// The balancer passes the client's address on as the source.
         pub preserve_client_address: Option<Spanned<bool>>,
+        /// Why its backends are not all known.
+        pub incomplete: Option<Spanned<String>>,
     }
 }
 

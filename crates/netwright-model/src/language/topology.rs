@@ -404,6 +404,16 @@ crate::object! {
         pub startup_limit: Option<Spanned<Duration>>,
         /// Sources of the load balancers' health probes.
         pub health_probe_sources: Vec<Spanned<Prefix>>,
+        /// Where proxying balancers connect to backends from; their nodes' addresses where none are given.
+        pub proxy_sources: Vec<Spanned<Prefix>>,
+        /// A proxying balancer none of whose backends is healthy sends to all of them.
+        pub proxies_fail_open: Option<Spanned<bool>>,
+        /// A pass-through balancer none of whose backends is healthy sends to all of them.
+        pub pass_through_fails_open: Option<Spanned<bool>>,
+        /// Nodes of a pass-through balancer send to backends in their own zone only, unless `cross_zone` says otherwise.
+        pub pass_through_in_zone: Option<Spanned<bool>>,
+        /// Packets of a pass-through balancer arrive at a backend with the balancer's address as destination.
+        pub pass_through_keeps_destination: Option<Spanned<bool>>,
         /// Addresses used for each instance with direct VPC egress.
         pub direct_egress_addresses_per_instance: Option<Spanned<u32>>,
         /// Subnet filters also see packets that stay inside the subnet.

@@ -4,6 +4,7 @@
 //! found, not the first only. What is merely a bad idea (an overlap, a black hole) is no error here: `check` finds it.
 
 mod allocate;
+mod balancers;
 mod context;
 mod filters;
 mod routes;

@@ -73,7 +73,8 @@ fn refused(
 ) -> Option<String> {
     let network = prover.network;
     let vpc = network[network[interface].subnet].vpc;
-    let sources = &network[vpc].facts.health_probe_sources;
+    let usual = &network[vpc].facts.health_probe_sources;
+    let sources = if balancer.probes.is_empty() { usual } else { &balancer.probes };
     for source in sources.iter().filter(|source| source.is_v4() == address.is_ipv4()) {
         let seen = Seen {
             src: source.host_at(1).unwrap_or_else(|| source.first()),

@@ -22,6 +22,8 @@ use crate::space::{Packet, protocol};
 pub(super) struct Question<'a> {
     pub(super) network: &'a Network,
     pub(super) packet: Packet,
+    /// Source and destination by which groups know it; the packet's own but behind a balancer.
+    pub(super) known_by: (IpAddr, IpAddr),
     /// The VPC whose interface sent the packet, while the packet has come straight from there.
     pub(super) sender: Option<Sender>,
     /// Where the packet goes straight to from here: this VPC, or the one behind a peering. None where anything else comes between.
@@ -241,7 +243,7 @@ impl Question<'_> {
         let near = sender.vpc == self.vpc || (across_peering && !sender.inter_region);
         near && interfaces.iter().any(|&id| {
             interface_vpc(self.network, id) == sender.vpc
-                && holds(self.network, id, self.packet.src)
+                && holds(self.network, id, self.known_by.0)
         })
     }
 
@@ -251,7 +253,7 @@ impl Question<'_> {
         (!reach.over_peering || across_peering)
             && interfaces.iter().any(|&id| {
                 interface_vpc(self.network, id) == reach.vpc
-                    && holds(self.network, id, self.packet.dst)
+                    && holds(self.network, id, self.known_by.1)
             })
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Memory {
     passed: Vec<(Checkpoint, Direction)>,
     /// Its translations, in order.
     translations: Vec<Translation>,
+    /// Whose private address its source was in the end.
+    pub(super) sender: Option<Sender>,
 }
 
 /// A place with filters.
@@ -102,7 +104,9 @@ pub(super) struct Walker<'a> {
     /// Whose private address the source is, while that can be told.
     pub(super) sender: Option<Sender>,
     /// The VPC that the packet goes straight to from where it is.
-    straight_to: Option<Reach>,
+    pub(super) straight_to: Option<Reach>,
+    /// An address that filters do not see, and the one that they see in its place: behind a balancer that keeps its client's address.
+    pub(super) shown: Option<(IpAddr, IpAddr)>,
     /// The subnet that the packet is in: nothing asks a subnet's filters of packets that stay inside.
     pub(super) subnet: Option<SubnetId>,
     /// The subnet from which it was sent last: a hub keeps to its zone.
@@ -123,6 +127,7 @@ impl<'a> Walker<'a> {
             predictable: true,
             sender: None,
             straight_to: None,
+            shown: None,
             subnet: None,
             sent_from: None,
             hops: Vec::new(),
@@ -142,7 +147,8 @@ impl<'a> Walker<'a> {
     }
 
     /// The result of a walk, and what it leaves behind.
-    pub(super) fn finish(self, arrival: Arrival) -> (Walk, Memory) {
+    pub(super) fn finish(mut self, arrival: Arrival) -> (Walk, Memory) {
+        self.leaves.sender = self.sender;
         let outcome = match arrival {
             Ok(to) => Outcome::Delivered { to, packet: self.packet, predictable: self.predictable },
             Err(Stop::Blocked(reason, at)) => Outcome::Blocked(reason, at),
@@ -309,7 +315,7 @@ impl<'a> Walker<'a> {
     }
 
     /// Over the border of a subnet, unless the packet is inside already and the provider does not ask inside.
-    fn cross_into(&mut self, id: SubnetId) -> Result<(), Stop> {
+    pub(super) fn cross_into(&mut self, id: SubnetId) -> Result<(), Stop> {
         let inside = self.subnet == Some(id);
         if !inside || self.network[self.network[id].vpc].facts.subnet_filters_inside {
             self.ask(Checkpoint::Subnet(id), Direction::Ingress)?;
@@ -372,4 +378,13 @@ pub(super) fn blocked(reason: Reason, at: At) -> Arrival {
 
 pub(super) fn unknown(why: String, at: At) -> Arrival {
     Err(Stop::Unknown(why, at))
+}
+
+/// Whose private address the source of an opening packet is where it arrives.
+pub(super) fn sender_of(
+    network: &Network,
+    origin: super::Origin,
+    packet: Packet,
+) -> Option<Sender> {
+    Walker::opening(network, packet, Assume::Best).run(origin).1.sender
 }

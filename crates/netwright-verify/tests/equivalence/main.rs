@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test that reports")]
 
+mod balancers;
 mod chosen;
 mod diffs;
 mod edits;

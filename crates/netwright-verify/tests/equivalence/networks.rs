@@ -3,6 +3,9 @@
 //!
 //! They are written as YAML texts: what a failing case prints is what a user would write.
 
+#[path = "networks/balancers.rs"]
+mod balancers;
+
 use super::random::Random;
 
 /// Names of what exists, for the references of what comes later.
@@ -600,8 +603,6 @@ impl Writer<'_> {
         if self.random.percent(40) {
             self.line("  db1: { public_address: 198.51.100.200, authorized_networks: [192.0.2.0/30, 198.51.100.1/32] }");
         }
-        if self.random.percent(20) {
-            self.line("load_balancers: { lb: { public_address: 198.51.100.201, listeners: { l: { on: tcp/80 } } } }");
-        }
+        self.balancers();
     }
 }

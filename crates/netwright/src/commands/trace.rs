@@ -1,11 +1,13 @@
 //! `netwright trace`.
 
+pub(crate) mod behind;
 mod names;
 
 use netwright_model::network::Network;
 use netwright_model::scalar::Service;
 use netwright_model::source::{Sources, Span};
 use netwright_verify::ask::{Point, flows_between, packet_of, set_of};
+use netwright_verify::balancer::{self, Beyond};
 use netwright_verify::mtu::path::{Larger, PathMtu, of as path_mtu};
 use netwright_verify::prover::Prover;
 use netwright_verify::prover::policy::Layer4;
@@ -37,51 +39,82 @@ pub(super) fn run(arguments: &Trace, console: &mut Console) -> Result<Code, Fail
         return names::unresolved(console, &input, resolution, ends, arguments.format);
     }
     let packet = packet(arguments)?;
-    let mut flows: Vec<Flow> = Vec::new();
-    for source in &from {
-        for destination in &to {
-            flows.extend(flows_between(source, destination, packet));
-        }
-    }
+    let pairs = from.iter().flat_map(|source| to.iter().map(move |to| (source, to)));
+    let flows: Vec<Flow> =
+        pairs.flat_map(|(source, to)| flows_between(source, to, packet)).collect();
     let mut prover = Prover::new(network);
-    let Some(trace) = prover.best_trace(&flows) else {
+    let Some((trace, beyond)) = prover.best_whole(&flows) else {
         let message =
             format!("there is no address of one family at both `{from_text}` and `{to_text}`");
         return Err(Failure::usage(message, None));
     };
-    let elsewhere = partly(&mut prover, (from, to), packet, &trace);
-    let passes = trace.flows.map(|flows| show::layer4(&mut prover.space, flows.reachable()));
+    let verdict = beyond.as_ref().map_or(trace.verdict, |beyond| beyond.verdict);
+    let elsewhere = partly(&mut prover, (from, to), packet, verdict);
+    let passes = passes(&mut prover, &trace, beyond.as_ref());
+    let told = Told { trace, beyond, passes, elsewhere };
     match arguments.format {
         DrawnFormat::Text => {
             let ends = (from_text.as_str(), to_text.as_str());
-            text(console, &input, &trace, ends, (passes.as_deref(), elsewhere.as_ref()));
+            text(console, &input, &told, ends);
             if let Some(resolution) = &resolution {
                 names::text(console, &input.sources, resolution);
             }
         }
         DrawnFormat::Json => {
-            let mut document = document(&input, &trace, passes.as_deref());
-            document["partly"] = partly_json(elsewhere.as_ref());
+            let mut document = document(&input, &told);
             if let Some(resolution) = &resolution {
                 document["resolution"] = names::document(&input.sources, resolution);
             }
             console.json(&document);
         }
         DrawnFormat::Svg => {
-            let service = service_words(trace.flow.packet);
+            let service = service_words(told.trace.flow.packet);
             let words = (from_text.as_str(), to_text.as_str(), service.as_str());
-            console.write(&flow::svg(network, &input.sources, &trace, words));
+            console.write(&flow::svg(
+                network,
+                &input.sources,
+                (&told.trace, told.beyond.as_ref()),
+                words,
+            ));
         }
         DrawnFormat::Dot => {
             let name = format!("{from_text} → {to_text}");
-            console.write(&flow::dot(network, &input.sources, &trace, &name));
+            console.write(&flow::dot(
+                network,
+                &input.sources,
+                (&told.trace, told.beyond.as_ref()),
+                &name,
+            ));
         }
     }
-    Ok(match trace.verdict {
+    Ok(match verdict {
         Verdict::Reachable => Code::Pass,
         Verdict::Blocked | Verdict::NoReturn | Verdict::Unresolved => Code::Fail,
         Verdict::Unknown => Code::Unknown,
     })
+}
+
+/// What passes both ways, in words, where everything was asked.
+fn passes(prover: &mut Prover<'_>, trace: &Traced, beyond: Option<&Beyond>) -> Option<String> {
+    match beyond {
+        Some(beyond) => balancer::passes(prover, trace, beyond),
+        None => trace.flows.map(|flows| show::layer4(&mut prover.space, flows.reachable())),
+    }
+}
+
+/// What is told of a flow.
+struct Told {
+    trace: Traced,
+    /// What stands behind the balancer that it goes to.
+    beyond: Option<Beyond>,
+    passes: Option<String>,
+    elsewhere: Option<Elsewhere>,
+}
+
+impl Told {
+    fn verdict(&self) -> Verdict {
+        self.beyond.as_ref().map_or(self.trace.verdict, |beyond| beyond.verdict)
+    }
 }
 
 /// What is otherwise between other addresses of the two ends than between those that are followed.
@@ -95,9 +128,9 @@ fn partly(
     prover: &mut Prover<'_>,
     (from, to): (Vec<Point>, Vec<Point>),
     packet: Option<Layer4>,
-    trace: &Traced,
+    verdict: Verdict,
 ) -> Option<Elsewhere> {
-    if trace.verdict != Verdict::Reachable {
+    if verdict != Verdict::Reachable {
         return None;
     }
     let network = prover.network;
@@ -180,14 +213,9 @@ fn place(sources: &Sources, span: Span) -> String {
     sources.location(span).map_or_else(String::new, |place| place.to_string())
 }
 
-fn text(
-    console: &mut Console,
-    input: &Input,
-    trace: &Traced,
-    (from, to): (&str, &str),
-    (passes, elsewhere): (Option<&str>, Option<&Elsewhere>),
-) {
-    let (word, style) = words(trace.verdict);
+fn text(console: &mut Console, input: &Input, told: &Told, (from, to): (&str, &str)) {
+    let Told { trace, beyond, passes, elsewhere } = told;
+    let (word, style) = words(told.verdict());
     let service = service_words(trace.flow.packet);
     let head = console.styled(style, word);
     console.line(&format!("{head}: {from} → {to}, {service}"));
@@ -206,7 +234,11 @@ fn text(
     }
     if trace.verdict == Verdict::Reachable {
         let seen = sources_words(&trace.sources_seen(network));
-        console.line(&format!("  the destination sees {seen}"));
+        let who = if beyond.is_some() { "balancer" } else { "destination" };
+        console.line(&format!("  the {who} sees {seen}"));
+    }
+    if let Some(beyond) = beyond {
+        behind::summary(console, input, beyond);
     }
     if let Some(Elsewhere { partly, why }) = elsewhere {
         let style = if partly.surely { Style::Bad } else { Style::Doubt };
@@ -221,6 +253,9 @@ fn text(
         let (src, dst) = (back.path.sent_from, back.path.sent_to);
         console.line(&console.styled(Style::Strong, &format!("\nback     {src} → {dst}")));
         list(console, input, &hops(network, back));
+    }
+    if let Some(beyond) = beyond {
+        behind::text(console, input, beyond);
     }
 }
 
@@ -328,17 +363,19 @@ pub(super) fn hop_json(sources: &Sources, hop: &Hop) -> Value {
     })
 }
 
-fn document(input: &Input, trace: &Traced, passes: Option<&str>) -> Value {
+fn document(input: &Input, told: &Told) -> Value {
+    let Told { trace, beyond, passes, elsewhere } = told;
     let network: &Network = &input.network;
     let all = |hops: Vec<Hop>| -> Vec<Value> {
         hops.iter().map(|hop| hop_json(&input.sources, hop)).collect()
     };
     let blockers = trace.blockers(network);
     let reason = blockers.first().map(|hop| hop.text.clone());
+    let reason = reason.or_else(|| beyond.as_ref()?.why.clone());
     let flow = &trace.flow;
     json!({
         "version": 1,
-        "verdict": trace.verdict.word(),
+        "verdict": told.verdict().word(),
         "reason": reason,
         "flow": {
             "source": flow.src.to_string(),
@@ -357,6 +394,8 @@ fn document(input: &Input, trace: &Traced, passes: Option<&str>) -> Value {
         "blockers": all(blockers),
         "forward": { "hops": all(hops(network, &trace.forward)) },
         "return": trace.back.as_ref().map(|back| json!({ "hops": all(hops(network, back)) })),
+        "partly": partly_json(elsewhere.as_ref()),
+        "balancer": beyond.as_ref().map(|found| behind::document(input, found, trace.verdict)),
     })
 }
 

@@ -2,11 +2,12 @@
 
 use netwright_model::network::Network;
 use netwright_model::source::{Sources, Span};
+use netwright_verify::balancer::{Behind, Beyond};
 use netwright_verify::trace::{Hop, HopKind, Trace, Verdict, hops};
 
 use super::dot::quote;
 use super::svg::{Svg, Tone, cut, width};
-use crate::commands::trace::sender;
+use crate::commands::trace::{behind::followed, sender};
 
 /// Longest line inside a box, in characters.
 const LINE: usize = 88;
@@ -93,33 +94,28 @@ fn verdict_tone(verdict: Verdict) -> Tone {
     }
 }
 
-/// The picture of a trace.
+/// The picture of a trace, with a backend's part below where it goes to a balancer.
 pub(crate) fn svg(
     network: &Network,
     sources: &Sources,
-    trace: &Trace,
+    (trace, beyond): (&Trace, Option<&Beyond>),
     (from, to, service): (&str, &str, &str),
 ) -> String {
-    let forward = stops(sources, &hops(network, &trace.forward));
-    let back =
-        trace.back.as_ref().map_or_else(Vec::new, |back| stops(sources, &hops(network, back)));
     let mut svg = Svg::default();
-    let word = trace.verdict.word().replace('_', " ");
+    let verdict = beyond.map_or(trace.verdict, |beyond| beyond.verdict);
+    let word = verdict.word().replace('_', " ");
     let head = format!("{from} → {to}, {service}");
-    svg.strong((MARGIN, 28.0), 15.0, verdict_tone(trace.verdict), &word);
+    svg.strong((MARGIN, 28.0), 15.0, verdict_tone(verdict), &word);
     svg.strong((MARGIN + width(&word, 15.0) + 14.0, 28.0), 15.0, Tone::Plain, &head);
-    let (src, dst) = (sender(trace.flow.src), trace.flow.dst);
-    let left = forward.iter().map(Stop::width).fold(180.0, f64::max);
-    let bottom =
-        column(&mut svg, MARGIN, left, &format!("request  {src} → {dst}"), &forward, false);
-    if let Some(direction) = &trace.back {
-        let x = MARGIN + left + 48.0;
-        let right = back.iter().map(Stop::width).fold(180.0, f64::max);
-        let (src, dst) = (direction.path.sent_from, direction.path.sent_to);
-        let title = format!("answer  {src} → {dst}");
-        column(&mut svg, x, right, &title, &back, true);
+    let mut bottom = columns(&mut svg, (network, sources), trace, "request", TOP);
+    for behind in beyond.into_iter().flat_map(shown) {
+        let Some(flow) = &behind.flow else { continue };
+        let title = format!("to backend {}", behind.name);
+        bottom = columns(&mut svg, (network, sources), flow, &title, bottom + 60.0);
     }
-    let reasons: Vec<String> = trace.blockers(network).into_iter().map(|hop| hop.text).collect();
+    let mut reasons: Vec<String> =
+        trace.blockers(network).into_iter().map(|hop| hop.text).collect();
+    reasons.extend(beyond.and_then(|beyond| beyond.why.clone()));
     let mut y = bottom + 26.0;
     for line in reasons.iter().flat_map(|reason| wrapped(&format!("because {reason}"))) {
         svg.text((MARGIN, y), SIZE, Tone::Bad, &line);
@@ -128,6 +124,36 @@ pub(crate) fn svg(
     let described =
         if reasons.is_empty() { head } else { format!("{head}: {}", reasons.join("; ")) };
     svg.finish(&format!("{word}: {from} → {to}"), &described)
+}
+
+/// The backends that are drawn: of each listener one.
+fn shown(beyond: &Beyond) -> Vec<&Behind> {
+    beyond.doors.iter().filter_map(|door| followed(door).first().copied()).collect()
+}
+
+/// A request and its answer side by side; answers where they end.
+fn columns(
+    svg: &mut Svg,
+    (network, sources): (&Network, &Sources),
+    trace: &Trace,
+    what: &str,
+    top: f64,
+) -> f64 {
+    let forward = stops(sources, &hops(network, &trace.forward));
+    let back =
+        trace.back.as_ref().map_or_else(Vec::new, |back| stops(sources, &hops(network, back)));
+    let (src, dst) = (sender(trace.flow.src), trace.flow.dst);
+    let left = forward.iter().map(Stop::width).fold(180.0, f64::max);
+    let title = format!("{what}  {src} → {dst}");
+    let mut bottom = column(svg, ((MARGIN, top), left), &title, &forward, false);
+    if let Some(direction) = &trace.back {
+        let x = MARGIN + left + 48.0;
+        let right = back.iter().map(Stop::width).fold(180.0, f64::max);
+        let (src, dst) = (direction.path.sent_from, direction.path.sent_to);
+        let title = format!("answer  {src} → {dst}");
+        bottom = bottom.max(column(svg, ((x, top), right), &title, &back, true));
+    }
+    bottom
 }
 
 /// A text in lines that are not much longer than those of a box.
@@ -146,13 +172,19 @@ fn wrapped(text: &str) -> Vec<String> {
 }
 
 /// Draws stops below each other, upwards for an answer; answers where the column ends.
-fn column(svg: &mut Svg, x: f64, wide: f64, title: &str, stops: &[Stop], upwards: bool) -> f64 {
-    svg.text((x, TOP - 18.0), SIZE, Tone::Dim, title);
+fn column(
+    svg: &mut Svg,
+    ((x, top), wide): ((f64, f64), f64),
+    title: &str,
+    stops: &[Stop],
+    upwards: bool,
+) -> f64 {
+    svg.text((x, top - 18.0), SIZE, Tone::Dim, title);
     let mut order: Vec<&Stop> = stops.iter().collect();
     if upwards {
         order.reverse();
     }
-    let mut y = TOP;
+    let mut y = top;
     for (index, stop) in order.iter().enumerate() {
         let high = stop.height();
         svg.rect((x, y), (wide, high), stop.tone);
@@ -176,14 +208,25 @@ fn column(svg: &mut Svg, x: f64, wide: f64, title: &str, stops: &[Stop], upwards
 }
 
 /// The trace as a graph.
-pub(crate) fn dot(network: &Network, sources: &Sources, trace: &Trace, name: &str) -> String {
+pub(crate) fn dot(
+    network: &Network,
+    sources: &Sources,
+    (trace, beyond): (&Trace, Option<&Beyond>),
+    name: &str,
+) -> String {
     let mut out = format!(
         "digraph {} {{\n  rankdir=LR; node [shape=box, fontname=\"monospace\"];\n",
         quote(name)
     );
-    let directions = [("request", Some(&trace.forward)), ("answer", trace.back.as_ref())];
+    let mut directions = vec![("request".to_owned(), &trace.forward)];
+    directions.extend(trace.back.iter().map(|back| ("answer".to_owned(), back)));
+    for behind in beyond.into_iter().flat_map(shown) {
+        let Some(flow) = &behind.flow else { continue };
+        directions.push((format!("to {}", behind.name), &flow.forward));
+        directions.extend(flow.back.iter().map(|back| (format!("from {}", behind.name), back)));
+    }
     for (word, direction) in directions {
-        let Some(direction) = direction else { continue };
+        let word = word.as_str();
         let stops = stops(sources, &hops(network, direction));
         out.push_str(&format!(
             "  subgraph {} {{\n    label={};\n",

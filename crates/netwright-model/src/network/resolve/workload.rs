@@ -1,11 +1,11 @@
-//! Instances, private endpoints, databases, outside services, connectors, serverless services, load balancers.
+//! Instances, private endpoints, databases, outside services, connectors, serverless services.
 
 use std::net::IpAddr;
 
-use crate::language::{self, DatabaseEngine, EndpointKind, EndpointRef, LoadBalancerKind, Scheme};
+use crate::language::{self, DatabaseEngine, EndpointKind};
 use crate::network::{
-    BackendTarget, Connector, ConnectorId, EndpointId, External, ExternalId, Interface, Listener,
-    LoadBalancer, Serverless, ServerlessId, SubnetId,
+    Connector, ConnectorId, EndpointId, External, ExternalId, Interface, Serverless, ServerlessId,
+    SubnetId,
 };
 use crate::scalar::{Prefix, Service};
 use crate::source::{Span, Spanned};
@@ -14,20 +14,20 @@ use super::allocate::Allocator;
 use super::context::{Resolver, find, flag, text, values};
 
 /// The parts of an interface, however they were written.
-struct Written<'a> {
-    name: String,
-    id: Option<&'a Spanned<String>>,
-    span: Span,
-    subnet: Option<&'a Spanned<String>>,
-    addresses: &'a [Spanned<IpAddr>],
-    prefixes: &'a [Spanned<Prefix>],
-    public: &'a [Spanned<IpAddr>],
-    filters: &'a [Spanned<String>],
-    forwards: bool,
+pub(super) struct Written<'a> {
+    pub(super) name: String,
+    pub(super) id: Option<&'a Spanned<String>>,
+    pub(super) span: Span,
+    pub(super) subnet: Option<&'a Spanned<String>>,
+    pub(super) addresses: &'a [Spanned<IpAddr>],
+    pub(super) prefixes: &'a [Spanned<Prefix>],
+    pub(super) public: &'a [Spanned<IpAddr>],
+    pub(super) filters: &'a [Spanned<String>],
+    pub(super) forwards: bool,
 }
 
 impl<'a> Written<'a> {
-    fn of(name: String, span: Span, interface: &'a language::Interface) -> Self {
+    pub(super) fn of(name: String, span: Span, interface: &'a language::Interface) -> Self {
         Self {
             name,
             id: interface.id.as_ref(),
@@ -99,7 +99,7 @@ impl Resolver<'_> {
         self.allocate();
     }
 
-    fn interface(
+    pub(super) fn interface(
         &mut self,
         owner: EndpointId,
         written: &Written<'_>,
@@ -359,144 +359,8 @@ impl Resolver<'_> {
         })
     }
 
-    pub(super) fn load_balancers(&mut self) {
-        for (index, (name, written)) in self.description.load_balancers.iter().enumerate() {
-            let endpoint = self.add_endpoint(EndpointKind::LoadBalancer, name, written.id.as_ref());
-            self.balancer_names.add(&name.value, written.id.as_ref(), endpoint);
-            self.balancer_nodes(endpoint, name, written);
-            let vpc = match written.vpc.as_ref() {
-                Some(vpc) => find!(self, vpc_names, vpc),
-                None => self.network[endpoint]
-                    .interfaces
-                    .first()
-                    .map(|node| self.network[self.network[*node].subnet].vpc),
-            };
-            let listeners = self.listeners(written);
-            let on: Vec<Service> = listeners.iter().map(|listener| listener.on).collect();
-            if !on.is_empty() {
-                self.network.endpoints[endpoint.index()].listens = Some(on);
-            }
-            self.network.load_balancers.push(LoadBalancer {
-                endpoint,
-                kind: written.kind.as_ref().map(|kind| kind.value).unwrap_or_default(),
-                external: written.scheme.as_ref().is_some_and(|s| s.value == Scheme::External),
-                vpc,
-                listeners,
-                index,
-            });
-        }
-        self.allocate();
-    }
-
-    fn balancer_nodes(
-        &mut self,
-        endpoint: EndpointId,
-        name: &Spanned<String>,
-        written: &language::LoadBalancer,
-    ) {
-        let mut nodes = Vec::new();
-        for (key, node) in written.nodes.iter() {
-            let mut parts = Written::of(format!("{}/{}", name.value, key.value), key.span, node);
-            if parts.filters.is_empty() {
-                parts.filters = &written.filters;
-            }
-            nodes.extend(self.interface(endpoint, &parts, None));
-        }
-        if written.nodes.is_empty() {
-            for (position, subnet) in written.subnets.iter().enumerate() {
-                let written = Written {
-                    name: format!("{}/node-{}", name.value, position + 1),
-                    id: None,
-                    span: name.span,
-                    subnet: Some(subnet),
-                    addresses: &[],
-                    prefixes: &[],
-                    public: &[],
-                    filters: &written.filters,
-                    forwards: false,
-                };
-                nodes.extend(self.interface(endpoint, &written, None));
-            }
-        }
-        // Public addresses belong to the nodes in turn, so that packets to them pass the nodes' gateway and filters.
-        let public = values(&written.public_addresses);
-        if nodes.is_empty() {
-            self.network.endpoints[endpoint.index()].public = public;
-        } else {
-            for (position, address) in public.into_iter().enumerate() {
-                let node = nodes[position % nodes.len()];
-                self.network.interfaces[node.index()].public.push(address);
-            }
-        }
-    }
-
-    fn listeners(&mut self, written: &language::LoadBalancer) -> Vec<Listener> {
-        let pass_through =
-            written.kind.as_ref().is_some_and(|k| k.value == LoadBalancerKind::PassThrough);
-        let mut listeners = Vec::new();
-        for (name, listener) in written.listeners.iter() {
-            let mut backends = Vec::new();
-            for group_name in &listener.to {
-                let group = written.backends.iter().find(|(key, _)| key.value == group_name.value);
-                let Some((_, group)) = group else {
-                    let message = format!("there is no group of backends `{}`", group_name.value);
-                    self.error(group_name.span, message, None);
-                    continue;
-                };
-                let keeps = flag(group.preserve_client_address.as_ref(), pass_through);
-                for backend in &group.targets {
-                    let port = match (&backend.port, &group.port) {
-                        (Some(port), _) => listener.on.with_port(port.value),
-                        (None, Some(port)) => port.value,
-                        (None, None) => listener.on.value,
-                    };
-                    backends.extend(self.backend(backend, port, keeps));
-                }
-            }
-            listeners.push(Listener { name: name.value.clone(), on: listener.on.value, backends });
-        }
-        listeners
-    }
-
-    fn backend(
-        &mut self,
-        backend: &language::Backend,
-        port: Service,
-        preserves_client: bool,
-    ) -> Option<BackendTarget> {
-        let healthy = backend.healthy.as_ref().map(|healthy| healthy.value);
-        let (endpoint, address) = match &backend.target.value {
-            EndpointRef::Prefix(prefix) if prefix.as_host().is_some() => {
-                let address = prefix.as_host();
-                let holder = self.network.interfaces.iter().find(|interface| {
-                    address.is_some_and(|address| interface.addresses.contains(&address))
-                });
-                (holder.map(|interface| interface.owner), address)
-            }
-            EndpointRef::Kind(EndpointKind::Instance, name) | EndpointRef::Name(name) => {
-                (self.endpoint_named(name), None)
-            }
-            EndpointRef::Kind(EndpointKind::Service, name) => {
-                (self.service_names.get(name).map(|id| self.network[id].endpoint), None)
-            }
-            EndpointRef::Kind(EndpointKind::LoadBalancer, name) => {
-                (self.balancer_names.get(name), None)
-            }
-            EndpointRef::Kind(EndpointKind::External, name) => {
-                (self.external_names.get(name).map(|id| self.network[id].endpoint), None)
-            }
-            EndpointRef::Kind(..) | EndpointRef::Internet | EndpointRef::Prefix(_) => (None, None),
-        };
-        let Some(endpoint) = endpoint else {
-            let message = format!("`{}` is no backend that the description holds", backend.target);
-            self.error(backend.target.span, message, None);
-            return None;
-        };
-        Some(BackendTarget { endpoint, address, port, healthy, preserves_client })
-    }
-
     /// An endpoint by the name or identifier of an instance, an interface, a service, a database or a load balancer.
-    fn endpoint_named(&self, name: &str) -> Option<EndpointId> {
+    pub(super) fn endpoint_named(&self, name: &str) -> Option<EndpointId> {
         self.instance_names
             .get(name)
             .or_else(|| self.interface_names.get(name).map(|id| self.network[id].owner))

@@ -1,5 +1,7 @@
 //! The filters of a place are asked about the packet.
 
+use std::net::IpAddr;
+
 use netwright_model::language::{Action, Direction};
 
 use super::{Checkpoint, Stop, Walker};
@@ -39,9 +41,14 @@ impl Walker<'_> {
             self.steps.push(Step::Remembered(at));
             return Ok(());
         }
+        let seen = |address: IpAddr| match self.shown {
+            Some((own, client)) if own == address => client,
+            _ => address,
+        };
         let asked = |packet: Packet| Question {
             network,
-            packet,
+            packet: Packet { src: seen(packet.src), dst: seen(packet.dst), ..packet },
+            known_by: (packet.src, packet.dst),
             sender: self.sender,
             straight_to: self.straight_to,
             vpc,
