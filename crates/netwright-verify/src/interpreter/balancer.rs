@@ -249,7 +249,10 @@ impl Behind<'_> {
         };
         let same = |own: &IpAddr| own.is_ipv4() == address.is_ipv4();
         let asked = self.client.arrived;
-        let keeps = backend.preserves_client && same(&asked.src);
+        // Where no node of its own stands in between, the client's packet itself is handed on.
+        let node = self.client.node.filter(|node| !network[*node].provider_side);
+        let hands_on = self.balancer.kind != LoadBalancerKind::Proxy && node.is_none();
+        let keeps = (backend.preserves_client || hands_on) && same(&asked.src);
         let front = self.balancer.proxies.iter().map(|range| range.first()).find(same);
         let own = || network[self.client.node?].addresses.iter().copied().find(same);
         let Some(src) = keeps.then_some(asked.src).or(front).or_else(own) else { return word };

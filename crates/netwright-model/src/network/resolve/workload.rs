@@ -96,7 +96,6 @@ impl Resolver<'_> {
                 self.interface(endpoint, &written, Some(instance));
             }
         }
-        self.allocate();
     }
 
     pub(super) fn interface(
@@ -153,7 +152,7 @@ impl Resolver<'_> {
         self.network[self.network[subnet].vpc].provider == language::Provider::Gcp
     }
 
-    /// Gives an address to each interface that names none.
+    /// Gives an address to each interface that names none. Done when all are there: an address that is written is nobody else's.
     pub(super) fn allocate(&mut self) {
         let mut allocator = Allocator::default();
         for interface in &self.network.interfaces {
@@ -200,7 +199,6 @@ impl Resolver<'_> {
                 self.interface(endpoint, &parts, None);
             }
         }
-        self.allocate();
     }
 
     pub(super) fn databases(&mut self) {
@@ -237,7 +235,6 @@ impl Resolver<'_> {
                 self.interface(endpoint, &written, None);
             }
         }
-        self.allocate();
     }
 
     /// A database whose interface stands in the provider's network, reached from one VPC (private services access).
@@ -336,7 +333,6 @@ impl Resolver<'_> {
                 index,
             });
         }
-        self.allocate();
     }
 
     fn direct_egress(
