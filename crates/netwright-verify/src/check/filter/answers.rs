@@ -1,10 +1,11 @@
 //! Connections that open and whose answers a filter without state drops.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netwright_model::language::{Action, Attachment, Direction, EndpointKind};
 use netwright_model::network::{Filter, FilterId, Network, Rule, SubnetId};
+use netwright_model::source::Span;
 
 use super::Used;
 use super::cover::Line;
@@ -39,7 +40,7 @@ pub(super) fn check(prover: &mut Prover<'_>, used: &Used, report: &mut Report) {
         Member::Interface(id, _) => subnets.contains(&network[*id].subnet),
         Member::Serverless(_) | Member::Outside(..) => false,
     };
-    let mut told: BTreeSet<(Member, Member)> = BTreeSet::new();
+    let mut told = Told::default();
     for outgoing in [true, false] {
         // Where the sets outgrow their memory, nothing is known and nothing is said.
         let found = if outgoing {
@@ -57,14 +58,20 @@ pub(super) fn check(prover: &mut Prover<'_>, used: &Used, report: &mut Report) {
                 lost.extend(reach.pairs(&block).map(|entry| ((entry.src, entry.dst), own)));
             }
         }
+        let mut by_sender: BTreeMap<usize, Vec<(usize, Set)>> = BTreeMap::new();
         for ((src, dst), set) in lost {
-            let (from, to) = (&reach.groups[src], &reach.groups[dst]);
-            let (Some(a), Some(b)) = (from.members.first(), to.members.first()) else { continue };
-            if told.insert((*a, *b)) {
-                tell(prover, (from, to), set, report);
-            }
+            by_sender.entry(src).or_default().push((dst, set));
+        }
+        for (src, to) in by_sender {
+            let sends = |member: &&Member| opens(network, member) && (outgoing || !inside(member));
+            let from: Vec<Member> =
+                reach.groups[src].members.iter().filter(sends).copied().collect();
+            let to: Vec<(&Group, Set)> =
+                to.into_iter().map(|(dst, set)| (&reach.groups[dst], set)).collect();
+            told.gather(prover, &from, &to);
         }
     }
+    told.report(prover, report);
 }
 
 /// Whether requests are let through only because answers are: a rule for answers opens the ports that clients use, and with them
@@ -108,7 +115,109 @@ fn opens(network: &Network, member: &Member) -> bool {
     )
 }
 
-/// Members of a group, by name.
+/// What is lost, between whom and by what. How `reach` happens to group endpoints depends on what was computed before, so nothing here
+/// does: receivers of one sender are gathered over groups, and senders that lose the same to the same are told together.
+#[derive(Default)]
+struct Told {
+    /// By what stands in the way and what is lost to whom: the senders, and what the first of them is told.
+    all: BTreeMap<Loss, (BTreeSet<Member>, String)>,
+}
+
+/// What somebody loses.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Loss {
+    span: Span,
+    flows: Set,
+    receivers: Vec<Member>,
+}
+
+impl Told {
+    /// Takes what some senders that nothing tells apart lose to some groups.
+    fn gather(&mut self, prover: &mut Prover<'_>, from: &[Member], to: &[(&Group, Set)]) {
+        let Some(first) = from.first() else { return };
+        let mut losses: BTreeMap<(Span, Set), (String, Vec<Member>)> = BTreeMap::new();
+        for (group, flows) in to {
+            let Some((span, text)) = blocker(prover, first, group, *flows) else { continue };
+            let (words, members) =
+                losses.entry((span, *flows)).or_insert_with(|| (text.clone(), Vec::new()));
+            if text < *words {
+                *words = text;
+            }
+            members.extend(&group.members);
+        }
+        for ((span, flows), (text, members)) in losses {
+            let loss = Loss { span, flows, receivers: joined(members) };
+            let (senders, words) =
+                self.all.entry(loss).or_insert_with(|| (BTreeSet::new(), text.clone()));
+            if senders.first().is_some_and(|known| first < known) {
+                *words = text;
+            }
+            senders.extend(from);
+        }
+    }
+
+    fn report(self, prover: &mut Prover<'_>, report: &mut Report) {
+        let network = prover.network;
+        for (loss, (senders, words)) in self.all {
+            let message = format!(
+                "{} may connect to {} ({}), and the answers are dropped: {words}",
+                named(network, senders.iter()),
+                named(network, loss.receivers.iter()),
+                layer4(&mut prover.space, loss.flows)
+            );
+            let remedy =
+                "allow the answers, to the ports that clients use, or drop the requests too";
+            report.add("NW-FLT-012", loss.span, message, remedy);
+        }
+    }
+}
+
+/// The rule that drops the answers of a group, its place and words; none where something else than a filter does.
+fn blocker(
+    prover: &mut Prover<'_>,
+    sender: &Member,
+    to: &Group,
+    lost: Set,
+) -> Option<(Span, String)> {
+    let network = prover.network;
+    let (origin, src, dst) = ends(sender, to.members.first()?)?;
+    let packet = prover.space.pick(lost)?;
+    let packet = Some(Layer4::from(&packet));
+    let trace = prover.trace(Flow { origin, src, dst, packet });
+    let hop = trace.blockers(network).into_iter().find(|hop| hop.rule.is_some())?;
+    let rule = hop.rule.as_ref().map(|rule| rule.span);
+    let span = rule.filter(|span| span.is_some()).unwrap_or(hop.span);
+    Some((span, hop.text))
+}
+
+/// Members in their order, with outside ranges that touch or overlap made one.
+fn joined(mut members: Vec<Member>) -> Vec<Member> {
+    members.sort_unstable();
+    members.dedup();
+    let mut all: Vec<Member> = Vec::new();
+    for member in members {
+        if let (Some(Member::Outside(whose, _, end)), Member::Outside(other, first, last)) =
+            (all.last_mut(), member)
+            && *whose == other
+            && (first <= *end || after(*end) == Some(first))
+        {
+            *end = last.max(*end);
+            continue;
+        }
+        all.push(member);
+    }
+    all
+}
+
+/// The next address of the same family.
+fn after(address: IpAddr) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(v4) => v4.to_bits().checked_add(1).map(|bits| Ipv4Addr::from_bits(bits).into()),
+        IpAddr::V6(v6) => v6.to_bits().checked_add(1).map(|bits| Ipv6Addr::from_bits(bits).into()),
+    }
+}
+
+/// Some members, by name.
 fn named<'a>(network: &Network, members: impl Iterator<Item = &'a Member>) -> String {
     let mut names: Vec<String> = members
         .map(|member| match member {
@@ -121,31 +230,6 @@ fn named<'a>(network: &Network, members: impl Iterator<Item = &'a Member>) -> St
     names.truncate(2);
     let names = names.join(", ");
     if more > 0 { format!("{names} and {more} more") } else { names }
-}
-
-fn tell(prover: &mut Prover<'_>, (from, to): (&Group, &Group), lost: Set, report: &mut Report) {
-    let network = prover.network;
-    let sender = from.members.iter().find(|member| opens(network, member));
-    let (Some(first), Some(last)) = (sender, to.members.first()) else { return };
-    let Some((origin, src, dst)) = ends(first, last) else { return };
-    let Some(packet) = prover.space.pick(lost) else { return };
-    let packet = Some(Layer4::from(&packet));
-    let trace = prover.trace(Flow { origin, src, dst, packet });
-    // What is lost elsewhere is no filter's doing.
-    let Some(hop) = trace.blockers(network).into_iter().find(|hop| hop.rule.is_some()) else {
-        return;
-    };
-    let what = layer4(&mut prover.space, lost);
-    let message = format!(
-        "{} may connect to {} ({what}), and the answers are dropped: {}",
-        named(network, from.members.iter().filter(|member| opens(network, member))),
-        named(network, to.members.iter()),
-        hop.text
-    );
-    let rule = hop.rule.as_ref().map(|rule| rule.span);
-    let span = rule.filter(|span| span.is_some()).unwrap_or(hop.span);
-    let remedy = "allow the answers, to the ports that clients use, or drop the requests too";
-    report.add("NW-FLT-012", span, message, remedy);
 }
 
 /// Where a connection between two members starts, and its addresses. What comes from outside is asked about by `reach`.
