@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use netwright_model::language::{NatAllocation, NatGateway};
+use netwright_model::scalar::Prefix;
 use netwright_model::source::Spanned;
 use netwright_model::tree::Node;
 
@@ -10,6 +11,37 @@ use super::Import;
 use super::export::{Object, last, segment};
 use super::networks::number;
 use crate::access::Access;
+
+/// The ranges of a subnet whose senders a gateway serves (`RouterNatSubnetworkToNat` of the Compute Engine API).
+#[derive(Default)]
+struct Ranges<'e> {
+    all: bool,
+    primary: bool,
+    secondary: Vec<&'e str>,
+}
+
+impl<'e> Ranges<'e> {
+    /// Those of an entry; all where it lists none.
+    fn of(entry: &'e Node) -> Self {
+        let words: Vec<&str> =
+            entry.list("sourceIpRangesToNat").iter().filter_map(Node::as_text).collect();
+        let listed = entry.list("secondaryIpRangeNames").iter().filter_map(Node::as_text);
+        let secondary = words.contains(&"LIST_OF_SECONDARY_IP_RANGES");
+        Self {
+            all: words.is_empty() || words.contains(&"ALL_IP_RANGES"),
+            primary: words.contains(&"PRIMARY_IP_RANGE"),
+            secondary: listed.filter(|_| secondary).collect(),
+        }
+    }
+}
+
+/// How much a gateway serves of what a subnet's machines send.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Share {
+    All,
+    Part,
+    Nothing,
+}
 
 impl<'e> Import<'e> {
     pub(super) fn nat_gateways(&mut self) {
@@ -83,36 +115,43 @@ impl<'e> Import<'e> {
             Some("LIST_OF_SUBNETWORKS") => {
                 for entry in node.list("subnetworks") {
                     let link = entry.word("name").unwrap_or("");
-                    match self.names.subnet(link) {
-                        Some((vpc, subnet)) => {
-                            let name = format!("{vpc}/{subnet}");
-                            made.serves.push(Spanned::new(name, entry.span));
+                    let Some((vpc, subnet)) = self.names.subnet(link) else {
+                        let what = format!("subnet {} is not in the export", last(link));
+                        self.gap(object, what, entry.span, true);
+                        continue;
+                    };
+                    let name = format!("{vpc}/{subnet}");
+                    match self.share(link, &name, &Ranges::of(entry)) {
+                        Share::All => {}
+                        Share::Nothing => {
+                            let what = format!(
+                                "of subnet {} it serves ranges only that no machine sends from",
+                                last(link)
+                            );
+                            self.gap(object, what, entry.span, false);
+                            continue;
                         }
-                        None => {
-                            let what = format!("subnet {} is not in the export", last(link));
+                        Share::Part => {
+                            let what = format!(
+                                "of subnet {} it serves some ranges only; it is taken to serve all",
+                                last(link)
+                            );
                             self.gap(object, what, entry.span, true);
                         }
                     }
-                    let ranges = entry.list("sourceIpRangesToNat");
-                    let all = ranges.iter().any(|range| range.as_text() == Some("ALL_IP_RANGES"));
-                    if !all && !ranges.is_empty() {
-                        let what = format!(
-                            "of subnet {} it serves some ranges only; it is taken to serve all",
-                            last(link)
-                        );
-                        self.gap(object, what, entry.span, true);
-                    }
+                    made.serves.push(Spanned::new(name, entry.span));
                 }
                 !made.serves.is_empty()
             }
             Some("ALL_SUBNETWORKS_ALL_PRIMARY_IP_RANGES") => {
-                let vpc = self.description.vpcs.get(network);
-                let secondary = vpc.is_some_and(|vpc| {
-                    vpc.subnets
-                        .iter()
-                        .any(|(_, s)| s.cidrs.iter().filter(|c| c.value.is_v4()).count() > 1)
+                let primary = Ranges { primary: true, ..Ranges::default() };
+                let all = self.export.all("subnetwork").iter().all(|subnet| {
+                    let link = subnet.link().unwrap_or_default();
+                    let Some((vpc, name)) = self.names.subnet(&link) else { return true };
+                    vpc != network
+                        || self.share(&link, &format!("{vpc}/{name}"), &primary) == Share::All
                 });
-                if secondary {
+                if !all {
                     let what =
                         "it serves primary ranges only, and is taken to serve secondary ones too";
                     self.gap(object, what, node.span, true);
@@ -120,6 +159,39 @@ impl<'e> Import<'e> {
                 true
             }
             _ => true,
+        }
+    }
+
+    /// How much of what a subnet's machines send from a gateway serves, by the ranges of the subnet that it lists. Every machine has an
+    /// address of the primary range; of a secondary range only those send that have an alias range of it.
+    fn share(&self, link: &str, name: &str, ranges: &Ranges<'_>) -> Share {
+        if ranges.all {
+            return Share::All;
+        }
+        let Some(subnet) = self.export.find(link) else { return Share::Part };
+        let aliases = |within: Prefix| {
+            let interfaces = self.description.instances.iter().flat_map(|(_, instance)| {
+                let own = (instance.subnet.as_ref(), &instance.prefixes);
+                let more =
+                    instance.interfaces.iter().map(|(_, i)| (i.subnet.as_ref(), &i.prefixes));
+                std::iter::once(own).chain(more)
+            });
+            let mut here = interfaces.filter(|(subnet, _)| subnet.is_some_and(|s| s.value == name));
+            here.any(|(_, aliases)| {
+                aliases.iter().any(|alias| within.contains_prefix(&alias.value))
+            })
+        };
+        let mut served = vec![ranges.primary];
+        for range in subnet.node.list("secondaryIpRanges") {
+            if range.prefix("ipCidrRange").is_some_and(|within| aliases(within.value)) {
+                let own = range.word("rangeName");
+                served.push(own.is_some_and(|own| ranges.secondary.contains(&own)));
+            }
+        }
+        match (served.contains(&true), served.contains(&false)) {
+            (true, false) => Share::All,
+            (false, _) => Share::Nothing,
+            (true, true) => Share::Part,
         }
     }
 

@@ -377,6 +377,54 @@ fn a_nat_gateway_serves_the_subnets_that_it_lists() {
     assert_eq!(nat.serves[0].value, "prod/front");
 }
 
+/// A gateway that serves the listed ranges of subnet `front`, which has pods' ranges; a machine sends from one of them where `pods`.
+fn partly(ranges: &str, pods: bool) -> Description {
+    let link = format!("{COMPUTE}/regions/r1/subnetworks/front");
+    let more = r#""secondaryIpRanges": [{"rangeName": "pods", "ipCidrRange": "10.8.0.0/14"}],"#;
+    let alias =
+        r#""aliasIpRanges": [{"ipCidrRange": "10.8.3.0/24", "subnetworkRangeName": "pods"}],"#;
+    describe(&[
+        &network("prod", ""),
+        &subnet("front", "r1", "prod", "10.0.0.0/24", more),
+        &format!(
+            r#"{{"kind": "compute#instance", "name": "vm", "selfLink": "{COMPUTE}/zones/r1-a/instances/vm",
+                "networkInterfaces": [{{"name": "nic0", {} "networkIP": "10.0.0.2", "subnetwork": "{link}",
+                "network": "{COMPUTE}/global/networks/prod"}}]}}"#,
+            if pods { alias } else { "" }
+        ),
+        &router(&format!(
+            r#""natIpAllocateOption": "AUTO_ONLY", "sourceSubnetworkIpRangesToNat": "LIST_OF_SUBNETWORKS",
+               "subnetworks": [{{"name": "{link}", {ranges}}}],"#
+        )),
+    ])
+}
+
+#[test]
+fn a_nat_gateway_of_some_ranges_serves_a_subnet_whose_machines_send_from_these_only() {
+    let primary = r#""sourceIpRangesToNat": ["PRIMARY_IP_RANGE"]"#;
+    let pods = r#""sourceIpRangesToNat": ["LIST_OF_SECONDARY_IP_RANGES"], "secondaryIpRangeNames": ["pods"]"#;
+    let both = r#""sourceIpRangesToNat": ["PRIMARY_IP_RANGE", "LIST_OF_SECONDARY_IP_RANGES"],
+        "secondaryIpRangeNames": ["pods"]"#;
+    let some = "it serves some ranges only";
+    for (ranges, aliases, serves, gap) in [
+        (primary, false, 1, false),
+        (primary, true, 1, true),
+        (pods, false, 0, false),
+        (pods, true, 1, true),
+        (both, true, 1, false),
+    ] {
+        let made = partly(ranges, aliases);
+        let served = made.nat_gateways.get("nat").map_or(0, |nat| nat.serves.len());
+        assert_eq!(served, serves, "{ranges}, with aliases: {aliases}");
+        assert_eq!(
+            has_gap(&made, some),
+            gap,
+            "{ranges}, with aliases: {aliases}: {:?}",
+            gaps(&made)
+        );
+    }
+}
+
 fn peered(state_there: &str) -> Description {
     let side = |name: &str, far: &str, state: &str| {
         format!(
