@@ -91,11 +91,15 @@ pub(crate) fn refresh(plan: &HostPlan) {
     }
 }
 
+/// How many name servers a resolver reads from its file (`MAXNS` of resolv.conf(5)).
+const READ: usize = 3;
+
 fn resolvers(namespace: &Namespace) -> String {
     if namespace.resolvers.is_empty() {
         return "# The description holds no names that are seen from here.\n".to_owned();
     }
-    namespace.resolvers.iter().map(|address| format!("nameserver {address}\n")).collect()
+    let read = namespace.resolvers.iter().take(READ);
+    read.map(|address| format!("nameserver {address}\n")).collect()
 }
 
 fn hosts(namespace: &Namespace) -> String {

@@ -27,7 +27,15 @@ macro_rules! object {
 
         impl $crate::decode::Decode for $name {
             fn expected() -> std::borrow::Cow<'static, str> {
-                const { concat!("a map with the fields of a ", stringify!($name)) }.into()
+                const {
+                    match stringify!($name).as_bytes().first() {
+                        Some(b'A' | b'E' | b'I' | b'O') => {
+                            concat!("a map with the fields of an ", stringify!($name))
+                        }
+                        _ => concat!("a map with the fields of a ", stringify!($name)),
+                    }
+                }
+                .into()
             }
 
             #[allow(clippy::too_many_lines, clippy::cognitive_complexity, reason = "one arm for each field")]

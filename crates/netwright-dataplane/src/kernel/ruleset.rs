@@ -66,9 +66,9 @@ fn load(namespace: &str, ours: &str, new: &str) -> Result<(), Failure> {
     Err(Failure::Ruleset { namespace: namespace.to_owned(), said, line })
 }
 
-/// Says where the kernel's ruleset has other chains, or other numbers of rules in them, than a text says.
+/// Says where the kernel's ruleset has other chains, sets and maps, or other numbers of rules and elements in them, than a text says.
 pub(super) fn deviations(namespace: &str, text: &str) -> Result<Vec<String>, Failure> {
-    let output = nft(&["-t", "list", "ruleset"], None)?;
+    let output = nft(&["-s", "list", "ruleset"], None)?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         return Err(Failure::Ruleset { namespace: namespace.to_owned(), said, line: None });
@@ -76,11 +76,12 @@ pub(super) fn deviations(namespace: &str, text: &str) -> Result<Vec<String>, Fai
     let there = parts(&String::from_utf8_lossy(&output.stdout));
     let planned = parts(text);
     let mut wrong = Vec::new();
-    for (part, rules) in &planned {
+    for (part, count) in &planned {
         match there.get(part) {
             None => wrong.push(format!("{part} is missing")),
-            Some(found) if found != rules => {
-                wrong.push(format!("{part} has {found} rules, not {rules}"));
+            Some(found) if found != count => {
+                let what = if part.contains(" chain ") { "rules" } else { "elements" };
+                wrong.push(format!("{part} has {found} {what}, not {count}"));
             }
             Some(_) => {}
         }
@@ -101,15 +102,15 @@ pub(super) fn listed(namespace: &str) -> Result<serde_json::Value, Failure> {
     serde_json::from_slice(&output.stdout).map_err(|error| said(error.to_string()))
 }
 
-/// Tables, chains, sets and maps of a ruleset, with the number of rules of each chain.
+/// Tables, chains, sets and maps of a ruleset, with the number of rules or elements of each.
 fn parts(text: &str) -> BTreeMap<String, usize> {
     let mut parts = BTreeMap::new();
-    let (mut table, mut part) = (String::new(), None::<String>);
-    let mut depth = 0_usize;
+    let (mut table, mut part) = (String::new(), None::<(String, bool)>);
+    let (mut depth, mut listing) = (0_usize, false);
     for line in text.lines().map(str::trim) {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let opens = line.matches('{').count();
-        let closes = line.matches('}').count();
+        let words: Vec<&str> = line.split_whitespace().take(3).collect();
+        let marks = Marks::of(line);
+        let mut more = 0;
         match (depth, words.as_slice()) {
             (0, ["table", family, name, ..]) => {
                 table = format!("table {family} {name}");
@@ -118,18 +119,50 @@ fn parts(text: &str) -> BTreeMap<String, usize> {
             (1, [kind @ ("chain" | "set" | "map"), name, ..]) => {
                 let full = format!("{table} {kind} {name}");
                 parts.insert(full.clone(), 0);
-                part = (*kind == "chain").then_some(full);
+                part = Some((full, *kind == "chain"));
             }
+            (2, ["elements", ..]) => {
+                // A list with something in it has one element more than commas between them; an element may be on a line of its own.
+                listing = true;
+                more = marks.commas + usize::from(!line.ends_with("{ }"));
+            }
+            (3, _) if listing => more = marks.commas,
             (2, [first, ..]) if !matches!(*first, "type" | "}" | "policy" | "comment") => {
-                if let Some(count) = part.as_ref().and_then(|part| parts.get_mut(part)) {
-                    *count += 1;
-                }
+                more = usize::from(part.as_ref().is_some_and(|(_, chain)| *chain));
             }
             _ => {}
         }
-        depth = (depth + opens).saturating_sub(closes);
+        depth = (depth + marks.opens).saturating_sub(marks.closes);
+        listing &= depth > 2;
+        if let Some(count) = part.as_ref().and_then(|(part, _)| parts.get_mut(part)) {
+            *count += more;
+        }
     }
     parts
+}
+
+/// Marks of a line outside of what is quoted.
+#[derive(Default)]
+struct Marks {
+    opens: usize,
+    closes: usize,
+    commas: usize,
+}
+
+impl Marks {
+    fn of(line: &str) -> Self {
+        let (mut marks, mut quoted) = (Self::default(), false);
+        for mark in line.chars() {
+            match mark {
+                '"' => quoted = !quoted,
+                '{' if !quoted => marks.opens += 1,
+                '}' if !quoted => marks.closes += 1,
+                ',' if !quoted => marks.commas += 1,
+                _ => {}
+            }
+        }
+        marks
+    }
 }
 
 /// The tables that a ruleset's text makes, as `family name`.
@@ -202,10 +235,25 @@ mod tests {
     }
 
     #[test]
-    fn rules_of_a_chain_are_counted_and_elements_of_a_set_are_not() {
+    fn rules_of_a_chain_and_elements_of_a_set_are_counted() {
         let found = parts(TEXT);
         assert_eq!(found.get("table inet netwright chain forward"), Some(&2));
-        assert_eq!(found.get("table inet netwright set own4"), Some(&0));
+        assert_eq!(found.get("table inet netwright set own4"), Some(&1));
+    }
+
+    #[test]
+    fn a_list_of_elements_over_several_lines_counts_as_on_one() {
+        let of = |elements: &str| {
+            let text = format!(
+                "table inet t {{\n  set s {{\n    type ipv4_addr\n    elements = {{ {elements} }}\n  }}\n  chain c {{\n    accept\n  }}\n}}\n"
+            );
+            let found = parts(&text);
+            assert_eq!(found.get("table inet t chain c"), Some(&1), "{text}");
+            found.get("table inet t set s").copied()
+        };
+        assert_eq!(of(r#"10.0.0.1 comment "a, }: b", 10.0.0.2, 10.0.0.3"#), Some(3));
+        assert_eq!(of("10.0.0.1,\n 10.0.0.2 comment \"c\",\n 10.0.0.3"), Some(3));
+        assert_eq!(of("10.0.0.1"), Some(1));
     }
 
     #[test]

@@ -50,10 +50,7 @@ pub(in crate::commands) fn write(
     if !findings.is_empty() {
         console.line("");
     }
-    for gap in gaps(input) {
-        let word = console.styled(Style::Doubt, "missing");
-        console.line(&format!("{word}  {}: {}", gap.object, gap.what));
-    }
+    missing(console, input, all);
     let count = |standing| answers.iter().filter(|answer| answer.standing == standing).count();
     let (holds, broken, unknown) =
         (count(Standing::Holds), count(Standing::Broken), count(Standing::Unknown));
@@ -63,6 +60,23 @@ pub(in crate::commands) fn write(
         console.line(&format!("{holds} hold, {broken} broken, {unknown} unknown"));
     }
     summary(console, findings, hidden);
+}
+
+/// How many gaps are told one by one.
+const GAPS: usize = 20;
+
+/// What the input lacks and verdicts may depend on.
+fn missing(console: &mut Console, input: &Input, all: bool) {
+    let shown = if all { usize::MAX } else { GAPS };
+    for gap in gaps(input).take(shown) {
+        let word = console.styled(Style::Doubt, "missing");
+        console.line(&format!("{word}  {}: {}", gap.object, gap.what));
+    }
+    let more = gaps(input).count().saturating_sub(shown);
+    if more > 0 {
+        let line = format!("  … and {more} more that are missing: `--all` shows them");
+        console.line(&console.styled(Style::Dim, &line));
+    }
 }
 
 /// How many findings of a kind are shown in full where there are many.
