@@ -206,11 +206,7 @@ impl Walk<'_, '_> {
             if network[vpc].facts.subnet_filters_inside {
                 self.check(Level::Subnet(subnet), Direction::Egress, seen);
             }
-            let table = network[subnet].table;
-            return match self.prover.routing.policy(network, table, self.dst, tags) {
-                Some(position) => End::Unknown(Gap::Applies(Table::Vpc(table), position)),
-                None => self.arrive(subnet, true),
-            };
+            return self.arrive_inside(subnet, tags);
         }
         self.at(Object::Subnet(subnet));
         self.check(Level::Subnet(subnet), Direction::Egress, seen);
@@ -321,6 +317,16 @@ impl Walk<'_, '_> {
                 self.arrive(subnet, same)
             }
             None => End::Blocked(Obstacle::NoSubnet(here.vpc)),
+        }
+    }
+
+    /// What is sent to the sender's own subnet is delivered there, unless a route of a policy may take it.
+    fn arrive_inside(&mut self, subnet: SubnetId, tags: &[String]) -> End {
+        let network = self.prover.network;
+        let table = network[subnet].table;
+        match self.prover.routing.policy(network, table, self.dst, tags) {
+            Some(position) => End::Unknown(Gap::Applies(Table::Vpc(table), position)),
+            None => self.arrive(subnet, true),
         }
     }
 

@@ -7,8 +7,7 @@ use netwright_verify::diff::{Diff, Party, diff};
 use netwright_verify::reach::Relation;
 
 use super::edits::edited;
-use super::random::Random;
-use super::{load, networks, number};
+use super::{Run, load, networks};
 
 fn compare(old: &Network, new: &Network) -> Diff {
     diff(old, new, None).unwrap()
@@ -16,9 +15,13 @@ fn compare(old: &Network, new: &Network) -> Diff {
 
 #[test]
 fn a_network_does_not_differ_from_itself() {
-    let mut random = Random(number("NETWRIGHT_SEED", 1) as u64 ^ 0x1DE);
+    nothing_differs_from_itself(Run::given());
+}
+
+pub(super) fn nothing_differs_from_itself(run: Run) {
+    let mut random = run.random(0x1DE);
     let mut asked = 0;
-    while asked < number("NETWRIGHT_CASES", 100_000) / 1000 {
+    while asked < run.cases / 1000 {
         let text = networks::network(&mut random);
         let (Some(one), Some(other)) = (load(&text), load(&text)) else { continue };
         asked += 1;
@@ -62,9 +65,15 @@ fn pairs(said: &BTreeSet<Said>) -> BTreeSet<(&Party, &Party, Relation)> {
 
 #[test]
 fn what_a_change_loses_its_undoing_gains() {
-    let mut random = Random(number("NETWRIGHT_SEED", 1) as u64 ^ 0x33A);
+    let (asked, exact, told) = undoing_gains_what_was_lost(Run::given());
+    assert!(exact > asked && told > asked, "{exact} and {told} of {asked}");
+}
+
+/// How many changes were asked, how often nothing was unsure, and how many losses were told.
+pub(super) fn undoing_gains_what_was_lost(run: Run) -> (usize, usize, usize) {
+    let mut random = run.random(0x33A);
     let (mut asked, mut exact, mut told) = (0, 0, 0);
-    while asked < number("NETWRIGHT_CASES", 100_000) / 200 {
+    while asked < run.cases / 200 {
         let text = networks::network(&mut random);
         let changed = edited(&mut random, &text);
         let (Some(old), Some(new)) = (load(&text), load(&changed)) else { continue };
@@ -94,5 +103,5 @@ fn what_a_change_loses_its_undoing_gains() {
             }
         }
     }
-    assert!(exact > asked && told > asked, "{exact} and {told} of {asked}");
+    (asked, exact, told)
 }

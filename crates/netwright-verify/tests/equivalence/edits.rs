@@ -9,7 +9,7 @@ use netwright_verify::prover::Prover;
 use netwright_verify::reach::{Member, Reach, Relation};
 
 use super::random::Random;
-use super::{load, many, networks, number};
+use super::{Run, load, many, networks};
 
 /// A text with one line of rules, routes, instances or peerings changed, added or left out.
 pub(super) fn edited(random: &mut Random, text: &str) -> String {
@@ -119,14 +119,19 @@ fn go_on(random: &mut Random, network: fn(&mut Random) -> String) -> (usize, usi
 
 #[test]
 fn all_pairs_after_changes_are_all_pairs_from_scratch() {
-    let cases = number("NETWRIGHT_CASES", 100_000) / 50;
-    let mut random = Random(number("NETWRIGHT_SEED", 1) as u64 ^ 0xED17);
+    let (asked, kept) = gone_on_is_from_scratch(Run::given());
+    assert!(kept * 3 > asked, "only {kept} of {asked} changes used what was there");
+}
+
+/// How many changes were asked, and how many of them used what was there.
+pub(super) fn gone_on_is_from_scratch(run: Run) -> (usize, usize) {
+    let mut random = run.random(0xED17);
     let (mut asked, mut kept) = (0, 0);
-    while asked < cases {
+    while asked < run.cases / 50 {
         let network = if random.percent(70) { networks::network } else { many::network };
         let (more, of_rules) = go_on(&mut random, network);
         (asked, kept) = (asked + more, kept + of_rules);
     }
     eprintln!("{kept} of {asked} changes used what was there");
-    assert!(kept * 3 > asked, "only {kept} of {asked} changes used what was there");
+    (asked, kept)
 }

@@ -132,7 +132,7 @@ impl Walk<'_, '_> {
             self.check(Level::Subnet(subnet), Direction::Egress, seen);
         }
         if inside {
-            return self.arrive(subnet, true);
+            return self.arrive_inside(subnet, &[]);
         }
         self.route(Inside { vpc, subnet: Some(subnet), door: None }, subnet, &[])
     }
@@ -167,6 +167,8 @@ impl Walk<'_, '_> {
     /// The Internet: to a public address of this network, to an outside service, or to the rest of the world.
     pub(super) fn internet(&mut self) -> End {
         self.at(Object::Internet);
+        // IPv6 comes here without any translation; whose it was nobody can tell all the same.
+        self.identity = None;
         if !self.turn() {
             return End::Blocked(Obstacle::Loop);
         }
