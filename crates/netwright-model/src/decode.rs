@@ -159,7 +159,7 @@ impl<T: Encode> Encode for Vec<T> {
 }
 
 /// A map from names to objects, in the order written.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub struct Entries<T>(pub Vec<(Spanned<String>, T)>);
 
 impl<T> Default for Entries<T> {
@@ -339,28 +339,6 @@ fn wrong_number(node: &Node, expected: &str) -> Diagnostic {
         Some(format!("it is given without a unit: leave out `{unit}`"))
     };
     error
-}
-
-impl Decode for f64 {
-    fn expected() -> Cow<'static, str> {
-        "a number".into()
-    }
-    fn decode(node: &Node, cx: &mut Decoder) -> Option<Self> {
-        let parsed = match &node.kind {
-            Kind::Number(text) => text.parse().ok().filter(|number: &Self| number.is_finite()),
-            _ => None,
-        };
-        if parsed.is_none() {
-            cx.report(wrong_number(node, "a number"));
-        }
-        parsed
-    }
-}
-
-impl Encode for f64 {
-    fn encode(&self) -> Option<Node> {
-        Some(Node::number(self))
-    }
 }
 
 impl Decode for IpAddr {

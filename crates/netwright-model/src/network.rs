@@ -10,6 +10,7 @@ pub mod filter;
 pub mod ids;
 pub mod lookup;
 pub mod resolve;
+pub mod written;
 
 use std::net::IpAddr;
 
@@ -71,6 +72,8 @@ pub struct Network {
     pub load_balancers: Vec<LoadBalancer>,
     /// Names, identifiers and addresses of everything.
     pub lookup: lookup::Lookup,
+    /// What was written, as fingerprints.
+    pub written: written::Written,
 }
 
 /// A VPC.

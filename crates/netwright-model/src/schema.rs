@@ -209,12 +209,6 @@ impl Describe for bool {
     }
 }
 
-impl Describe for f64 {
-    fn describe(_schema: &mut Schema) -> Value {
-        json!({ "type": "number" })
-    }
-}
-
 impl Describe for IpAddr {
     fn describe(_schema: &mut Schema) -> Value {
         json!({ "type": "string", "description": "an IPv4 or IPv6 address" })

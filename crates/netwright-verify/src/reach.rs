@@ -76,7 +76,7 @@ impl Prover<'_> {
     ) -> Result<Reach, Overflow> {
         let known = self.known.take().unwrap_or_else(|| Box::new(Known::of(self)));
         let groups = Arc::clone(&known.frame.groups);
-        let shown = known.frame.shown();
+        let (shown, mark) = (known.frame.shown(), Arc::clone(&known.frame.mark));
         let holds = |test: &dyn Fn(&Member) -> bool| -> Asked {
             let nodes = groups.nodes.iter().map(|node| node.members.iter().any(test));
             Asked::of(&nodes.collect::<Vec<bool>>())
@@ -86,7 +86,7 @@ impl Prover<'_> {
         let mut search = Search::new(self, known, answer::Draft::default());
         search.run(&sends, &receives);
         let draft = search.done();
-        let reach = draft.finish(shown, whole.then_some(after::Basis { groups }));
+        let reach = draft.finish(shown, whole.then_some(after::Basis { mark }));
         self.space.checked(reach)
     }
 }

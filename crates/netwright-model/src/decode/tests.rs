@@ -12,7 +12,7 @@ crate::object! {
         /// Names of it.
         pub names ("name"): Vec<Spanned<String>>,
         /// How much.
-        pub share: Option<f64>,
+        pub share: Option<u8>,
     }
 }
 
@@ -28,7 +28,11 @@ fn errors<T: Decode>(text: &str) -> Vec<String> {
 #[test]
 fn errors_come_in_the_order_of_the_file() {
     let told = errors::<Thing>("share: x\nnmae: a\ncount: -1\n");
-    let starts = ["expected a number", "Thing has no field `nmae`", "expected a whole number"];
+    let starts = [
+        "expected a whole number from 0 to 255",
+        "Thing has no field `nmae`",
+        "expected a whole number",
+    ];
     assert!(told.iter().zip(starts).all(|(error, start)| error.starts_with(start)), "{told:?}");
     assert_eq!(told.len(), 3);
 }

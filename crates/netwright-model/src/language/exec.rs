@@ -49,7 +49,7 @@ crate::object! {
 }
 
 /// A command, written as a text or as an object.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Hash)]
 pub struct Exec(pub Command);
 
 impl Decode for Exec {

@@ -50,6 +50,7 @@ pub fn resolve(description: Description) -> Result<Network, Vec<Diagnostic>> {
     if !errors.is_empty() {
         return Err(errors);
     }
+    network.written = super::written::Written::of(&description);
     network.description = description;
     network.lookup = super::lookup::Lookup::of(&network);
     Ok(network)

@@ -40,33 +40,29 @@ fn is_global(address: IpAddr) -> bool {
     }
 }
 
-/// The Internet is what exists there and is not ours: no VPC's range, no site's, no attached outside service's.
+/// What is ours: the ranges of VPCs, sites and attached outside services.
+fn ours(network: &Network) -> impl Iterator<Item = &Prefix> {
+    let vpcs = network.vpcs.iter().flat_map(|vpc| &vpc.cidrs);
+    let sites = network.sites.iter().flat_map(|site| &site.cidrs);
+    let attached = network.externals.iter().filter(|external| !external.attached.is_empty());
+    let attached = attached.flat_map(|external| &network[external.endpoint].prefixes);
+    vpcs.chain(sites).chain(attached)
+}
+
+/// The Internet is what exists there and is not ours.
 pub(super) fn is_internet(network: &Network, address: IpAddr) -> bool {
-    let inside = |prefixes: &[Prefix]| prefixes.iter().any(|prefix| prefix.contains(address));
-    let ours = network.vpcs.iter().any(|vpc| inside(&vpc.cidrs))
-        || network.sites.iter().any(|site| inside(&site.cidrs))
-        || network.externals.iter().any(|external| {
-            !external.attached.is_empty() && inside(&network[external.endpoint].prefixes)
-        });
-    is_global(address) && !ours
+    is_global(address) && !ours(network).any(|prefix| prefix.contains(address))
 }
 
 /// Whether the prefix holds any address of the Internet: it does unless it lies inside one range that is not.
 pub(super) fn may_hold_internet(network: &Network, prefix: Prefix) -> bool {
-    let ours =
-        network.vpcs.iter().flat_map(|vpc| &vpc.cidrs).any(|own| own.contains_prefix(&prefix))
-            || network
-                .sites
-                .iter()
-                .flat_map(|site| &site.cidrs)
-                .any(|own| own.contains_prefix(&prefix));
     let exists = match prefix.first() {
         IpAddr::V4(_) => !NOT_ON_THE_INTERNET
             .iter()
             .any(|&(base, length)| Prefix::of(base.into(), length).contains_prefix(&prefix)),
         IpAddr::V6(_) => Prefix::of(GLOBAL_UNICAST.into(), 3).overlaps(&prefix),
     };
-    exists && !ours
+    exists && !ours(network).any(|own| own.contains_prefix(&prefix))
 }
 
 impl Walker<'_> {

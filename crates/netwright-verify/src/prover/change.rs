@@ -1,12 +1,14 @@
 //! Going on to a changed network: what is the same is kept.
 //!
-//! Descriptions are compared, not networks: where everything but the rules of some filters is written the same, everything but those rules is
-//! resolved the same, id by id.
+//! Descriptions are compared by their [fingerprints](netwright_model::network::written), not networks: where everything but the rules of some
+//! filters is written the same, everything but those rules is resolved the same, id by id.
 
 use std::collections::BTreeSet;
 
-use netwright_model::language::{Description, Direction};
-use netwright_model::network::{FilterId, FilterMember, InterfaceId, Network};
+use netwright_model::language::{Direction, EndpointKind};
+use netwright_model::network::{
+    EndpointId, FilterId, FilterMember, InterfaceId, Network, Rule, written,
+};
 
 use super::Prover;
 use super::policy::PolicyId;
@@ -14,14 +16,16 @@ use super::policy::PolicyId;
 /// How a network differs from the one that a prover held before.
 #[derive(Debug, Clone, Default)]
 pub struct Change {
-    /// Policies whose rules differ, and in which directions (in, out); none where more than rules has changed.
+    /// Policies whose rules differ, and in which directions (in, out); none where nothing of what was computed can be used again.
     pub(crate) policies: Option<Vec<(PolicyId, [bool; 2])>>,
+    /// Groups that other policies protect now.
+    pub(crate) groups: Vec<u32>,
 }
 
 impl Change {
-    /// Whether only rules changed, so that most of what was computed still holds.
+    /// Whether most of what was computed still holds: only rules changed, or which filters protect an instance.
     #[must_use]
-    pub fn is_of_rules(&self) -> bool {
+    pub fn goes_on(&self) -> bool {
         self.policies.is_some()
     }
 }
@@ -29,16 +33,113 @@ impl Change {
 /// What two descriptions say differently.
 #[derive(Debug, Clone)]
 pub struct Difference {
-    /// Filters whose rules differ; none where anything else differs that decides packets.
-    filters: Option<Vec<FilterId>>,
+    /// None where anything else differs that decides packets.
+    edit: Option<Edit>,
+}
+
+/// Differences that can be gone on from.
+#[derive(Debug, Clone, Default)]
+struct Edit {
+    /// Filters whose rules say something else.
+    filters: Vec<FilterId>,
+    /// Interfaces that other filters protect.
+    interfaces: Vec<InterfaceId>,
 }
 
 impl Difference {
     /// Compares two networks as they are written.
     #[must_use]
     pub fn between(old: &Network, new: &Network) -> Self {
-        Self { filters: changed_filters(old, new) }
+        Self { edit: Edit::between(old, new) }
     }
+}
+
+impl Edit {
+    fn between(old: &Network, new: &Network) -> Option<Self> {
+        let (a, b) = (&old.written, &new.written);
+        if a.rest != b.rest {
+            return None;
+        }
+        let filters = if a.all_filters == b.all_filters {
+            Vec::new()
+        } else {
+            changed(&a.filters, &b.filters)?
+        };
+        let mut edit = Self::default();
+        edit.filters.extend(filters.into_iter().map(FilterId::at));
+        if a.all_instances != b.all_instances {
+            edit.interfaces = moved(old, new, &changed(&a.instances, &b.instances)?)?;
+            edit.filters.extend(naming(old, new, &edit.interfaces));
+            edit.filters.sort_unstable();
+            edit.filters.dedup();
+        }
+        edit.filters.iter().all(|filter| same_targets(old, new, *filter)).then_some(edit)
+    }
+}
+
+/// Positions of which the second part differs; none where the first does.
+fn changed(a: &[[written::Fingerprint; 2]], b: &[[written::Fingerprint; 2]]) -> Option<Vec<usize>> {
+    if a.len() != b.len() {
+        return None;
+    }
+    let mut changed = Vec::new();
+    for (place, (one, other)) in a.iter().zip(b).enumerate() {
+        if one[0] != other[0] {
+            return None;
+        }
+        if one[1] != other[1] {
+            changed.push(place);
+        }
+    }
+    Some(changed)
+}
+
+/// The interfaces of some instances, by their positions in the description, that other filters protect now.
+fn moved(old: &Network, new: &Network, instances: &[usize]) -> Option<Vec<InterfaceId>> {
+    let is_instance = |kind: EndpointKind| kind == EndpointKind::Instance;
+    let first = new.endpoints.iter().position(|row| is_instance(row.kind))?;
+    let mut moved = Vec::new();
+    for place in instances {
+        let id = EndpointId::at(first + place);
+        let (was, is) = (old.endpoints.get(id.index())?, new.endpoints.get(id.index())?);
+        let name = &new.description.instances.0.get(*place)?.0.value;
+        if !is_instance(is.kind) || is.name != *name || was.interfaces != is.interfaces {
+            return None;
+        }
+        let others = is.interfaces.iter().filter(|id| old[**id].filters != new[**id].filters);
+        moved.extend(others);
+    }
+    Some(moved)
+}
+
+/// Filters with a rule that names some interfaces' groups: its words are the same, and whom they mean is not.
+fn naming(old: &Network, new: &Network, moved: &[InterfaceId]) -> Vec<FilterId> {
+    let holds = |set: &[InterfaceId], id: &InterfaceId| set.binary_search(id).is_ok();
+    let means_others = |(was, is): (&FilterMember, &FilterMember)| match (was, is) {
+        (
+            FilterMember::Interfaces { interfaces: was, .. },
+            FilterMember::Interfaces { interfaces: is, .. },
+        ) => was.len() != is.len() || moved.iter().any(|id| holds(was, id) != holds(is, id)),
+        _ => false,
+    };
+    let differs = |(was, is): (&Rule, &Rule)| {
+        let from = was.from.members.iter().zip(&is.from.members);
+        let to = was.to.members.iter().zip(&is.to.members);
+        from.chain(to).any(means_others) || was.targets != is.targets
+    };
+    let ids = (0..new.filters.len()).map(FilterId::at);
+    let naming =
+        ids.filter(|id| old[*id].rules.iter().zip(&new[*id].rules).any(|both| differs(both)));
+    naming.collect()
+}
+
+/// Whether a filter's rules are for the same interfaces as before: then the same share their rules.
+fn same_targets(old: &Network, new: &Network, filter: FilterId) -> bool {
+    let targets = |network: &Network| -> BTreeSet<Vec<InterfaceId>> {
+        let rules = network[filter].rules.iter();
+        rules.filter_map(|rule| rule.targets.clone()).collect()
+    };
+    targets(old) == targets(new)
 }
 
 impl<'n> Prover<'n> {
@@ -52,11 +153,10 @@ impl<'n> Prover<'n> {
     /// The same where it is known already what is written differently.
     #[must_use]
     pub fn go_on_by<'m>(self, new: &'m Network, difference: &Difference) -> (Prover<'m>, Change) {
-        let old = self.network;
-        let filters = difference.filters.as_ref();
-        let Some(filters) = filters.filter(|f| names_nothing_new(old, new, f)) else {
+        let Some(edit) = &difference.edit else {
             return (Prover::in_space(new, self.into_space()), Change::default());
         };
+        let Edit { filters, interfaces } = edit;
         let policies = self.policies.with(filters);
         let lines = |prover: &Prover<'_>| -> Vec<[Vec<u128>; 2]> {
             let line = |policy: &PolicyId, direction| {
@@ -74,8 +174,8 @@ impl<'n> Prover<'n> {
             space: self.space,
             known: None,
         };
-        let known = self.known;
         prover.policies.recompile(new, &mut prover.space, filters, &policies);
+        prover.policies.protect_anew(new, interfaces);
         let after = lines(&prover);
         let changed = policies.iter().copied().zip(before.iter().zip(&after));
         let changed: Vec<(PolicyId, [bool; 2])> = changed
@@ -88,103 +188,14 @@ impl<'n> Prover<'n> {
             })
             .filter(|(_, directions)| directions.contains(&true))
             .collect();
-        if let Some(mut known) = known {
-            known.forget(&prover, &policies);
+        let mut change = Change { policies: Some(changed), groups: Vec::new() };
+        if let Some(mut known) = self.known {
+            match known.go_on(&prover, filters, &policies, interfaces) {
+                Some(groups) => change.groups = groups,
+                None => return (prover, Change::default()),
+            }
             prover.known = Some(known);
         }
-        (prover, Change { policies: Some(changed) })
-    }
-}
-
-/// Filters whose rules differ; none where anything else differs that decides packets.
-fn changed_filters(old: &Network, new: &Network) -> Option<Vec<FilterId>> {
-    if !same_but_filters(&old.description, &new.description)
-        || old.filters.len() != new.filters.len()
-    {
-        return None;
-    }
-    let (a, b) = (&old.description.filters, &new.description.filters);
-    let mut changed = Vec::new();
-    for (place, ((name, one), (other_name, other))) in a.iter().zip(b.iter()).enumerate() {
-        if name != other_name {
-            return None;
-        }
-        if one == other {
-            continue;
-        }
-        // All but the rules must be the same.
-        let bare = |filter: &netwright_model::language::Filter| {
-            let mut bare = filter.clone();
-            bare.rules.clear();
-            bare.named_rules = Default::default();
-            bare
-        };
-        if bare(one) != bare(other) {
-            return None;
-        }
-        changed.push(FilterId::at(place));
-    }
-    Some(changed)
-}
-
-/// Whether two descriptions say the same of everything but filters, and but what says nothing about packets.
-fn same_but_filters(a: &Description, b: &Description) -> bool {
-    a.provider == b.provider
-        && a.vpcs == b.vpcs
-        && a.prefix_lists == b.prefix_lists
-        && a.instances == b.instances
-        && a.internet_gateways == b.internet_gateways
-        && a.nat_gateways == b.nat_gateways
-        && a.peerings == b.peerings
-        && a.vpns == b.vpns
-        && a.sites == b.sites
-        && a.transits == b.transits
-        && a.private_endpoints == b.private_endpoints
-        && a.connectors == b.connectors
-        && a.services == b.services
-        && a.load_balancers == b.load_balancers
-        && a.databases == b.databases
-        && a.externals == b.externals
-        && a.profiles == b.profiles
-        && a.gaps == b.gaps
-}
-
-/// Whether the filters' new rules name only ranges and references that rules of the old network name, and protect the same: then the same
-/// endpoints can be told apart as before.
-fn names_nothing_new(old: &Network, new: &Network, filters: &[FilterId]) -> bool {
-    let named = |network: &'_ Network, filter: FilterId| -> Vec<FilterMember> {
-        let rules = network[filter].rules.iter();
-        rules.flat_map(|rule| rule.from.members.iter().chain(&rule.to.members).cloned()).collect()
-    };
-    let targets = |network: &Network, filter: &FilterId| -> BTreeSet<Vec<InterfaceId>> {
-        let rules = network[*filter].rules.iter();
-        rules.filter_map(|rule| rule.targets.as_deref().map(<[_]>::to_vec)).collect()
-    };
-    let protects = |filter: &FilterId| {
-        old[*filter].members == new[*filter].members && targets(old, filter) == targets(new, filter)
-    };
-    let wanted = filters.iter().flat_map(|filter| named(new, *filter));
-    let mut wanted: Vec<FilterMember> = wanted
-        .filter(|m| !matches!(m, FilterMember::Internet | FilterMember::Unknown(_)))
-        .collect();
-    let all = old.filters.iter().flat_map(|filter| &filter.rules);
-    for member in all.flat_map(|rule| rule.from.members.iter().chain(&rule.to.members)) {
-        if wanted.is_empty() {
-            break;
-        }
-        wanted.retain(|new| !same_members(new, member));
-    }
-    wanted.is_empty() && filters.iter().all(protects)
-}
-
-fn same_members(a: &FilterMember, b: &FilterMember) -> bool {
-    match (a, b) {
-        (FilterMember::Prefix(a), FilterMember::Prefix(b)) => a == b,
-        (FilterMember::Range(a, b), FilterMember::Range(c, d)) => (a, b) == (c, d),
-        (
-            FilterMember::Interfaces { interfaces: a, .. },
-            FilterMember::Interfaces { interfaces: b, .. },
-        ) => a == b,
-        _ => false,
+        (prover, change)
     }
 }

@@ -72,6 +72,8 @@ pub(crate) struct Policies {
     /// By interface: its VPC's.
     vpc: Vec<Option<PolicyId>>,
     subnet: Vec<Option<PolicyId>>,
+    /// Policies of which no rule has targets, by their filters.
+    by_filters: FxHashMap<Vec<FilterId>, PolicyId>,
     /// The set over protocol and ports of each filter's rules.
     rules: Vec<Vec<Set>>,
     special: address::Special,
@@ -90,7 +92,7 @@ impl Policies {
         let mut known: FxHashMap<Vec<u32>, PolicyId> = FxHashMap::default();
         let mut targets = Targets::of(network);
         let mut key = Vec::new();
-        let all = &mut policies.policies;
+        let (all, by_filters) = (&mut policies.policies, &mut policies.by_filters);
         let mut intern = |filters: &[FilterId], protects: Option<InterfaceId>| {
             if filters.is_empty() {
                 return None;
@@ -101,6 +103,9 @@ impl Policies {
             }
             let id = PolicyId(u32::try_from(all.len()).unwrap_or(u32::MAX));
             all.push(Policy::of(network, &mut targets, filters, protects));
+            if key.len() == filters.len() {
+                by_filters.insert(filters.to_vec(), id);
+            }
             known.insert(key.clone(), id);
             Some(id)
         };
@@ -143,6 +148,34 @@ impl Policies {
             let protects = self.policies[policy.0 as usize].protects;
             self.policies[policy.0 as usize] =
                 Policy::of(network, &mut targets, &filters, protects);
+        }
+    }
+
+    /// Takes from a network, whose rules are those of the one before, which filters protect some interfaces themselves.
+    pub(crate) fn protect_anew(&mut self, network: &Network, interfaces: &[InterfaceId]) {
+        let mut targets = Targets::of(network);
+        let mut known: FxHashMap<Vec<u32>, PolicyId> = FxHashMap::default();
+        let mut key = Vec::new();
+        for interface in interfaces {
+            let filters = &network[*interface].filters;
+            if filters.is_empty() {
+                self.interface[interface.index()] = None;
+                continue;
+            }
+            targets.key(filters, Some(*interface), &mut key);
+            let plain = key.len() == filters.len();
+            let same = if plain { self.by_filters.get(filters) } else { known.get(&key) };
+            let policy = same.copied().unwrap_or_else(|| {
+                let id = PolicyId(u32::try_from(self.policies.len()).unwrap_or(u32::MAX));
+                self.policies.push(Policy::of(network, &mut targets, filters, Some(*interface)));
+                if plain {
+                    self.by_filters.insert(filters.clone(), id);
+                } else {
+                    known.insert(key.clone(), id);
+                }
+                id
+            });
+            self.interface[interface.index()] = Some(policy);
         }
     }
 

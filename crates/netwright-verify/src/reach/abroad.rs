@@ -25,7 +25,7 @@ pub(super) struct Abroad {
     /// What paths over the Internet depend on, by group; none for those that are followed one by one.
     class: Vec<Option<u32>>,
     /// By routing class: groups to which, or from which, packets may go another way, sorted.
-    except: FxHashMap<u32, Box<[u32]>>,
+    except: FxHashMap<u32, Vec<u32>>,
 }
 
 impl Abroad {
@@ -75,7 +75,7 @@ impl Abroad {
             except.sort_unstable();
             except.dedup();
             if except.len() <= most {
-                self.except.insert(*class, except.into());
+                self.except.insert(*class, except);
             }
         }
     }
@@ -88,7 +88,17 @@ impl Abroad {
 
     /// Groups to and from which packets of a routing class may go another way, sorted; none where all its pairs are followed one by one.
     pub(super) fn except(&self, route_class: u32) -> Option<&[u32]> {
-        self.except.get(&route_class).map(AsRef::as_ref)
+        self.except.get(&route_class).map(Vec::as_slice)
+    }
+
+    /// Takes up a group that was parted from another.
+    pub(super) fn copy(&mut self, from: u32, id: u32) {
+        self.class.push(self.class[from as usize]);
+        for list in self.except.values_mut() {
+            if list.binary_search(&from).is_ok() {
+                list.push(id);
+            }
+        }
     }
 
     /// The class of a group on the Internet.

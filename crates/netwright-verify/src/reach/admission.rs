@@ -4,6 +4,7 @@
 //! lists hold it. So the sources of a destination fall into a few cells, found in time that follows the lists, and a source that is in
 //! no list of an allowing rule costs nothing.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use netwright_model::language::{Action, Direction};
 use netwright_model::network::{
     AddressSet, FilterId, FilterMember, InterfaceId, Network, RouteTableId, Target,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::prover::Prover;
 use crate::prover::address::Key;
@@ -19,7 +20,7 @@ use crate::prover::index::may_be_global;
 use crate::prover::path::Origin;
 use crate::prover::policy::PolicyId;
 
-use super::nodes::Groups;
+use super::nodes::{Groups, Parted};
 
 /// A list of groups, by position.
 pub(super) type ListId = u32;
@@ -27,7 +28,7 @@ pub(super) type ListId = u32;
 /// What filters ask about sources.
 #[derive(Debug)]
 pub(super) struct Admission {
-    lists: Vec<Box<[u32]>>,
+    lists: Vec<Vec<u32>>,
     prefixes: FxHashMap<(Key, Key), ListId>,
     references: FxHashMap<Arc<[InterfaceId]>, ListId>,
     /// References by where a network keeps their interfaces: one reference is one list, however many rules name it.
@@ -119,6 +120,30 @@ impl Admission {
                 self.policies.remove(&(*policy, direction));
             }
         }
+    }
+
+    /// Takes up a group that was parted from another: whatever asked for the one asks for both.
+    pub(super) fn copy(&mut self, groups: &Groups, from: u32, id: u32) {
+        for list in self.lists.iter_mut().chain([&mut self.may_translate]) {
+            if list.binary_search(&from).is_ok() {
+                list.push(id);
+            }
+        }
+        let staying: FxHashSet<InterfaceId> = groups.nodes[from as usize].interfaces().collect();
+        for interface in groups.nodes[id as usize].interfaces() {
+            let own = self.by_interface.entry(interface).or_default();
+            own.retain(|known| *known != id && (*known != from || staying.contains(&interface)));
+            own.push(id);
+        }
+    }
+
+    /// Notes the addresses by which groups are found that were parted.
+    pub(super) fn readdress(&mut self, groups: &Groups, parted: &[Parted]) {
+        let touched = parted.iter().flat_map(|row| row.from.into_iter().chain([row.id]));
+        let touched: BTreeSet<u32> = touched.collect();
+        self.by_address.retain(|(_, id)| !touched.contains(id));
+        self.by_address.extend(touched.iter().map(|id| (groups.nodes[*id as usize].address, *id)));
+        self.by_address.sort();
     }
 
     /// The groups of a list, sorted.
@@ -216,7 +241,7 @@ impl Admission {
     fn add(&mut self, mut list: Vec<u32>) -> ListId {
         list.sort_unstable();
         list.dedup();
-        self.lists.push(list.into());
+        self.lists.push(list);
         u32::try_from(self.lists.len() - 1).unwrap_or(u32::MAX)
     }
 

@@ -1,4 +1,5 @@
-//! All pairs after rules changed: only the pairs that those rules are asked about are computed again.
+//! All pairs after a change: only the pairs that changed rules are asked about are computed again, and those of whoever is protected by
+//! others.
 
 use std::sync::Arc;
 
@@ -9,12 +10,13 @@ use crate::space::Overflow;
 use super::Search;
 use super::answer::{Draft, Reach};
 use super::known::{Asked, Known};
-use super::nodes::{Group, Groups};
+use super::nodes::{Group, Node};
 
 /// What a full answer keeps, to be gone on from.
 #[derive(Debug, Clone)]
 pub(super) struct Basis {
-    pub(super) groups: Arc<Groups>,
+    /// Whose groups it speaks of.
+    pub(super) mark: Arc<()>,
 }
 
 impl Prover<'_> {
@@ -30,13 +32,20 @@ impl Prover<'_> {
         };
         let (newer, first) = before.newer();
         let grown = newer > first / 4 + 1000;
-        let same = |known: &Known| Arc::ptr_eq(&known.frame.groups, &basis.groups);
+        let same = |known: &Known| Arc::ptr_eq(&known.frame.mark, &basis.mark);
         if grown || !self.known.as_deref().is_some_and(same) {
             return self.reach();
         }
         let Some(known) = self.known.take() else { return self.reach() };
+        let parted;
+        let before = if before.groups.len() < known.frame.groups.nodes.len() {
+            parted = before.parted(&known.frame.groups, known.frame.shown());
+            &parted
+        } else {
+            before
+        };
         let touched = |direction: usize| -> Vec<u32> {
-            let mut groups: Vec<u32> = Vec::new();
+            let mut groups: Vec<u32> = change.groups.clone();
             for (policy, changed) in policies {
                 if changed[direction] {
                     groups.extend(known.frame.protected_by(*policy));
@@ -62,11 +71,7 @@ impl Prover<'_> {
     }
 }
 
-/// The groups as they are shown.
-pub(super) fn shown(groups: &Groups) -> Arc<Vec<Group>> {
-    let shown = |node: &super::nodes::Node| Group {
-        members: node.members.clone(),
-        representative: node.address,
-    };
-    Arc::new(groups.nodes.iter().map(shown).collect())
+/// A group as it is shown.
+pub(super) fn shown(node: &Node) -> Arc<Group> {
+    Arc::new(Group { members: node.members.clone(), representative: node.address })
 }

@@ -2,6 +2,7 @@
 //!
 //! A block costs the same for one source as for a hundred thousand. Pairs come out of it one by one for those who ask for them.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use rustc_hash::FxHashMap;
@@ -9,7 +10,7 @@ use rustc_hash::FxHashMap;
 use crate::flow::Flows;
 
 use super::after::Basis;
-use super::nodes::{Group, Member};
+use super::nodes::{Group, Groups, Member};
 
 /// How the subnets of a pair's endpoints relate, where that matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -134,11 +135,40 @@ impl Table {
     }
 }
 
+impl Table {
+    /// The same where some groups are several, by the first: the others' numbers are greater than all.
+    fn parted(&self, parts: &BTreeMap<u32, Vec<u32>>) -> Self {
+        let list = |list: &Arc<[u32]>| match with_parts(list, parts) {
+            Some(more) => more.into(),
+            None => Arc::clone(list),
+        };
+        let mut blocks = self.blocks.clone();
+        let mut copies: Vec<(u32, u32)> =
+            parts.iter().flat_map(|(of, own)| own.iter().map(|id| (*id, *of))).collect();
+        copies.sort_unstable();
+        for (id, of) in copies {
+            blocks.extend(self.blocks_of(of as usize).map(|kept| Kept { dst: id, ..*kept }));
+        }
+        Self { blocks, sources: self.sources.iter().map(list).collect(), flows: self.flows.clone() }
+    }
+}
+
+/// A sorted list with the parts of what is in it; none where it stays as it is.
+fn with_parts(list: &[u32], parts: &BTreeMap<u32, Vec<u32>>) -> Option<Vec<u32>> {
+    let own = parts.iter().filter(|(of, _)| holds(list, **of));
+    let mut more: Vec<u32> = own.flat_map(|(_, own)| own.iter().copied()).collect();
+    if more.is_empty() {
+        return None;
+    }
+    more.sort_unstable();
+    Some(list.iter().copied().chain(more).collect())
+}
+
 /// The answer to "who reaches whom".
 #[derive(Debug, Clone, Default)]
 pub struct Reach {
     /// Groups of endpoints and of outside addresses.
-    pub groups: Arc<Vec<Group>>,
+    pub groups: Arc<Vec<Arc<Group>>>,
     /// What was computed first.
     base: Arc<Table>,
     /// Senders and receivers of whom something newer is known; sorted.
@@ -196,6 +226,24 @@ impl Reach {
         let sources = block.sources.iter().map(|src| *src as usize);
         let others = sources.filter(move |src| !self.is_alone(*src, block.dst));
         others.map(move |src| block.entry(src))
+    }
+
+    /// The same with groups that were parted since.
+    pub(super) fn parted(&self, groups: &Groups, shown: Arc<Vec<Arc<Group>>>) -> Self {
+        let count = self.groups.len();
+        let mut parts: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for id in count..groups.nodes.len() {
+            let id = u32::try_from(id).unwrap_or(u32::MAX);
+            parts.entry(groups.origin(id, count)).or_default().push(id);
+        }
+        Self {
+            groups: shown,
+            base: Arc::new(self.base.parted(&parts)),
+            newer: self.newer.clone().map(|list| with_parts(&list, &parts).unwrap_or(list)),
+            own: self.own.parted(&parts),
+            position: Arc::default(),
+            basis: self.basis.clone(),
+        }
     }
 
     /// How much of it was computed after changes, beside what was computed first.
@@ -302,7 +350,7 @@ impl Draft {
     }
 
     /// An answer of its own.
-    pub(super) fn finish(self, groups: Arc<Vec<Group>>, basis: Option<Basis>) -> Reach {
+    pub(super) fn finish(self, groups: Arc<Vec<Arc<Group>>>, basis: Option<Basis>) -> Reach {
         Reach { groups, base: Arc::new(self.table()), basis, ..Reach::default() }
     }
 

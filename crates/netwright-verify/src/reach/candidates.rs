@@ -172,6 +172,26 @@ impl Candidates {
         }
     }
 
+    /// Takes up a group that was parted from another.
+    pub(super) fn copy(&mut self, from: u32, id: u32) {
+        let lists = self.by_vpc.iter_mut().chain(self.by_hub.values_mut());
+        let lists = lists.chain(self.through.values_mut());
+        let own = [&mut self.inside, &mut self.internet, &mut self.internet_v6];
+        for list in lists.chain(own) {
+            if list.binary_search(&from).is_ok() {
+                list.push(id);
+            }
+        }
+        let own = self.uncertain.iter().filter(|(own, _)| *own == from);
+        let copies: Vec<_> = own.map(|(_, reached)| (id, Arc::clone(reached))).collect();
+        self.uncertain.extend(copies);
+    }
+
+    /// Whether an interface forwards or translates what comes by routes.
+    pub(super) fn is_on_the_way(&self, interface: InterfaceId) -> bool {
+        self.through.contains_key(&interface) || self.hubs_through.contains_key(&interface)
+    }
+
     /// Interfaces that forward or translate what comes by routes.
     pub(super) fn on_the_way(&self) -> BTreeSet<InterfaceId> {
         self.through.keys().chain(self.hubs_through.keys()).copied().collect()

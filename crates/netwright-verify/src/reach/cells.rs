@@ -71,6 +71,11 @@ impl Behaviours {
         all
     }
 
+    /// Takes up a group that was parted from another.
+    pub(super) fn copy(&mut self, from: u32) {
+        self.of.push(self.of[from as usize]);
+    }
+
     /// Looks at some groups again.
     pub(super) fn update(
         &mut self,
@@ -176,6 +181,20 @@ impl Cutter {
         };
         cutter.update(behaviours, 0..u32::try_from(count).unwrap_or(u32::MAX));
         cutter
+    }
+
+    /// Whether it is for no sources at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.routes.is_empty()
+    }
+
+    /// Takes up a group that was parted from another.
+    pub(super) fn copy(&mut self, from: u32) {
+        let from = from as usize;
+        self.routes.push(self.routes[from]);
+        self.classes.push(self.classes[from]);
+        self.class.push(self.classes[from]);
+        self.admitted.push((0, 0));
     }
 
     /// Takes over how some groups behave now.

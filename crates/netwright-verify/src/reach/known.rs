@@ -2,10 +2,10 @@
 //!
 //! [`Frame`] follows from routes and groups alone. The rest follows from rules too: when rules change, what they decided is forgotten.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-use netwright_model::network::InterfaceId;
+use netwright_model::network::{FilterId, InterfaceId};
 use rustc_hash::FxHashMap;
 
 use crate::prover::Prover;
@@ -16,7 +16,7 @@ use super::abroad::Abroad;
 use super::admission::Admission;
 use super::candidates::{Candidates, Door};
 use super::cells::{Behaviours, Cutter, Guards, Lines};
-use super::nodes::{Group, Groups};
+use super::nodes::{Group, Groups, Parted};
 use super::template::Template;
 use super::{Relation, StageKey};
 
@@ -72,7 +72,9 @@ pub(super) struct Frame {
     /// Interfaces on the way of others' packets that each policy protects.
     on_the_way: FxHashMap<PolicyId, Vec<InterfaceId>>,
     /// The groups as they are shown.
-    shown: OnceLock<Arc<Vec<Group>>>,
+    shown: OnceLock<Arc<Vec<Arc<Group>>>>,
+    /// Whose groups these are: what was answered by them can be gone on from, also after some were parted.
+    pub(super) mark: Arc<()>,
 }
 
 impl Frame {
@@ -102,6 +104,7 @@ impl Frame {
             protected_by,
             on_the_way,
             shown: OnceLock::new(),
+            mark: Arc::new(()),
         };
         let receivers: Vec<usize> = (0..frame.groups.nodes.len()).collect();
         frame.families = frame.families_of(prover, &receivers);
@@ -116,14 +119,64 @@ impl Frame {
     ) -> BTreeMap<Family, Vec<usize>> {
         let mut families: BTreeMap<Family, Vec<usize>> = BTreeMap::new();
         for dst in receivers {
-            let node = &self.groups.nodes[*dst];
-            if node.receives {
-                let door = Door::of(prover.network, node);
-                let excepted = self.abroad.class(*dst).map(|_| node.route_class);
-                families.entry((door, node.policies, excepted)).or_default().push(*dst);
+            if self.groups.nodes[*dst].receives {
+                families.entry(self.family_of(prover, *dst)).or_default().push(*dst);
             }
         }
         families
+    }
+
+    fn family_of(&self, prover: &Prover<'_>, dst: usize) -> Family {
+        let node = &self.groups.nodes[dst];
+        let excepted = self.abroad.class(dst).map(|_| node.route_class);
+        (Door::of(prover.network, node), node.policies, excepted)
+    }
+
+    /// Takes up groups that were parted from others, or that other policies protect now.
+    fn adopt(&mut self, prover: &Prover<'_>, parted: &[Parted]) {
+        for Parted { id, from, were } in parted {
+            let place = *id as usize;
+            let receives = self.groups.nodes[place].receives;
+            let policies = self.groups.nodes[place].policies;
+            if let Some(from) = from {
+                self.candidates.copy(*from, *id);
+                self.abroad.copy(*from, *id);
+            } else if let Some(were) = were {
+                let (door, _, excepted) = self.family_of(prover, place);
+                if let Some(family) = self.families.get_mut(&(door, *were, excepted)) {
+                    family.retain(|own| *own != place);
+                }
+                for policy in were.iter().flatten() {
+                    self.protected_by.entry(*policy).or_default().retain(|own| own != id);
+                }
+            }
+            if from.is_none() && were.is_none() {
+                continue;
+            }
+            if receives {
+                let family = self.family_of(prover, place);
+                insert(self.families.entry(family).or_default(), place);
+            }
+            for policy in policies.iter().flatten() {
+                insert(self.protected_by.entry(*policy).or_default(), *id);
+            }
+        }
+        let mut shown = Vec::clone(&self.shown());
+        let touched = parted.iter().flat_map(|row| row.from.into_iter().chain([row.id]));
+        let touched: BTreeSet<usize> = touched.map(|id| id as usize).collect();
+        for id in touched {
+            let group = super::after::shown(&self.groups.nodes[id]);
+            match shown.get_mut(id) {
+                Some(known) => *known = group,
+                None => shown.push(group),
+            }
+        }
+        self.shown = OnceLock::from(Arc::new(shown));
+    }
+
+    /// Whether others' packets pass an interface on their way.
+    pub(super) fn is_on_the_way(&self, interface: InterfaceId) -> bool {
+        self.candidates.is_on_the_way(interface)
     }
 
     pub(super) fn protected_by(&self, policy: PolicyId) -> &[u32] {
@@ -136,8 +189,16 @@ impl Frame {
         interfaces.flat_map(|interface| self.candidates.through(*interface))
     }
 
-    pub(super) fn shown(&self) -> Arc<Vec<Group>> {
-        Arc::clone(self.shown.get_or_init(|| super::after::shown(&self.groups)))
+    pub(super) fn shown(&self) -> Arc<Vec<Arc<Group>>> {
+        let all = || Arc::new(self.groups.nodes.iter().map(super::after::shown).collect());
+        Arc::clone(self.shown.get_or_init(all))
+    }
+}
+
+/// Adds to a sorted list.
+fn insert<T: Ord + Copy>(list: &mut Vec<T>, one: T) {
+    if let Err(place) = list.binary_search(&one) {
+        list.insert(place, one);
     }
 }
 
@@ -168,6 +229,31 @@ impl Cells {
             behaviours,
         }
     }
+
+    /// Looks at some groups' behaviour again.
+    fn update(&mut self, prover: &Prover<'_>, groups: &Groups, changed: &[u32]) {
+        self.behaviours.update(&mut self.lines, prover, groups, changed);
+        self.cutter.update(&self.behaviours, changed.iter().copied());
+        if !self.abroad.is_empty() {
+            self.abroad.update(&self.behaviours, changed.iter().copied());
+        }
+    }
+
+    fn adopt(&mut self, prover: &Prover<'_>, groups: &Groups, parted: &[Parted]) {
+        for Parted { id, from, .. } in parted {
+            if let Some(from) = from {
+                self.behaviours.copy(*from);
+                self.cutter.copy(*from);
+                if !self.abroad.is_empty() {
+                    self.abroad.copy(*from);
+                }
+                self.admission.copy(groups, *from, *id);
+            }
+        }
+        self.admission.readdress(groups, parted);
+        let changed: Vec<u32> = parted.iter().map(|row| row.id).collect();
+        self.update(prover, groups, &changed);
+    }
 }
 
 /// Paths that were found, and what filters said along them.
@@ -196,19 +282,41 @@ impl Known {
         Self { frame: Arc::new(frame), cells, asides: Asides::default() }
     }
 
-    /// Forgets what some policies decided that say something else now.
-    pub(crate) fn forget(&mut self, prover: &Prover<'_>, policies: &[PolicyId]) {
-        let cells = &mut self.cells;
-        cells.admission.forget(policies);
-        cells.lines.forget(policies);
+    /// Goes on to a network in which some filters' rules say something else, by which some policies decide something else, and some
+    /// interfaces are protected by other policies. Says which groups these are now; none where it is better to begin anew.
+    pub(crate) fn go_on(
+        &mut self,
+        prover: &Prover<'_>,
+        filters: &[FilterId],
+        policies: &[PolicyId],
+        moved: &[InterfaceId],
+    ) -> Option<Vec<u32>> {
+        self.cells.admission.forget(policies);
+        self.cells.lines.forget(policies);
         for policy in policies {
             self.asides.memo.remove(policy);
-            let groups = self.frame.protected_by(*policy);
-            cells.behaviours.update(&mut cells.lines, prover, &self.frame.groups, groups);
-            cells.cutter.update(&cells.behaviours, groups.iter().copied());
-            if !self.frame.abroad.is_empty() {
-                cells.abroad.update(&cells.behaviours, groups.iter().copied());
-            }
         }
+        let frame = Arc::get_mut(&mut self.frame)?;
+        if moved.iter().any(|id| frame.is_on_the_way(*id)) {
+            return None;
+        }
+        let groups = Arc::get_mut(&mut frame.groups)?;
+        let mut parted = Vec::new();
+        for rule in filters.iter().flat_map(|filter| &prover.network[*filter].rules) {
+            groups.tell_apart(prover, rule, &mut parted);
+        }
+        groups.by_policies(prover, moved, &mut parted);
+        if groups.is_worn() {
+            return None;
+        }
+        if !parted.is_empty() {
+            frame.adopt(prover, &parted);
+            self.cells.adopt(prover, &frame.groups, &parted);
+        }
+        for policy in policies {
+            self.cells.update(prover, &self.frame.groups, self.frame.protected_by(*policy));
+        }
+        let own = parted.iter().filter(|row| row.were.is_some());
+        Some(own.map(|row| row.id).collect())
     }
 }

@@ -2,6 +2,7 @@
 
 mod outside;
 mod overlap;
+mod parting;
 mod prefixes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,10 +11,10 @@ use std::sync::Arc;
 
 use netwright_model::language::{Direction, EgressMode};
 use netwright_model::network::{
-    EndpointId, FilterMember, InterfaceId, NatId, Network, RouteTableId, ServerlessId, SubnetId,
-    Target, VpcId,
+    EndpointId, FilterMember, InterfaceId, NatId, Network, RouteTableId, Rule, ServerlessId,
+    SubnetId, Target, VpcId,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::prover::Prover;
 use crate::prover::path::Origin;
@@ -24,6 +25,7 @@ use prefixes::{PrefixClasses, all_prefixes, allowed_prefixes, outside_prefixes, 
 
 pub(crate) use outside::{Piece, pieces, union};
 use overlap::overlapping;
+pub(super) use parting::Parted;
 
 /// A member of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -113,6 +115,14 @@ pub(super) struct Groups {
     pub(super) bare: FxHashMap<u32, u32>,
     /// For each routing class a group in each of its subnets.
     in_subnets: Vec<BTreeMap<SubnetId, usize>>,
+    /// Sets of interfaces by which groups are told apart.
+    references: FxHashSet<Arc<[InterfaceId]>>,
+    /// The first filter class that is not in use.
+    next_class: u32,
+    /// How many groups there were first.
+    first: usize,
+    /// Out of which group each one came that is not among the first.
+    partings: Vec<u32>,
 }
 
 impl Groups {
@@ -206,6 +216,7 @@ struct Builder<'a, 'n> {
     allow_classes: PrefixClasses,
     /// For each interface the references that name it, interned.
     memberships: Vec<u32>,
+    references: FxHashSet<Arc<[InterfaceId]>>,
     route_ids: FxHashMap<RouteSignature, u32>,
     filter_ids: FxHashMap<(u32, u32), u32>,
     by_signature: FxHashMap<Signature, usize>,
@@ -236,6 +247,7 @@ impl<'a, 'n> Builder<'a, 'n> {
         let by_interface = next_hops.iter().copied().chain(translators);
         let special =
             by_interface.map(|id| network[id].subnet).chain(overlapping(network)).collect();
+        let (memberships, references) = memberships(network);
         Builder {
             prover,
             network,
@@ -243,7 +255,8 @@ impl<'a, 'n> Builder<'a, 'n> {
             route_classes: PrefixClasses::new(route_prefixes(network)),
             outside_classes: PrefixClasses::new(outside_prefixes(network)),
             allow_classes: PrefixClasses::new(allowed_prefixes(network)),
-            memberships: memberships(network),
+            memberships,
+            references,
             route_ids: FxHashMap::default(),
             filter_ids: FxHashMap::default(),
             by_signature: FxHashMap::default(),
@@ -416,7 +429,16 @@ impl Builder<'_, '_> {
                 in_subnets[node.route_class as usize].entry(*subnet).or_insert(index);
             }
         }
-        Groups { nodes: self.nodes, classes: self.classes, bare, in_subnets }
+        Groups {
+            first: self.nodes.len(),
+            nodes: self.nodes,
+            classes: self.classes,
+            bare,
+            in_subnets,
+            references: self.references,
+            next_class: u32::try_from(self.filter_ids.len()).unwrap_or(u32::MAX),
+            partings: Vec::new(),
+        }
     }
 }
 
@@ -441,35 +463,37 @@ fn public_of(row: &netwright_model::network::Interface, address: IpAddr) -> Opti
     v4.get(place).or_else(|| v4.first()).map(|public| **public)
 }
 
-/// For each interface a number that stands for the set of references that hold it; 0 for none. Targets are told by policies.
-fn memberships(network: &Network) -> Vec<u32> {
-    let mut known: FxHashMap<Arc<[InterfaceId]>, ()> = FxHashMap::default();
+/// For each interface a number that stands for the set of references that hold it, 0 for none; and all references. Targets are told by
+/// policies.
+fn memberships(network: &Network) -> (Vec<u32>, FxHashSet<Arc<[InterfaceId]>>) {
+    let mut known: FxHashSet<Arc<[InterfaceId]>> = FxHashSet::default();
     let mut of: Vec<Vec<u32>> = vec![Vec::new(); network.interfaces.len()];
-    let mut add = |interfaces: Arc<[InterfaceId]>| {
-        let id = u32::try_from(known.len()).unwrap_or(u32::MAX);
-        if known.insert(Arc::clone(&interfaces), ()).is_none() {
-            for interface in interfaces.iter() {
-                of[interface.index()].push(id);
-            }
-        }
-    };
-    for filter in &network.filters {
-        for rule in &filter.rules {
-            for member in rule.from.members.iter().chain(&rule.to.members) {
-                if let FilterMember::Interfaces { interfaces, .. } = member {
-                    add(Arc::clone(interfaces));
+    for rule in network.filters.iter().flat_map(|filter| &filter.rules) {
+        for interfaces in named_interfaces(rule).filter(|own| !own.is_empty()) {
+            let id = u32::try_from(known.len()).unwrap_or(u32::MAX);
+            if known.insert(Arc::clone(interfaces)) {
+                for interface in interfaces.iter() {
+                    of[interface.index()].push(id);
                 }
             }
         }
     }
     let mut interned: FxHashMap<Vec<u32>, u32> = FxHashMap::default();
     interned.insert(Vec::new(), 0);
-    of.into_iter()
-        .map(|sets| {
-            let next = u32::try_from(interned.len()).unwrap_or(u32::MAX);
-            *interned.entry(sets).or_insert(next)
-        })
-        .collect()
+    let memberships = of.into_iter().map(|sets| {
+        let next = u32::try_from(interned.len()).unwrap_or(u32::MAX);
+        *interned.entry(sets).or_insert(next)
+    });
+    (memberships.collect(), known)
+}
+
+/// Sets of interfaces that a rule names.
+fn named_interfaces(rule: &Rule) -> impl Iterator<Item = &Arc<[InterfaceId]>> {
+    let members = rule.from.members.iter().chain(&rule.to.members);
+    members.filter_map(|member| match member {
+        FilterMember::Interfaces { interfaces, .. } => Some(interfaces),
+        _ => None,
+    })
 }
 
 /// Directions in the order in which `local_matters` counts them.

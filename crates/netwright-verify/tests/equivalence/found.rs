@@ -71,3 +71,20 @@ internet_gateways: {{ ga: {{ vpc: a }}, gb: {{ vpc: b }} }}
     }
     network("2001:db8:1::/64", "reachable", "attach: vpc, vpc: b");
 }
+
+#[test]
+fn a_source_that_cannot_be_predicted_is_none_of_an_attached_outside_service() {
+    let text = "
+filters:
+  f: { rules: [{ direction: ingress, from: [203.0.113.0/28] }] }
+vpcs:
+  v: { subnets: { s: { cidrs: [10.0.0.16/28] } } }
+instances:
+  i: { subnet: v/s, public_address: 198.51.100.1, filters: [f] }
+internet_gateways: { gateway: { vpc: v } }
+externals: { attached: { addresses: [203.0.113.0/28], attached_vpcs: [v] } }
+services: { svc: {} }
+";
+    let from = Named::Serverless("svc".to_owned());
+    all_say(text, &from, udp("10.0.0.17", "198.51.100.1"), "blocked");
+}

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use netwright_model::network::{FilterMember, Network};
+use netwright_model::network::{FilterMember, Network, Rule};
 use netwright_model::scalar::Prefix;
 use rustc_hash::FxHashMap;
 
@@ -39,6 +39,41 @@ impl PrefixClasses {
         }
         lengths.sort_by_key(|(length, ..)| std::cmp::Reverse(*length));
         Self { lengths, prefixes }
+    }
+
+    /// Takes up one more prefix: the class that the addresses had before which have none but it now, and the class that they have now. None
+    /// where it was known.
+    pub(super) fn add(&mut self, prefix: Prefix) -> Option<(u32, u32)> {
+        let key = Key::from(prefix.first());
+        let same = |(length, v4, _): &&(u8, bool, FxHashMap<Key, u32>)| {
+            (*length, *v4) == (prefix.length(), prefix.is_v4())
+        };
+        if self.lengths.iter().find(same).is_some_and(|(.., map)| map.contains_key(&key)) {
+            return None;
+        }
+        let wider = |(length, v4, _): &&(u8, bool, FxHashMap<Key, u32>)| {
+            *length < prefix.length() && *v4 == prefix.is_v4()
+        };
+        let mut wider = self.lengths.iter().filter(wider);
+        let around = wider.find_map(|(length, _, map)| {
+            map.get(&Prefix::of(prefix.first(), *length).first().into()).copied()
+        });
+        let before = around.unwrap_or(0);
+        self.prefixes.push(prefix);
+        let class = u32::try_from(self.prefixes.len()).unwrap_or(u32::MAX);
+        let place = self.lengths.partition_point(|(length, ..)| *length > prefix.length());
+        let among = self.lengths[place..].iter_mut();
+        let mut among = among.take_while(|(length, ..)| *length == prefix.length());
+        match among.find(|(_, v4, _)| *v4 == prefix.is_v4()) {
+            Some((.., map)) => {
+                map.insert(key, class);
+            }
+            None => {
+                let map = [(key, class)].into_iter().collect();
+                self.lengths.insert(place, (prefix.length(), prefix.is_v4(), map));
+            }
+        }
+        Some((before, class))
     }
 
     /// 0 for addresses in no prefix.
@@ -129,20 +164,22 @@ pub(super) fn all_prefixes(network: &Network) -> Vec<Prefix> {
     let mut prefixes = outside_prefixes(network);
     for filter in &network.filters {
         for rule in &filter.rules {
-            for member in rule.from.members.iter().chain(&rule.to.members) {
-                match member {
-                    FilterMember::Prefix(prefix) => prefixes.push(*prefix),
-                    FilterMember::Range(first, last) => {
-                        prefixes.extend(range_prefixes(*first, *last));
-                    }
-                    FilterMember::Interfaces { .. }
-                    | FilterMember::Internet
-                    | FilterMember::Unknown(_) => {}
-                }
-            }
+            prefixes.extend(named_prefixes(rule));
         }
     }
     prefixes
+}
+
+/// Prefixes that a rule names, or that its ranges are made of.
+pub(super) fn named_prefixes(rule: &Rule) -> impl Iterator<Item = Prefix> {
+    let members = rule.from.members.iter().chain(&rule.to.members);
+    members.flat_map(|member| match member {
+        FilterMember::Prefix(prefix) => vec![*prefix],
+        FilterMember::Range(first, last) => range_prefixes(*first, *last),
+        FilterMember::Interfaces { .. } | FilterMember::Internet | FilterMember::Unknown(_) => {
+            Vec::new()
+        }
+    })
 }
 
 fn range_prefixes(first: IpAddr, last: IpAddr) -> Vec<Prefix> {
