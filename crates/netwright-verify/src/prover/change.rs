@@ -129,7 +129,7 @@ fn naming(old: &Network, new: &Network, moved: &[InterfaceId]) -> Vec<FilterId> 
     };
     let ids = (0..new.filters.len()).map(FilterId::at);
     let naming =
-        ids.filter(|id| old[*id].rules.iter().zip(&new[*id].rules).any(|both| differs(both)));
+        ids.filter(|id| old[*id].rules.iter().zip(&new[*id].rules).any(differs));
     naming.collect()
 }
 

@@ -11,8 +11,7 @@ use netwright_verify::prover::Prover;
 use netwright_verify::space::Packet;
 use netwright_verify::trace::Verdict;
 
-use super::random::Random;
-use super::{Named, load, networks, number, packets, shrink, traced};
+use super::{Named, Run, load, networks, packets, shrink, traced};
 
 /// The engine's answer in the interpreter's form.
 fn said_by_engine(prover: &mut Prover<'_>, origin: Origin, packet: Packet) -> Option<Weighed> {
@@ -94,11 +93,16 @@ fn report(text: &str, origin: &Named, packet: Packet) {
 
 #[test]
 fn behind_a_balancer_the_engine_says_what_the_plain_evaluation_says() {
-    let cases = number("NETWRIGHT_CASES", 100_000) / 5;
-    let mut random = Random(number("NETWRIGHT_SEED", 1) as u64 ^ 0xBA1A);
+    let (asked, behind) = balanced_as_evaluated(Run::given());
+    assert!(behind * 10 > asked, "too few packets arrive at a balancer: {behind} of {asked}");
+}
+
+/// How many packets were asked, and how many of them arrive at a balancer.
+pub(super) fn balanced_as_evaluated(run: Run) -> (usize, usize) {
+    let mut random = run.random(0xBA1A);
     let (mut asked, mut behind, mut differences) = (0, 0, 0);
     let mut words: BTreeMap<&str, usize> = BTreeMap::new();
-    while asked < cases {
+    while asked < run.cases / 5 {
         let text = networks::network(&mut random);
         let Some(network) = load(&text) else { continue };
         let fronts = fronts(&network);
@@ -132,5 +136,5 @@ fn behind_a_balancer_the_engine_says_what_the_plain_evaluation_says() {
     }
     eprintln!("{behind} of {asked} packets arrive at a balancer: {words:?}");
     assert_eq!(differences, 0, "behind balancers, engine against plain evaluation");
-    assert!(behind * 10 > asked, "too few packets arrive at a balancer: {behind} of {asked}");
+    (asked, behind)
 }

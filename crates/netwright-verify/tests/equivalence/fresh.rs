@@ -4,7 +4,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
-use super::{Run, diffs, edits};
+use super::{Run, balancers, diffs, edits};
 
 /// For how long new seeds are begun. The last one takes a few seconds more.
 const WHILE: Duration = Duration::from_secs(14);
@@ -42,6 +42,7 @@ fn the_laws_hold_with_seeds_that_nobody_chose() {
         edits::gone_on_is_from_scratch(run);
         diffs::nothing_differs_from_itself(run);
         diffs::undoing_gains_what_was_lost(run);
+        balancers::balanced_as_evaluated(run);
     }
     eprintln!("seeds {first} to {}, {CASES} cases each", seeds.start - 1);
 }

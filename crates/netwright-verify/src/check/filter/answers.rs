@@ -67,7 +67,7 @@ pub(super) fn check(prover: &mut Prover<'_>, used: &Used, report: &mut Report) {
             let from: Vec<Member> =
                 reach.groups[src].members.iter().filter(sends).copied().collect();
             let to: Vec<(&Group, Set)> =
-                to.into_iter().map(|(dst, set)| (&reach.groups[dst], set)).collect();
+                to.into_iter().map(|(dst, set)| (&*reach.groups[dst], set)).collect();
             told.gather(prover, &from, &to);
         }
     }
