@@ -113,7 +113,7 @@ fn accept(listener: &TcpListener, (name, door): (&str, &Door), port: u16, open: 
         let (answers, name, open) = (door.answers, name.to_owned(), Arc::clone(open));
         std::thread::spawn(move || {
             let done = match choice {
-                _ if answers => answer(near, from, name),
+                _ if answers => answer(near, from, &name),
                 Some(to) => pass(&near, &to),
                 None => Err(io::Error::other("no backend is in service")),
             };
@@ -133,7 +133,7 @@ fn choose(all: &[Choice]) -> Option<&Choice> {
     all.get(usize::try_from(drawn).ok()?)
 }
 
-fn answer(near: TcpStream, from: SocketAddr, name: String) -> io::Result<()> {
+fn answer(near: TcpStream, from: SocketAddr, name: &str) -> io::Result<()> {
     near.set_nonblocking(false)?;
     near.set_read_timeout(Some(PATIENCE))?;
     let own = Listener {

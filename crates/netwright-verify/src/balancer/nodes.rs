@@ -53,9 +53,8 @@ pub fn chosen(
     id: LoadBalancerId,
     health: &[Option<bool>],
 ) -> Vec<(usize, bool)> {
-    let surely = |wanted: bool| health.iter().any(|up| *up == Some(wanted));
     let possibly = health.iter().any(Option::is_none);
-    if !surely(true) && network[id].fails_open {
+    if !health.contains(&Some(true)) && network[id].fails_open {
         return (0..health.len()).map(|at| (at, !possibly)).collect();
     }
     let up = health.iter().enumerate().filter(|(_, up)| **up != Some(false));

@@ -243,6 +243,13 @@ impl Stands<'_> {
         if !door.missing.is_empty() {
             return Err(Asked::Unknown);
         }
+        // From one family to the other nothing is passed on in a lab.
+        let v4 = self.client.forward.path.src.is_ipv4();
+        let passes = network[self.id].kind == LoadBalancerKind::PassThrough;
+        let crosses = |behind: &Behind| behind.address.is_some_and(|to| to.is_ipv4() != v4);
+        if passes && door.backends.iter().any(crosses) {
+            return Err(Asked::Beyond);
+        }
         let health: Vec<Option<bool>> =
             door.backends.iter().map(|behind| behind.in_service).collect();
         let chosen = netwright_verify::balancer::nodes::chosen(network, self.id, &health);

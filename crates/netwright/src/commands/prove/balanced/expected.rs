@@ -122,9 +122,14 @@ impl Expected {
         if self.chosen().next().is_none() {
             return unanswered == times;
         }
-        let all_answer = self.chosen().all(|one| one.fate == Fate::Answers);
         let some_fail = self.chosen().any(|one| one.chosen == Some(true) && fails(one));
-        (!all_answer || unanswered == 0) && (!some_fail || unanswered > 0)
+        (!self.all_answer() || unanswered == 0) && (!some_fail || unanswered > 0)
+    }
+
+    /// Whether every backend that may be chosen answers, and one surely is.
+    fn all_answer(&self) -> bool {
+        self.chosen().all(|one| one.fate == Fate::Answers)
+            && self.chosen().any(|one| one.chosen == Some(true))
     }
 
     /// Whether more patience may change what was seen: all that is wrong is that something did not come.
@@ -143,7 +148,7 @@ impl Expected {
                 }
             }
         }
-        if self.chosen().all(|one| one.fate == Fate::Answers) && self.chosen().next().is_some() {
+        if self.all_answer() {
             complete.unanswered = 0;
         }
         !self.agrees(seen, times) && self.agrees(&complete, times)

@@ -31,6 +31,22 @@ fn observed(question: &Question, seen: &Spread) -> String {
     parts.join(", ")
 }
 
+/// Which backends answered, in few words: how often chance chose which tells nothing.
+fn answered(question: &Question, seen: &Spread) -> String {
+    let places = question.expected.places.iter().zip(&seen.shares);
+    let landed = places.filter(|(_, share)| share.arrived > 0).map(|(at, share)| {
+        let name = at.backends.first().map_or(at.place.namespace.as_str(), |own| &own.name);
+        let sources: Vec<String> = share.sources.iter().map(ToString::to_string).collect();
+        let lost = if share.arrived > share.answered { ", not answered" } else { "" };
+        format!("{name} (seen as {}{lost})", sources.join(", "))
+    });
+    let mut parts: Vec<String> = landed.collect();
+    if seen.unanswered > 0 {
+        parts.push("some not answered".to_owned());
+    }
+    parts.join(", ")
+}
+
 fn asked_of(question: &Question) -> String {
     format!(
         "{} → {} {} {}, {} times",
@@ -56,7 +72,7 @@ pub(in crate::commands) fn measured(console: &mut Console, pairs: &[Pair<'_>]) {
                 question.from.clone(),
                 question.to.clone(),
                 question.service.to_string(),
-                observed(question, seen),
+                answered(question, seen),
             ]
         })
         .collect();
