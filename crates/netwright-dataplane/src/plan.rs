@@ -5,6 +5,7 @@
 //! Everything is routed: an interface is a point-to-point link to its VPC's router, with fixed neighbours. Clouds deliver by address too,
 //! and connection tracking exists for routed packets only.
 
+pub mod balancers;
 mod build;
 pub mod call;
 mod changes;
@@ -14,7 +15,7 @@ mod gateways;
 mod intervals;
 mod links;
 mod names;
-mod nft;
+pub(crate) mod nft;
 mod outside;
 mod services;
 mod show;
@@ -26,6 +27,7 @@ mod vpc;
 
 use std::net::IpAddr;
 
+use netwright_model::language::EndpointKind;
 use netwright_model::network::{EndpointId, InterfaceId, Network};
 use netwright_model::scalar::Prefix;
 
@@ -51,6 +53,7 @@ pub fn plan(network: &Network) -> HostPlan {
     outside::internet(&mut build);
     outside::private_endpoints(&mut build);
     services::services(&mut build);
+    balancers::balancers(&mut build);
     filters::rulesets(&mut build);
     dns::servers(&mut build);
     task::commands(&mut build);
@@ -75,10 +78,15 @@ pub struct HostPlan {
     pub left_out: Vec<String>,
 }
 
-/// The namespace of the machine that has an interface.
+/// The namespace of the machine that has an interface. Each node of a load balancer is a machine of its own.
 #[must_use]
 pub fn machine(network: &Network, interface: InterfaceId) -> String {
-    endpoint(network, network[interface].owner)
+    let row = &network[interface];
+    let owner = &network[row.owner];
+    if owner.kind == EndpointKind::LoadBalancer && owner.interfaces.len() > 1 {
+        return format!("{}/{}", owner.kind.word(), row.name);
+    }
+    endpoint(network, row.owner)
 }
 
 /// The namespace of an endpoint.

@@ -25,7 +25,8 @@ fn example(name: &str) -> HostPlan {
     plan(&resolve(decode_description(&root).unwrap()).unwrap())
 }
 
-const EXAMPLES: [&str; 5] = [
+const EXAMPLES: [&str; 6] = [
+    "load-balancers/network.yaml",
     "quickstart/network.yaml",
     "ticket-3291/reported.yaml",
     "ticket-3291/repaired.yaml",
@@ -46,6 +47,46 @@ fn plans() -> Vec<(String, HostPlan)> {
 #[test]
 fn the_quickstart_is_a_router_two_machines_two_gateways_and_the_internet() {
     insta::assert_snapshot!(example("quickstart/network.yaml").to_string());
+}
+
+/// The namespaces of a plan whose names begin so, and its tasks there, as text.
+fn part(plan: &HostPlan, beginning: &str) -> String {
+    let mut plan = plan.clone();
+    plan.links.clear();
+    plan.namespaces.retain(|namespace| namespace.name.starts_with(beginning));
+    plan.tasks.retain(|task| task.namespace.starts_with(beginning));
+    plan.to_string()
+}
+
+#[test]
+fn a_balancers_node_passes_on_by_a_map_of_numbers_and_a_proxy_counts_what_its_process_opens() {
+    let plan = example("load-balancers/network.yaml");
+    assert_eq!(plan.left_out, Vec::<String>::new());
+    insta::assert_snapshot!(part(&plan, "load_balancer/"));
+}
+
+#[test]
+fn another_backend_in_service_is_a_change_of_elements_and_of_a_proxys_settings_only() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/load-balancers");
+    let text = std::fs::read_to_string(folder.join("network.yaml")).unwrap();
+    let plan_of = |text: &str| {
+        let root = yaml::parse(text, FileId::default(), &Limits::default()).unwrap();
+        plan(&resolve(decode_description(&root).unwrap()).unwrap())
+    };
+    let one = plan_of(&text.replace("target: web-2 }", "target: web-2, healthy: false }"));
+    let other = plan_of(&text.replace(", healthy: false", ""));
+    let rest = |plan: &HostPlan, name: &str| {
+        let node = plan.namespaces.iter().find(|node| node.name == name).unwrap();
+        let lines = node.ruleset.lines().filter(|line| !line.contains("elements = "));
+        lines.map(str::to_owned).collect::<Vec<String>>()
+    };
+    for name in ["load_balancer/data", "load_balancer/shop", "vpc/shop"] {
+        assert_eq!(rest(&one, name), rest(&other, name), "{name}");
+    }
+    let (old, new) = (&one.tasks[0], &other.tasks[0]);
+    let settings = old.followed_by(new).unwrap();
+    assert!(settings.contains("10.0.2.12"), "a running proxy takes its backends: {settings}");
+    assert_ne!(old, new);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::ask::{Said, Wanted};
 use crate::calls::Called;
 use crate::failure::Failure;
 use crate::place;
+use crate::probe::spread::{Balanced, Spread};
 use crate::probe::{Probe, Seen};
 use crate::tasks::{Line, TaskRow};
 
@@ -27,6 +28,8 @@ pub(crate) const PLAN_OCTETS: u64 = 256 * 1024 * 1024;
 const CHANGE_PATIENCE: Duration = Duration::from_secs(300);
 /// Most probes of one request.
 const PROBES: usize = 512;
+/// Most questions about balancers of one request: each may name some hundred places.
+const SPREADS: usize = 16;
 /// Longest answer: about a hundred thousand namespaces.
 const ANSWER_OCTETS: u64 = 64 * 1024 * 1024;
 /// How long an answer may take.
@@ -256,6 +259,28 @@ pub fn probe(lab: &str, probes: &[Probe], milliseconds: u64) -> Result<Vec<Seen>
             return Err(Failure::new("the lab answered for fewer connections than were asked"));
         }
         all.extend(seen.iter().map(Seen::from_json));
+    }
+    Ok(all)
+}
+
+/// Tries many connections to one address each, behind which several places answer; the answers are in the order of the questions. Some
+/// hundred connections at a time are given so many milliseconds.
+///
+/// # Errors
+///
+/// No such lab, or it does not answer.
+pub fn spread(lab: &str, asked: &[Balanced], milliseconds: u64) -> Result<Vec<Spread>, Failure> {
+    let mut all = Vec::with_capacity(asked.len());
+    for part in asked.chunks(SPREADS) {
+        let asked = json!({"do": "spread", "asked": part, "milliseconds": milliseconds});
+        let patience =
+            Duration::from_millis(milliseconds.saturating_mul(SPREADS as u64)) + PATIENCE;
+        let value = request(lab, &asked, patience)?;
+        let found: Vec<Spread> = read(&value, "spread")?;
+        if found.len() != part.len() {
+            return Err(Failure::new("the lab answered for fewer balancers than were asked"));
+        }
+        all.extend(found);
     }
     Ok(all)
 }

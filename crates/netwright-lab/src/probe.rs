@@ -7,6 +7,7 @@ mod datagram;
 mod echo;
 mod follow;
 mod socket;
+pub mod spread;
 mod stream;
 
 use std::collections::BTreeMap;

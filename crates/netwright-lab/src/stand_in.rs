@@ -1,18 +1,22 @@
 //! Parts of this program that stand in a lab for what a cloud provides, each a process of its own: what listens for a database or an
-//! outside service ([`listener`]), the platform's database proxy ([`proxy`]), a serverless service ([`service`]).
+//! outside service ([`listener`]), a load balancer's proxy ([`balancer`]), the platform's database proxy ([`proxy`]), a serverless service ([`service`]).
 //!
 //! They hold no data and speak just enough of a protocol that a client sees that it arrived, and from where. Among themselves they speak a
 //! line each way: [`HELLO`], and a JSON object with who answers and the source that it sees.
 
+mod balancer;
 mod client;
 mod listener;
 mod proxy;
 pub(crate) mod service;
 
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use netwright_dataplane::kernel;
+use netwright_dataplane::plan::balancers::Forwarder;
 use netwright_dataplane::plan::{Listener, Proxy, Service};
 use rustix::net::{AddressFamily, SocketType, bind, listen, sockopt};
 use serde::de::DeserializeOwned;
@@ -38,6 +42,7 @@ pub fn run(part: &str) -> Option<Result<(), Failure>> {
     Some(match part {
         "listener" => settings::<Listener>().and_then(|own| listener::run(&own)),
         "proxy" => settings::<Proxy>().and_then(|own| proxy::run(&own)),
+        "balancer" => balancer::run(&settings::<Forwarder>),
         "service" => settings::<Service>().and_then(|own| service::run(&own)),
         _ => return None,
     })
@@ -45,7 +50,12 @@ pub fn run(part: &str) -> Option<Result<(), Failure>> {
 
 fn settings<T: DeserializeOwned>() -> Result<T, Failure> {
     let mut text = String::new();
-    let read = io::stdin().lock().take(SETTINGS).read_to_string(&mut text);
+    let read = io::stdin().as_fd().try_clone_to_owned().and_then(|stdin| {
+        let mut file = File::from(stdin);
+        // They stand at its beginning, however often they are read; what is no file has none and is read as it comes.
+        let _none = file.rewind();
+        file.take(SETTINGS).read_to_string(&mut text)
+    });
     read.map_err(Failure::during("reading the settings"))?;
     serde_json::from_str(&text)
         .map_err(|error| Failure::new(format!("the settings cannot be read: {error}")))

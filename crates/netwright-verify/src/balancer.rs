@@ -11,6 +11,7 @@
 //! Read [`legs`] for the packets, [`weigh`](weigh::works) for what follows from them.
 
 mod legs;
+pub mod nodes;
 mod sources;
 mod weigh;
 mod words;
@@ -362,7 +363,8 @@ fn behind(
         (made.verdict, made.why) = called(network, &network[id], service);
         return made;
     }
-    let way = legs::Way { id, node: asked.node, client: asked.client, backend };
+    let pair = legs::Pair { id, node: asked.node, backend };
+    let way = legs::Way { pair, client: asked.client };
     let sent = legs::request(prover, &way, made.port);
     made.verdict = sent.verdict;
     made.why = sent.why;
@@ -378,7 +380,9 @@ fn behind(
             made.beyond = Some(Box::new(found));
         }
     }
-    legs::health(prover, &way, &mut made);
+    let health = legs::health(prover, pair, Some(asked.client.forward.path.dst));
+    (made.in_service, made.health) = (health.in_service, health.why);
+    made.probes.extend(health.probe);
     made
 }
 

@@ -34,6 +34,11 @@ fn the_quick_start_holds_and_its_mistake_is_told() {
 }
 
 #[test]
+fn what_goes_through_load_balancers_holds() {
+    check("examples/load-balancers/network.yaml", 0, &["4 hold, 0 broken, 0 unknown"], &["NW-"]);
+}
+
+#[test]
 fn the_three_tier_export_holds() {
     check("examples/aws-three-tier/export", 0, &["7 hold, 0 broken, 0 unknown"], &["error["]);
 }

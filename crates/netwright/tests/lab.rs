@@ -6,6 +6,8 @@
     reason = "a test says what it skips and stops where it cannot go on"
 )]
 
+#[path = "lab/balancers.rs"]
+mod balancers;
 mod harness;
 #[path = "lab/names.rs"]
 mod names;

@@ -47,6 +47,7 @@ fn every_verdict_of_the_examples_is_confirmed() {
         "staging-egress/before.yaml",
         "staging-egress/after.yaml",
         "staging-egress/works.yaml",
+        "load-balancers/network.yaml",
         "aws-three-tier/export",
         "gcp-serverless/export",
     ] {
@@ -232,6 +233,8 @@ fn what_listens_in_a_lab_already_is_not_asked_and_no_disagreement() {
     assert!(out.contains("1 could not be tried") || out.contains("2 could not be tried"), "{out}");
 }
 
+#[path = "prove/balancers.rs"]
+mod balancers;
 #[path = "../../netwright-verify/tests/equivalence/networks.rs"]
 mod networks;
 #[path = "../../netwright-verify/tests/equivalence/random.rs"]
@@ -240,19 +243,37 @@ mod random;
 /// Random networks that are asked. Some are no valid descriptions, which other tests are about.
 const RANDOM: u64 = 200;
 
+/// The same of networks in which most connections through balancers work.
+const BALANCED: u64 = 60;
+
 /// How many of them at a time: most of the time goes into waiting for answers that do not come.
 const AT_A_TIME: u64 = 4;
 
 #[test]
 fn every_verdict_of_random_networks_is_confirmed() {
-    if lacks() {
-        return;
+    if !lacks() {
+        random_networks("prove-random", RANDOM, |seed| {
+            networks::network(&mut random::Random(seed))
+        });
     }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("prove-random");
+}
+
+#[test]
+fn every_flow_through_random_balancers_is_confirmed() {
+    if !lacks() {
+        random_networks("prove-balancers", BALANCED, |seed| {
+            balancers::network(&mut random::Random(seed))
+        });
+    }
+}
+
+/// Proves so many valid networks of those that seeds give.
+fn random_networks(name: &str, wanted: u64, network: impl Fn(u64) -> String + Sync) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).unwrap();
     let one = |seed: u64| {
         let file = folder.join(format!("{seed}.yaml"));
-        std::fs::write(&file, networks::network(&mut random::Random(seed))).unwrap();
+        std::fs::write(&file, network(seed)).unwrap();
         let ran = prove(&file, &["--most", "600"]);
         let (out, err) =
             (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
@@ -268,7 +289,7 @@ fn every_verdict_of_random_networks_is_confirmed() {
     let worker = || {
         let mut wrong = Vec::new();
         // Labs that disagree take longest; a handful says enough.
-        while valid.load(Ordering::Relaxed) < RANDOM && wrong.len() < 3 {
+        while valid.load(Ordering::Relaxed) < wanted && wrong.len() < 3 {
             match one(next.fetch_add(1, Ordering::Relaxed)) {
                 Ok(true) => drop(valid.fetch_add(1, Ordering::Relaxed)),
                 Ok(false) => {}

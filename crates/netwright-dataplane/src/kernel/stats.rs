@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::socket::Netlink;
+use crate::plan::nft::BACKENDS;
+
 use super::{Failure, Kernel, enter, ruleset};
 
 /// What a counter counts.
@@ -20,6 +22,8 @@ pub enum Counted {
     Rule(String),
     /// A translation of addresses: connections that it was made for.
     Translation(String),
+    /// A load balancer's backend, by its listener's and its own name: connections that were sent to it.
+    Backend(String),
     /// What a link received.
     Received(String),
     /// What a link sent.
@@ -113,6 +117,8 @@ fn rules(listed: &Value, sums: &mut BTreeMap<Counted, Sum>) {
         }
         for kind in ["set", "map"] {
             let elements = object.get(kind).and_then(|set| set.get("elem"));
+            let called = object.get(kind).and_then(|set| set.get("name")).and_then(Value::as_str);
+            let of_backends = called.is_some_and(|name| name.starts_with(BACKENDS));
             for element in elements.and_then(Value::as_array).map_or(&[][..], Vec::as_slice) {
                 // Of a map each element is a pair of key and value.
                 let key = element.get(0).unwrap_or(element);
@@ -120,6 +126,7 @@ fn rules(listed: &Value, sums: &mut BTreeMap<Counted, Sum>) {
                 let name = element.get("comment").and_then(Value::as_str);
                 let Some((name, counter)) = name.zip(element.get("counter")) else { continue };
                 let counted = match kind {
+                    _ if of_backends => Counted::Backend(name.to_owned()),
                     "set" => Counted::Rule(name.to_owned()),
                     _ => Counted::Translation(name.to_owned()),
                 };
@@ -148,6 +155,9 @@ mod tests {
                 [{"elem": {"val": "10.0.0.1", "comment": "nat: 198.51.100.1", "counter": counter(3)}}, "198.51.100.1"],
                 ["10.0.0.2", "198.51.100.2"],
             ]}},
+            {"map": {"name": "backends_ip", "elem": [
+                [{"elem": {"val": {"range": [0, 65535]}, "comment": "lb l: web", "counter": counter(4)}}, "10.0.0.2"],
+            ]}},
             {"rule": {"comment": "db: x", "expr": [{"match": {}}, {"counter": counter(5)}, {"drop": null}]}},
             {"rule": {"expr": [{"counter": counter(7)}]}},
         ]});
@@ -159,6 +169,7 @@ mod tests {
             [
                 (Counted::Rule("db: x".to_owned()), (7, Some(700))),
                 (Counted::Translation("nat: 198.51.100.1".to_owned()), (3, Some(300))),
+                (Counted::Backend("lb l: web".to_owned()), (4, Some(400))),
             ]
         );
     }

@@ -52,6 +52,8 @@ pub(super) struct Build<'n> {
     pub(super) marks: BTreeMap<VpcId, BTreeMap<String, u32>>,
     /// For each VPC, its links to peers over which references to groups hold.
     pub(super) peers: BTreeMap<VpcId, Vec<(String, VpcId)>>,
+    /// For each VPC, the balancers' nodes that answers go back through.
+    pub(super) returning: BTreeMap<VpcId, Vec<super::balancers::Returning>>,
     tables: BTreeMap<(SubnetId, Vec<String>), u32>,
     choosers: BTreeMap<(VpcId, Vec<VpnId>), usize>,
     far: BTreeMap<(VpcId, InterfaceId), usize>,
@@ -71,6 +73,7 @@ impl<'n> Build<'n> {
             calls: Vec::new(),
             marks: BTreeMap::new(),
             peers: BTreeMap::new(),
+            returning: BTreeMap::new(),
             tables: BTreeMap::new(),
             choosers: BTreeMap::new(),
             far: BTreeMap::new(),

@@ -115,15 +115,52 @@ impl<'b, 'n> Writer<'b, 'n> {
             table.map(name, "ifname : verdict", &all.collect::<Vec<_>>());
         }
         let known = (!stateful.is_empty()).then(|| nft::KNOWN.to_owned());
-        let forward = stateless.into_iter().chain(known).chain(stateful);
+        let forward = self.itself().into_iter().chain(stateless).chain(known).chain(stateful);
         table.hook("forward", nft::PASSED_ON, forward);
         if let Some(marks) = self.build.marks.get(&self.vpc).filter(|marks| !marks.is_empty()) {
             let marks: Vec<String> =
                 marks.iter().map(|(link, mark)| format!("\"{link}\" : {mark}")).collect();
             table.map("tables", "ifname : mark", &marks);
-            table.hook("marks", nft::BEFORE_ROUTING, ["meta mark set iifname map @tables"]);
+            let mut lines = vec!["meta mark set iifname map @tables".to_owned()];
+            lines.extend(self.returning());
+            table.hook("marks", nft::BEFORE_ROUTING, lines);
         }
         table.finish()
+    }
+
+    /// What a balancer's node passed on with its client's address is answered through the node, wherever routes lead that address.
+    fn returning(&self) -> Vec<String> {
+        let nodes = self.build.returning.get(&self.vpc).map_or(&[][..], Vec::as_slice);
+        let mut lines = Vec::new();
+        for node in nodes {
+            for (word, v6) in [("ip", false), ("ip6", true)] {
+                let own = node.own.iter().filter(|address| address.is_ipv6() == v6);
+                let own: Vec<String> = own.map(ToString::to_string).collect();
+                if !own.is_empty() {
+                    lines.push(format!(
+                        "iifname \"{}\" ct state new {word} saddr != {{ {} }} ct mark set {}",
+                        node.link,
+                        own.join(", "),
+                        node.mark
+                    ));
+                }
+            }
+        }
+        if !lines.is_empty() {
+            lines.push("ct direction reply ct mark != 0 meta mark set ct mark".to_owned());
+        }
+        lines
+    }
+
+    /// A machine takes no packets of its own address that come over the network, as one does that is its own balancer's backend.
+    fn itself(&self) -> Vec<String> {
+        let nodes = self.build.returning.get(&self.vpc).map_or(&[][..], Vec::as_slice);
+        let drop = |node: &super::balancers::Returning| {
+            [("ip", "own4"), ("ip6", "own6")].map(|(word, own)| {
+                format!("iifname \"{}\" oifname . {word} saddr @{own} drop", node.link)
+            })
+        };
+        nodes.iter().flat_map(drop).collect()
     }
 
     /// Which link holds which address: a packet that comes in by a link from its own address has come straight from there.
@@ -395,6 +432,9 @@ impl<'b, 'n> Writer<'b, 'n> {
                 family: Some(v6),
                 text: format!("{link} . {word} {field} @{own} {word} {field} @{here} "),
             });
+            if !v6 {
+                sides.extend(self.passed_on(interfaces, link));
+            }
             for (peer, vpc) in peers.iter().filter(|_| across) {
                 let there = of(*vpc, v6);
                 if !there.is_empty() {
@@ -405,6 +445,18 @@ impl<'b, 'n> Writer<'b, 'n> {
             }
         }
         sides
+    }
+
+    /// A balancer's node that is in a group is known by its link: what it passes on has its client's address.
+    fn passed_on(&self, interfaces: &[InterfaceId], link: &str) -> Option<Side> {
+        let nodes = self.build.returning.get(&self.vpc)?;
+        let own = interfaces.iter().map(|id| link_of(*id));
+        let own: Vec<String> = own
+            .filter(|own| nodes.iter().any(|node| node.link == *own))
+            .map(|own| format!("\"{own}\""))
+            .collect();
+        let text = format!("{link} {{ {} }} ", own.join(", "));
+        (!own.is_empty()).then_some(Side { family: None, text })
     }
 
     /// The set of a group's members. References that read the same and mean others (of another account) have sets of their own.

@@ -23,6 +23,9 @@ pub(super) fn quoted(text: &str) -> String {
     text.chars().map(|c| if plain(c) { c } else { '_' }).take(COMMENT).collect()
 }
 
+/// What names of sets and maps of backends begin with.
+pub(crate) const BACKENDS: &str = "backends_";
+
 /// Longest comment, in octets; the kernel's limit is 128.
 const COMMENT: usize = 120;
 
@@ -45,6 +48,16 @@ impl Table {
     /// A named map of source addresses to what they become, each element with its counter.
     pub(super) fn translations(&mut self, name: &str, elements: &[String]) {
         self.elements(("map", name), "ipv4_addr : ipv4_addr", (true, true), elements);
+    }
+
+    /// A named map of numbers to backends, each element with its counter.
+    pub(super) fn backends(&mut self, name: &str, kind: &str, elements: &[String]) {
+        self.elements(("map", &format!("{BACKENDS}{name}")), kind, (true, true), elements);
+    }
+
+    /// A named set of backends, each element with its counter.
+    pub(super) fn counted_backends(&mut self, name: &str, kind: &str, elements: &[String]) {
+        self.elements(("set", &format!("{BACKENDS}{name}")), kind, (false, true), elements);
     }
 
     /// A set or a map: of intervals or not, with a counter for each element or not.

@@ -157,7 +157,7 @@ fn services(build: &mut Build<'_>) {
     }
 }
 
-fn settings(what: &impl Serialize) -> String {
+pub(super) fn settings(what: &impl Serialize) -> String {
     // A structure of texts and numbers always becomes JSON.
     serde_json::to_string(what).unwrap_or_default()
 }

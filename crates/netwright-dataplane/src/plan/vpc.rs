@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use netwright_model::language::PeeringState;
+use netwright_model::language::{EndpointKind, PeeringState};
 use netwright_model::network::{InterfaceId, Route, RouteTableId, SubnetId, Target, VpcId};
 use netwright_model::scalar::Prefix;
 use netwright_verify::prover::routing::best_routes;
@@ -61,7 +61,12 @@ pub(super) fn machines(build: &mut Build<'_>) {
         let vpc = network[row.subnet].vpc;
         let (router, machine) = (build.router(vpc), build.machine(id));
         let link = link_of(id);
-        let own = network[row.owner].interfaces.iter().position(|other| *other == id);
+        let owner = &network[row.owner];
+        // Each node of a load balancer is a machine of its own.
+        let own = match owner.kind {
+            EndpointKind::LoadBalancer => Some(0),
+            _ => owner.interfaces.iter().position(|other| *other == id),
+        };
         let inside = format!("eth{}", own.unwrap_or(0));
         let families = build.families();
         build.namespace(&machine, Role::Machine);

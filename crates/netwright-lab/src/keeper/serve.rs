@@ -24,6 +24,7 @@ use crate::ask::{Said, Wanted, ask};
 use crate::calls::make;
 use crate::control::{PLAN_OCTETS, REQUEST_OCTETS};
 use crate::names;
+use crate::probe::spread::{Balanced, spread};
 use crate::probe::{Probe, Seen, probe};
 use crate::tasks::Tasks;
 
@@ -112,6 +113,7 @@ fn one(lab: &Lab, stream: &UnixStream) -> std::io::Result<()> {
         Some("check") => tell(stream, &check(lab)),
         Some("counters") => tell(stream, &counters(lab)),
         Some("probe") => tell(stream, &probed(lab, &request)),
+        Some("spread") => tell(stream, &spread_out(lab, &request)),
         Some("follow") => tell(stream, &followed(lab, &request)),
         Some("names") => tell(stream, &named(lab, &request)),
         Some("call") => tell(stream, &called(lab, &request)),
@@ -223,6 +225,18 @@ fn probed(lab: &Lab, request: &Value) -> Value {
     let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
     let seen = probe(&kernel, &probes, Duration::from_millis(patience.min(LONGEST_WAIT)));
     json!({"seen": seen.iter().map(Seen::to_json).collect::<Vec<Value>>()})
+}
+
+/// Connections through balancers that were asked for, tried.
+fn spread_out(lab: &Lab, request: &Value) -> Value {
+    let asked = request.get("asked").cloned().unwrap_or_default();
+    let Ok(asked) = serde_json::from_value::<Vec<Balanced>>(asked) else {
+        return json!({"refused": "a question of the request cannot be read"});
+    };
+    let patience = request.get("milliseconds").and_then(Value::as_u64).unwrap_or_default();
+    let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
+    let found = spread(&kernel, &asked, Duration::from_millis(patience.min(LONGEST_WAIT)));
+    json!({"spread": found})
 }
 
 /// Calls of services, made.

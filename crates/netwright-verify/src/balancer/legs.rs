@@ -14,7 +14,7 @@ use netwright_model::network::{BackendTarget, InterfaceId, LoadBalancer, LoadBal
 use netwright_model::scalar::{Prefix, Service};
 
 use super::sources::cuts;
-use super::{Behind, proxies, words};
+use super::{proxies, words};
 use crate::ask::{packet_of, set_of};
 use crate::flow::Connection;
 use crate::prover::Prover;
@@ -24,13 +24,23 @@ use crate::space::protocol;
 use crate::trace::{Flow, Trace, Verdict};
 
 /// From where to which backend.
-pub(super) struct Way<'w> {
+#[derive(Clone, Copy)]
+pub(super) struct Pair<'w> {
     pub(super) id: LoadBalancerId,
     pub(super) node: Option<InterfaceId>,
-    /// The flow to the balancer.
-    pub(super) client: &'w Trace,
     pub(super) backend: &'w BackendTarget,
 }
+
+/// The same for a client's request.
+pub(super) struct Way<'w> {
+    pub(super) pair: Pair<'w>,
+    /// The flow to the balancer.
+    pub(super) client: &'w Trace,
+}
+
+/// A machine takes no packet from its own address that comes over the network (AWS, "Troubleshoot your Network Load Balancer": requests of
+/// a target to its own balancer time out).
+const ITSELF: &str = "a machine takes no packets that come from its own address";
 
 /// What became of something that was sent.
 pub(super) struct Sent {
@@ -106,22 +116,22 @@ pub(super) fn interface_of(network: &Network, backend: &BackendTarget) -> Option
 /// A request to a backend.
 pub(super) fn request(prover: &mut Prover<'_>, way: &Way<'_>, port: Service) -> Sent {
     let network = prover.network;
-    let balancer = &network[way.id];
-    let Some(address) = address_of(network, way.backend) else {
+    let Pair { id, node, backend } = way.pair;
+    let balancer = &network[id];
+    let Some(address) = address_of(network, backend) else {
         return Sent::nowhere(Verdict::Unknown, "its address is not described");
     };
     if proxies(balancer) {
-        return own_connection(prover, way, &balancer.proxies, address, port);
+        return own_connection(prover, way.pair, &balancer.proxies, address, port);
     }
-    let node = way.node.filter(|node| !network[*node].provider_side);
+    let node = node.filter(|node| !network[*node].provider_side);
     let arrived = &way.client.forward.path;
     match node {
         // Packets of another family than the client's are the balancer's own (AWS, "Client IP preservation").
-        Some(node)
-            if !way.backend.preserves_client || arrived.src.is_ipv4() != address.is_ipv4() =>
-        {
+        Some(node) if !backend.preserves_client || arrived.src.is_ipv4() != address.is_ipv4() => {
             from_node(prover, node, address, port)
         }
+        Some(_) if arrived.src == address => Sent::nowhere(Verdict::Blocked, ITSELF),
         Some(node) => {
             let Some(own) = own_address(network, node, address) else {
                 return Sent::nowhere(Verdict::Blocked, "the node has no address of its family");
@@ -132,12 +142,15 @@ pub(super) fn request(prover: &mut Prover<'_>, way: &Way<'_>, port: Service) -> 
             judge(prover, vec![Leg { flow, connection, source_port: client_port(way) }], port)
         }
         None => {
-            let Some(interface) = interface_of(network, way.backend) else {
+            let Some(interface) = interface_of(network, backend) else {
                 return Sent::nowhere(Verdict::Unknown, "where it stands is not described");
             };
             let dst = if balancer.keeps_destination { arrived.dst } else { address };
             if dst.is_ipv4() != arrived.src.is_ipv4() {
                 return Sent::nowhere(Verdict::Blocked, "it has no address of the client's family");
+            }
+            if dst == arrived.src {
+                return Sent::nowhere(Verdict::Blocked, ITSELF);
             }
             let sender = sender(network, way, interface);
             let leg = handed_over(network, interface, (arrived.src, dst), sender);
@@ -149,16 +162,16 @@ pub(super) fn request(prover: &mut Prover<'_>, way: &Way<'_>, port: Service) -> 
 /// A connection that the balancer opens: from where its proxies or probes stand, or else from the node.
 fn own_connection(
     prover: &mut Prover<'_>,
-    way: &Way<'_>,
+    pair: Pair<'_>,
     sources: &[Prefix],
     address: IpAddr,
     port: Service,
 ) -> Sent {
     let network = prover.network;
     if !sources.is_empty() {
-        return from_provider(prover, way, sources, address, port);
+        return from_provider(prover, pair, sources, address, port);
     }
-    match way.node {
+    match pair.node {
         Some(node) if !network[node].provider_side => from_node(prover, node, address, port),
         _ => {
             let why = "where the balancer's own connections come from is not described";
@@ -170,13 +183,13 @@ fn own_connection(
 /// From every address that the provider's proxies or probes may have. Nothing tells which one it is: all must get through.
 fn from_provider(
     prover: &mut Prover<'_>,
-    way: &Way<'_>,
+    pair: Pair<'_>,
     sources: &[Prefix],
     address: IpAddr,
     port: Service,
 ) -> Sent {
     let network = prover.network;
-    let Some(interface) = interface_of(network, way.backend) else {
+    let Some(interface) = interface_of(network, pair.backend) else {
         // The provider's own ways to what is no machine here are not described.
         return Sent::nowhere(Verdict::Unknown, "where it stands is not described");
     };
@@ -240,7 +253,7 @@ fn showing(mut connection: Connection, node: IpAddr, client: IpAddr) -> Connecti
 
 /// The interface that the client's packet comes straight from, as the backend's filters may know it: one in its own VPC.
 fn sender(network: &Network, way: &Way<'_>, backend: InterfaceId) -> Option<InterfaceId> {
-    let node = way.node?;
+    let node = way.pair.node?;
     let at_node = Level::Interface(node);
     let last = way.client.forward.path.checks().filter(|check| check.level == at_node).last()?;
     let vpc = |id: InterfaceId| network[network[id].subnet].vpc;
@@ -382,27 +395,36 @@ fn as_packet(packet: Layer4, flow: Flow) -> crate::space::Packet {
     }
 }
 
-/// Whether a backend's health checks reach it, from every source that they come from.
-pub(super) fn health(prover: &mut Prover<'_>, way: &Way<'_>, behind: &mut Behind) {
+/// Whether a backend is in service, and why not.
+pub(super) struct Health {
+    /// Surely, surely not, or unknown.
+    pub(super) in_service: Option<bool>,
+    pub(super) why: Option<String>,
+    pub(super) probe: Option<Trace>,
+}
+
+/// Whether a backend's health checks reach it, from every source that they come from. `arrived` is the address that clients ask.
+pub(super) fn health(prover: &mut Prover<'_>, pair: Pair<'_>, arrived: Option<IpAddr>) -> Health {
     let network = prover.network;
-    let balancer = &network[way.id];
-    if let Some(probe) = way.backend.probe {
-        let arrived = way.client.forward.path.dst;
-        let address = if balancer.keeps_destination { Some(arrived) } else { behind.address };
-        let sent = match address {
-            Some(address) => own_connection(prover, way, &balancer.probes, address, probe),
+    let balancer = &network[pair.id];
+    let mut health = Health { in_service: Some(true), why: None, probe: None };
+    if let Some(probe) = pair.backend.probe {
+        let own = address_of(network, pair.backend);
+        let sent = match if balancer.keeps_destination { arrived } else { own } {
+            Some(address) => own_connection(prover, pair, &balancer.probes, address, probe),
             None => Sent::nowhere(Verdict::Unknown, "its address is not described"),
         };
-        behind.in_service = super::weigh::certainty(sent.verdict);
+        health.in_service = super::weigh::certainty(sent.verdict);
         if sent.verdict != Verdict::Reachable {
             let source = sent.trace.as_ref().map(|trace| trace.flow.src);
-            behind.health = Some(words::unhealthy(probe, source, sent.why.as_deref()));
+            health.why = Some(words::unhealthy(probe, source, sent.why.as_deref()));
         }
-        behind.probes.extend(sent.trace);
+        health.probe = sent.trace;
     }
     // What was last seen may have causes that no description holds.
-    if way.backend.healthy == Some(false) && behind.in_service == Some(true) {
-        behind.in_service = None;
-        behind.health = Some("the provider last showed it as unhealthy".to_owned());
+    if pair.backend.healthy == Some(false) && health.in_service == Some(true) {
+        health.in_service = None;
+        health.why = Some("the provider last showed it as unhealthy".to_owned());
     }
+    health
 }

@@ -278,7 +278,8 @@ impl Behind<'_> {
         let Some(node) = node else {
             let Some(interface) = self.interface(backend) else { return "unknown" };
             let dst = if self.balancer.keeps_destination { arrived.dst } else { address };
-            if dst.is_ipv4() != arrived.src.is_ipv4() {
+            // A machine takes nothing over the network that comes from its own address.
+            if dst.is_ipv4() != arrived.src.is_ipv4() || dst == arrived.src {
                 return "blocked";
             }
             let vpc = interface_vpc(network, interface);
@@ -291,7 +292,11 @@ impl Behind<'_> {
         let Some(own) = own.into_iter().find(|own| own.is_ipv4() == address.is_ipv4()) else {
             return "blocked";
         };
-        let (start, source_port) = if backend.preserves_client && same_family {
+        let kept = backend.preserves_client && same_family;
+        if kept && arrived.src == address {
+            return "blocked";
+        }
+        let (start, source_port) = if kept {
             (Start::Kept(node, arrived.src), Some(arrived.src_port))
         } else {
             (Start::Node(node), None)

@@ -1,5 +1,6 @@
 //! `netwright prove`: verdicts, confirmed or refuted by packets.
 
+mod balanced;
 mod disagreement;
 mod facts;
 mod names;
@@ -12,6 +13,7 @@ use std::path::Path;
 
 use netwright_dataplane::plan::plan;
 use netwright_lab::probe::Seen;
+use netwright_lab::probe::spread::Spread;
 use netwright_lab::{control, keeper};
 
 use crate::arguments::{Effort, Format, Prove};
@@ -28,6 +30,8 @@ pub(super) type Compared<'a> = (&'a Question, &'a Seen, Option<bool>);
 pub(super) struct Measured {
     asked: Asked,
     seen: Vec<Seen>,
+    /// What arrived behind load balancers.
+    spread: Vec<Spread>,
     /// What the kernel did with the first questions that disagree.
     disagreements: Vec<Disagreement>,
     /// What name servers said.
@@ -42,11 +46,21 @@ impl Measured {
         both.map(|(question, seen)| (question, seen, agrees(question, seen)))
     }
 
+    /// Flows through load balancers, with what was seen.
+    fn balanced(&self) -> impl Iterator<Item = balanced::show::Pair<'_>> {
+        self.asked.balanced.iter().zip(&self.spread)
+    }
+
     pub(super) fn code(&self) -> Code {
         let names = self.names.agree();
-        if names == Some(false) || self.compared().any(|(.., agrees)| agrees == Some(false)) {
+        let through = || self.balanced().map(|(question, seen)| question.agrees(seen));
+        let all = || {
+            let direct = self.compared().map(|(.., agrees)| agrees);
+            direct.chain(through()).chain([names])
+        };
+        if all().any(|agrees| agrees == Some(false)) {
             Code::Fail
-        } else if names == Some(true) || self.compared().any(|(.., agrees)| agrees == Some(true)) {
+        } else if all().any(|agrees| agrees == Some(true)) {
             Code::Pass
         } else {
             Code::Unknown
@@ -88,9 +102,34 @@ pub(super) fn measure(
     let probes: Vec<_> = questions.iter().map(|question| question.probe.clone()).collect();
     let mut seen = control::probe(lab, &probes, wait)?;
     again(lab, questions, &mut seen, wait);
+    let spread = through(lab, &asked.balanced, wait)?;
     let disagreements = disagreement::explain(&input.network, lab, questions, &seen, wait);
     let names = names::measure(&input.network, lab, effort)?;
-    Ok(Measured { asked, seen, disagreements, names, left_out })
+    Ok(Measured { asked, seen, spread, disagreements, names, left_out })
+}
+
+/// Asks what goes through load balancers, once more with more patience where something was to arrive and did not.
+fn through(
+    lab: &str,
+    questions: &[balanced::Question],
+    wait: u64,
+) -> Result<Vec<Spread>, netwright_lab::failure::Failure> {
+    let asked: Vec<_> = questions.iter().map(|question| question.balanced.clone()).collect();
+    let mut seen = control::spread(lab, &asked, wait)?;
+    for round in 1..=AGAIN {
+        let missed: Vec<usize> =
+            (0..seen.len()).filter(|at| questions[*at].missed(&seen[*at])).collect();
+        let part: Vec<_> = missed.iter().map(|at| asked[*at].clone()).collect();
+        if part.is_empty() {
+            break;
+        }
+        let patience = wait.saturating_mul(4_u64.pow(round));
+        let Ok(found) = control::spread(lab, &part, patience) else { break };
+        for (at, found) in missed.into_iter().zip(found) {
+            seen[at] = found;
+        }
+    }
+    Ok(seen)
 }
 
 fn agrees(question: &Question, seen: &Seen) -> Option<bool> {

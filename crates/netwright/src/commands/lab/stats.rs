@@ -60,6 +60,7 @@ fn words(counted: &Counted) -> (&'static str, &str) {
     match counted {
         Counted::Rule(name) => ("rule", name),
         Counted::Translation(name) => ("translation", name),
+        Counted::Backend(name) => ("backend", name),
         Counted::Received(name) => ("received", name),
         Counted::Sent(name) => ("sent", name),
         Counted::Lost(name) => ("lost", name),

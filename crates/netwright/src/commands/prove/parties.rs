@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use netwright_dataplane::plan::{INTERNET, endpoint, machine};
-use netwright_model::language::EndpointRef;
+use netwright_model::language::{EndpointKind, EndpointRef};
 use netwright_model::network::{
     EndpointId, ExternalId, InterfaceId, Network, ServerlessId, SiteId, VpcId,
 };
@@ -60,7 +60,9 @@ pub(super) fn parties(network: &Network) -> Vec<Party> {
             outside: None,
         };
         // Further interfaces of a machine have no routes of their own in the lab.
-        let first = network[row.owner].interfaces.first() == Some(&id);
+        let owner = &network[row.owner];
+        let first =
+            owner.kind == EndpointKind::LoadBalancer || owner.interfaces.first() == Some(&id);
         let namespace = machine(network, id);
         all.push(Party {
             name: row.name.clone(),

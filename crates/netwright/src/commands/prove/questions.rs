@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use netwright_lab::probe::{Probe, Seen, What};
 use netwright_model::language::NatAllocation;
-use netwright_model::network::{EndpointId, Network, VpcId};
+use netwright_model::network::{EndpointId, InterfaceId, Network, VpcId};
 use netwright_model::scalar::ProtocolMatch;
 use netwright_verify::ask::flows_between;
 use netwright_verify::prover::Prover;
@@ -15,6 +15,7 @@ use netwright_verify::prover::policy::Layer4;
 use netwright_verify::space::protocol;
 use netwright_verify::trace::{Flow, Trace, Verdict};
 
+use super::balanced;
 use super::parties::{Party, parties, shared};
 use super::sizes::{Fit, Sizes};
 
@@ -25,10 +26,10 @@ const UNNAMED_PORT: u16 = 9;
 const PORTS: usize = 6;
 
 /// First port that clients send from (RFC 6335).
-const CLIENT_PORT: u16 = 49_152;
+pub(super) const CLIENT_PORT: u16 = 49_152;
 
 /// Ports that clients send from before they begin anew.
-const CLIENT_PORTS: u16 = 16_000;
+pub(super) const CLIENT_PORTS: u16 = 16_000;
 
 /// Types of ICMP echo requests (RFC 792, RFC 4443).
 const ECHO_V4: u16 = 8;
@@ -115,6 +116,10 @@ pub(in crate::commands) struct Asked {
     pub(super) unknown: usize,
     /// Questions about an address that several hold, so that nobody can say where packets go.
     pub(super) shared: usize,
+    /// Flows to load balancers, each asked so often that every backend is found.
+    pub(super) balanced: Vec<balanced::Question>,
+    /// Flows to load balancers that lead where the lab does not ask.
+    pub(super) beyond: usize,
 }
 
 /// One protocol's way of asking.
@@ -160,10 +165,16 @@ impl Asker<'_> {
     /// All that is asked between two parties. Sizes are asked once for each pair of addresses, by the first that works.
     fn pair(&mut self, from: &Party, to: &Party, tcp: &BTreeSet<u16>, udp: &BTreeSet<u16>) {
         let mut sized = BTreeSet::new();
+        let listened = |number: u8| match to.point.origin {
+            Some(Origin::Interface(node)) => balanced::ports(self.network, node, number, PORTS),
+            _ => BTreeSet::new(),
+        };
+        let tcp: BTreeSet<u16> = tcp.union(&listened(protocol::TCP)).copied().collect();
+        let udp: BTreeSet<u16> = udp.union(&listened(protocol::UDP)).copied().collect();
         let ways = tcp.iter().map(|port| (Way::Tcp, *port));
         let ways = ways.chain(udp.iter().map(|port| (Way::Udp, *port))).chain([(Way::Echo, 0)]);
         for (way, port) in ways {
-            if self.asked.questions.len() >= self.most {
+            if self.asked.questions.len() + self.asked.balanced.len() >= self.most {
                 self.asked.left += 1;
                 continue;
             }
@@ -203,6 +214,9 @@ impl Asker<'_> {
             self.asked.shared += 1;
             return;
         }
+        if self.through(from, to, flow) {
+            return;
+        }
         let trace = self.prover.trace(flow);
         if matches!(trace.verdict, Verdict::Unknown | Verdict::Unresolved) {
             self.asked.unknown += 1;
@@ -240,6 +254,34 @@ impl Asker<'_> {
                 self.asked.questions.push(Question { verdict, why, ..question });
             }
         }
+    }
+
+    /// Whether a flow is one that a load balancer passes on; then it is asked as such.
+    fn through(&mut self, from: &Party, to: &Party, flow: Flow) -> bool {
+        let Some(Origin::Interface(node)) = to.point.origin else { return false };
+        let (network, shared, number) = (self.network, &self.shared, &mut self.number);
+        let ends =
+            balanced::Ends { from: &from.name, namespace: &from.namespace, to: &to.name, node };
+        let mut ports = |times: u32| {
+            let times = u16::try_from(times).unwrap_or(CLIENT_PORTS);
+            if *number >= CLIENT_PORTS.saturating_sub(times) {
+                *number = 0;
+            }
+            let first = CLIENT_PORT + *number;
+            *number = (*number + times) % CLIENT_PORTS;
+            first
+        };
+        let is_shared = |id: InterfaceId, address: IpAddr| {
+            shared.contains(&(Some(network[network[id].subnet].vpc), address))
+        };
+        match balanced::ask(&mut self.prover, &ends, flow, &is_shared, &mut ports) {
+            balanced::Asked::Directly => return false,
+            balanced::Asked::Followed(question) => self.asked.balanced.push(*question),
+            balanced::Asked::Unknown => self.asked.unknown += 1,
+            balanced::Asked::Shared => self.asked.shared += 1,
+            balanced::Asked::Beyond => self.asked.beyond += 1,
+        }
+        true
     }
 
     /// The next port that clients send from.
@@ -349,7 +391,7 @@ fn larger(way: Way, sizes: &Sizes) -> Vec<(What, Verdict, Option<String>)> {
 }
 
 /// Whether the source that is seen is one that the lab has too: of addresses that a provider chooses it has others.
-fn is_stable(network: &Network, trace: &Trace) -> bool {
+pub(super) fn is_stable(network: &Network, trace: &Trace) -> bool {
     let seen = trace.forward.path.src;
     network.description.nat_gateways.iter().all(|(_, nat)| {
         nat.address_allocation.as_ref().is_none_or(|how| how.value == NatAllocation::Static)

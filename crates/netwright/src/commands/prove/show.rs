@@ -7,6 +7,7 @@ use netwright_verify::trace::{Hop, hops};
 use serde_json::{Value, json};
 
 use super::super::trace;
+use super::balanced;
 use super::disagreement::Disagreement;
 use super::names;
 use super::questions::Question;
@@ -83,6 +84,7 @@ fn asked_of(question: &Question) -> String {
 pub(in crate::commands) fn text(console: &mut Console, input: &Input, proof: &Measured) {
     let compared: Vec<Compared<'_>> = proof.compared().collect();
     measured(console, &compared);
+    balanced::show::measured(console, &proof.balanced().collect::<Vec<_>>());
     deviating(console, input, proof, &compared);
 }
 
@@ -112,11 +114,14 @@ fn deviating(console: &mut Console, input: &Input, proof: &Measured, compared: &
             }
         }
     }
+    let through: Vec<_> = proof.balanced().collect();
+    balanced::show::deviating(console, &through);
     for what in &proof.left_out {
         let what = console.styled(Style::Doubt, &format!("not built: {what}"));
         console.line(&what);
     }
     summary(console, proof, compared);
+    balanced::show::summary(console, &through);
     names::text(console, &proof.names);
 }
 
@@ -205,6 +210,7 @@ fn summary(console: &mut Console, proof: &Measured, compared: &[Compared<'_>]) {
         (untried, "could not be tried"),
         (asked.unknown, "have no verdict to confirm: the description lacks a fact"),
         (asked.shared, "are about an address that several hold: nobody can say where packets go"),
+        (asked.beyond, "go through load balancers in a way that is not asked"),
         (asked.left, "more were not tried; `--most` tries more"),
     ];
     for (count, what) in told.iter().filter(|(count, _)| *count > 0) {
@@ -234,7 +240,9 @@ pub(super) fn document(input: &Input, proof: &Measured) -> Value {
     json!({
         "version": 1,
         "questions": questions.collect::<Vec<Value>>(),
+        "balanced": balanced::show::document(&proof.balanced().collect::<Vec<_>>()),
         "unknown": proof.asked.unknown,
+        "beyond_balancers": proof.asked.beyond,
         "names": names::document(&proof.names),
         "address_shared": proof.asked.shared,
         "not_tried": proof.asked.left,
