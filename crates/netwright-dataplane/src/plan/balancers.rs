@@ -3,13 +3,15 @@
 //! A node is a machine of its own. What it **passes on** is translated in its namespace: a number is drawn for a connection, a map of numbers
 //! says which backend it means, and connection tracking holds the rest of the connection to it. The source stays the client's; where the
 //! description says otherwise, or the backend would not answer there, it becomes the node's. A **proxy** is a process in the node's namespace
-//! that takes the connection and opens another from the node's own address.
+//! that takes the connection and opens another from the node's own address, or from one of the provider's over a link of the provider's to
+//! the backend's VPC, where only the backend's own filters are asked.
 //!
 //! Which backends there are to choose from is the prover's answer for this node: those in its zone whose health checks are answered and that
 //! the description does not show as unhealthy; where none is, all of them if the balancer does so. A change of backends is a change of elements.
 
 mod built;
 mod passing;
+mod provider;
 mod proxying;
 
 use netwright_model::language::LoadBalancerKind;
@@ -20,7 +22,7 @@ use netwright_verify::prover::Prover;
 use super::build::Build;
 
 pub use built::why_not;
-pub(super) use passing::Returning;
+pub(super) use provider::Returning;
 pub use proxying::{Choice, Door, Forwarder};
 
 /// A node with the balancer that it is of.
@@ -51,10 +53,8 @@ pub(super) fn balancers(build: &mut Build<'_>) {
                 }
             }
             let node = Node { id, interface: *interface };
-            if network[*interface].provider_side {
-                continue;
-            }
             match balancer.kind {
+                LoadBalancerKind::PassThrough if network[*interface].provider_side => {}
                 LoadBalancerKind::PassThrough => passing::node(build, &mut prover, node),
                 LoadBalancerKind::Proxy => proxying::node(build, &mut prover, node),
             }

@@ -133,6 +133,10 @@ impl<'b, 'n> Writer<'b, 'n> {
         let nodes = self.build.returning.get(&self.vpc).map_or(&[][..], Vec::as_slice);
         let mut lines = Vec::new();
         for node in nodes {
+            if node.own.is_empty() {
+                let link = &node.link;
+                lines.push(format!("iifname \"{link}\" ct state new ct mark set {}", node.mark));
+            }
             for (word, v6) in [("ip", false), ("ip6", true)] {
                 let own = node.own.iter().filter(|address| address.is_ipv6() == v6);
                 let own: Vec<String> = own.map(ToString::to_string).collect();
@@ -160,7 +164,8 @@ impl<'b, 'n> Writer<'b, 'n> {
                 format!("iifname \"{}\" oifname . {word} saddr @{own} drop", node.link)
             })
         };
-        nodes.iter().flat_map(drop).collect()
+        let nodes = nodes.iter().filter(|node| !node.own.is_empty());
+        nodes.flat_map(drop).collect()
     }
 
     /// Which link holds which address: a packet that comes in by a link from its own address has come straight from there.

@@ -16,6 +16,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{SocketType, connect};
 
 use super::{listener, on_all_addresses, pause, say};
@@ -151,17 +152,25 @@ fn pass(near: &TcpStream, to: &Choice) -> io::Result<()> {
         io::Error::other(format!("backend {} port {}: {error}", to.to, to.port))
     })?;
     std::thread::scope(|scope| {
-        let (mut from, mut to) = (&far, near);
-        scope.spawn(move || {
-            // Either end may go at any time.
-            let _gone = io::copy(&mut from, &mut to);
-            let _gone = to.shutdown(Shutdown::Write);
-        });
-        let (mut from, mut to) = (near, &far);
-        let _gone = io::copy(&mut from, &mut to);
-        let _gone = to.shutdown(Shutdown::Write);
+        scope.spawn(|| one_way(&far, near));
+        one_way(near, &far);
     });
     Ok(())
+}
+
+/// Passes on what one end sends until it sends no more. An end that breaks off is broken off at the other end too, at once: nothing is kept
+/// of such a connection, neither there nor here.
+fn one_way(mut from: &TcpStream, mut to: &TcpStream) {
+    let copied = io::copy(&mut from, &mut to);
+    // Either end may have gone.
+    if copied.is_err() {
+        for end in [from, to] {
+            let _gone = set_socket_linger(end, Some(Duration::ZERO));
+            let _gone = end.shutdown(Shutdown::Both);
+        }
+    } else {
+        let _gone = to.shutdown(Shutdown::Write);
+    }
 }
 
 fn reach(to: &Choice) -> io::Result<TcpStream> {

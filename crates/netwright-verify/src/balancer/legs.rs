@@ -56,9 +56,9 @@ impl Sent {
 }
 
 /// One packet's way, and the flow that it is.
-struct Leg {
+pub(super) struct Leg {
     flow: Flow,
-    connection: Connection,
+    pub(super) connection: Connection,
     /// The source port, where the client's is kept; otherwise any that a client may use.
     source_port: Option<u16>,
 }
@@ -261,7 +261,7 @@ fn sender(network: &Network, way: &Way<'_>, backend: InterfaceId) -> Option<Inte
 }
 
 /// A packet that the provider hands to a backend: of this network it meets only the backend's own filters, and so does its answer.
-fn handed_over(
+pub(super) fn handed_over(
     network: &Network,
     interface: InterfaceId,
     (src, dst): (IpAddr, IpAddr),

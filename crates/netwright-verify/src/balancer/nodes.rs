@@ -6,6 +6,7 @@ use netwright_model::network::{BackendTarget, InterfaceId, LoadBalancerId, Netwo
 use netwright_model::scalar::Service;
 
 use super::{legs, zone};
+use crate::flow::Flows;
 use crate::prover::Prover;
 use crate::prover::policy::Layer4;
 
@@ -77,6 +78,21 @@ pub fn asked_on(
 pub fn taker(network: &Network, id: LoadBalancerId, packet: Layer4) -> Option<usize> {
     let parts = super::parts(&network[id], legs::service_of(packet));
     parts.into_iter().find_map(|(listener, _)| listener)
+}
+
+/// The address that stands for a provider's proxies where one is needed: the first host of the first of their ranges of a family.
+#[must_use]
+pub fn proxy_address(network: &Network, id: LoadBalancerId, v6: bool) -> Option<IpAddr> {
+    let range = network[id].proxies.iter().find(|range| range.is_v4() != v6)?;
+    Some(range.host_at(1).unwrap_or_else(|| range.first()))
+}
+
+/// What gets through to a backend from one address of a provider's proxies, by the provider's own way; none where the backend is no
+/// interface of the network.
+pub fn from_proxy(prover: &mut Prover<'_>, backend: &BackendTarget, src: IpAddr) -> Option<Flows> {
+    let (address, interface) = place(prover.network, backend);
+    let leg = legs::handed_over(prover.network, interface?, (src, address?), None);
+    Some(prover.evaluate(&leg.connection))
 }
 
 /// The address by which a backend is known, and the interface that holds it.

@@ -66,7 +66,7 @@ fn configuration() -> String {
         .map(|number| format!("  server web-{number} 10.0.2.{}:{SERVER_PORT}\n", 10 + number));
     format!(
         "global
-  maxconn 10000
+  maxconn 4000
 defaults
   mode tcp
   timeout connect 5s

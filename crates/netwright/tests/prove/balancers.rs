@@ -7,7 +7,7 @@ use super::random::Random;
 /// A random network.
 pub(crate) fn network(random: &mut Random) -> String {
     let v6 = random.percent(40);
-    let mut text = format!("provider: {}\n", random.of(&["aws", "ibm", "generic"]));
+    let mut text = format!("provider: {}\n", random.of(&["aws", "aws", "ibm", "generic", "gcp"]));
     let subnet = |number: usize, zone: &str| {
         let more = if v6 { format!(", '2001:db8:0:{number}::/64'") } else { String::new() };
         format!("s{number}: {{ cidrs: [10.0.{number}.0/24{more}], zone: {zone}, FILTER }}")
@@ -51,8 +51,14 @@ pub(crate) fn network(random: &mut Random) -> String {
 
 fn filters(random: &mut Random, put: &mut impl FnMut(String)) {
     let any = "{ direction: ingress }, { direction: egress }";
-    let from =
-        random.of(&["0.0.0.0/0", "10.0.0.0/24", "'group:middle'", "'group:open'", "10.1.0.0/24"]);
+    let from = random.of(&[
+        "0.0.0.0/0",
+        "10.0.0.0/24",
+        "'group:middle'",
+        "'group:open'",
+        "35.191.0.0/16",
+        "10.1.0.0/24",
+    ]);
     put("filters:".to_owned());
     put(format!("  open: {{ vpc: v, rules: [ {any} ] }}"));
     put(format!(
@@ -91,8 +97,16 @@ fn balancer(random: &mut Random, number: usize, v6: bool, put: &mut impl FnMut(S
     }
     let cross = random.of(&["", "cross_zone: true, ", "cross_zone: false, "]);
     let filters = random.of(&["open", "middle"]);
+    let away = if kind == "proxy" && random.percent(40) {
+        random.of(&[
+            "proxy_sources: [35.191.0.0/16], ",
+            "proxy_sources: [10.0.9.0/24, '2001:db8:9::/64'], ",
+        ])
+    } else {
+        ""
+    };
     put(format!(
-        "  lb{number}: {{ kind: {kind}, scheme: external, filters: {filters}, {cross}nodes: {{ {nodes} }},"
+        "  lb{number}: {{ kind: {kind}, scheme: external, filters: {filters}, {away}{cross}nodes: {{ {nodes} }},"
     ));
     let services: &[&str] = if kind == "proxy" {
         &["tcp/80", "tcp/8080", "tcp/20-25", "tcp/443"]

@@ -3,7 +3,7 @@
 use netwright_model::language::LoadBalancerKind;
 use netwright_model::network::{BackendTarget, InterfaceId, LoadBalancer, LoadBalancerId, Network};
 use netwright_model::scalar::Service;
-use netwright_verify::balancer::nodes::asked_on;
+use netwright_verify::balancer::nodes::{asked_on, place, proxy_address};
 use netwright_verify::space::protocol;
 
 /// Most ports of a listener that a proxy listens on.
@@ -19,7 +19,9 @@ pub fn why_not(
 ) -> Option<String> {
     let balancer = &network[id];
     let listener = balancer.listeners.get(listener)?;
-    if network[node].provider_side {
+    if network[node].provider_side && balancer.proxies.is_empty()
+        || network[node].provider_side && balancer.kind == LoadBalancerKind::PassThrough
+    {
         return Some("the provider carries its packets beside the network".to_owned());
     }
     let backends = &listener.backends;
@@ -48,8 +50,8 @@ fn not_proxied(
     on: Service,
     backends: &[BackendTarget],
 ) -> Option<String> {
-    if !balancer.proxies.is_empty() {
-        return Some("its own connections come from outside its nodes (proxy_sources)".to_owned());
+    if !balancer.proxies.is_empty() && backends.iter().any(|own| !is_led_to(network, id, own)) {
+        return Some("the provider's way to a backend is not described".to_owned());
     }
     let ports = tcp_ports(on);
     if ports.is_empty() || ports.len() > PORTS {
@@ -63,6 +65,15 @@ fn not_proxied(
         .iter()
         .find(|backend| !speaks(backend))
         .map(|backend| format!("a proxy in a lab speaks TCP to its backends, not {}", backend.port))
+}
+
+/// Whether a provider's proxies reach a backend by a way that a lab has: to its VPC's router, where it meets all of the backend's filters.
+fn is_led_to(network: &Network, id: LoadBalancerId, backend: &BackendTarget) -> bool {
+    let (Some(to), Some(interface)) = place(network, backend) else { return false };
+    let Some(from) = proxy_address(network, id, to.is_ipv6()) else { return true };
+    let subnet = &network[network[interface].subnet];
+    // Inside a subnet its filters are not asked.
+    subnet.filters.is_empty() || !subnet.cidrs.iter().any(|cidr| cidr.contains(from))
 }
 
 fn not_passed_on(

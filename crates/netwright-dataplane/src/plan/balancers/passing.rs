@@ -8,29 +8,16 @@ use netwright_model::scalar::{PortRange, Service};
 use netwright_verify::balancer::nodes::asked_on;
 use netwright_verify::prover::Prover;
 
-use super::super::build::{Build, everything};
+use super::super::build::Build;
 use super::super::nft::{self, Set, Table, quoted};
 use super::super::vpc::link_of;
-use super::{Node, choices, label, why_not};
+use super::{Node, choices, label, provider, why_not};
 
 /// Numbers that are drawn for each part of a listener: the share of a backend is exact to one of so many.
 const NUMBERS: u32 = 1 << 16;
 
-/// The first of the tables that lead back to nodes.
-const FIRST_TABLE: u32 = 2_000_000;
-
 /// The link of a node.
 const LINK: &str = "eth0";
-
-/// A node behind which the client's address is kept: answers to it go back through the node.
-pub(in crate::plan) struct Returning {
-    /// Its link on the router.
-    pub(in crate::plan) link: String,
-    /// Its own addresses.
-    pub(in crate::plan) own: Vec<IpAddr>,
-    /// The mark, which is also the table, of such answers.
-    pub(in crate::plan) mark: u32,
-}
 
 pub(super) fn node(build: &mut Build<'_>, prover: &mut Prover<'_>, node: Node) {
     let network = build.network;
@@ -54,26 +41,11 @@ pub(super) fn node(build: &mut Build<'_>, prover: &mut Prover<'_>, node: Node) {
         namespace.ruleset = ruleset;
     }
     if keeps {
-        returning(build, node);
+        // Answers to clients whose address was kept go back through the node that their requests came from.
+        let vpc = network[network[node.interface].subnet].vpc;
+        let own = network[node.interface].addresses.clone();
+        provider::returning(build, vpc, link_of(node.interface), own);
     }
-}
-
-/// Answers to clients whose address was kept go back through the node that their requests came from.
-fn returning(build: &mut Build<'_>, node: Node) {
-    let network = build.network;
-    let vpc = network[network[node.interface].subnet].vpc;
-    let all: usize = build.returning.values().map(Vec::len).sum();
-    let mark = FIRST_TABLE + u32::try_from(all).unwrap_or_default();
-    let link = link_of(node.interface);
-    let (router, families) = (build.router(vpc), build.families());
-    if let Some(router) = build.get(&router) {
-        router.rule(families, 10_000, Some(mark), mark);
-        for v6 in families {
-            router.over(mark, everything(*v6), &link);
-        }
-    }
-    let own = network[node.interface].addresses.clone();
-    build.returning.entry(vpc).or_default().push(Returning { link, own, mark });
 }
 
 /// A listener cut where its backends' own ports begin and end: each backend keeps all ports of a part, or none.

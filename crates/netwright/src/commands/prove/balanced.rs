@@ -12,8 +12,9 @@ use netwright_lab::probe::spread::{Balanced, Place, Spread};
 use netwright_model::language::LoadBalancerKind;
 use netwright_model::network::{BackendTarget, InterfaceId, LoadBalancerId, Network};
 use netwright_model::scalar::Service;
-use netwright_verify::balancer::nodes::{asked_on, place, taker};
+use netwright_verify::balancer::nodes::{asked_on, from_proxy, place, proxy_address, taker};
 use netwright_verify::balancer::{Behind, balancer_of, beyond};
+use netwright_verify::flow::Flows;
 use netwright_verify::prover::Prover;
 use netwright_verify::prover::path::{Arrival, End};
 use netwright_verify::prover::policy::Layer4;
@@ -264,15 +265,17 @@ impl Stands<'_> {
             let own = Backend {
                 name: behind.name.clone(),
                 chosen: sure,
-                fate: self.fate(prover, behind, port)?,
-                source: behind
-                    .flow
-                    .as_ref()
-                    .filter(|flow| {
-                        super::questions::is_stable(network, flow)
-                            && super::questions::is_stable(network, self.client)
-                    })
-                    .and_then(Trace::source_seen),
+                fate: self.fate(prover, (backend, behind), port)?,
+                source: self.proxied(backend).unwrap_or_else(|| {
+                    behind
+                        .flow
+                        .as_ref()
+                        .filter(|flow| {
+                            super::questions::is_stable(network, flow)
+                                && super::questions::is_stable(network, self.client)
+                        })
+                        .and_then(Trace::source_seen)
+                }),
                 why: behind.why.clone().or_else(|| behind.health.clone()),
             };
             // Where nothing is to answer there may be no place to listen at.
@@ -325,8 +328,18 @@ impl Stands<'_> {
 
     /// What becomes of a request to a backend. A connection of the balancer's own comes from the ports that the lab uses: all of these count,
     /// and no others.
-    fn fate(&self, prover: &mut Prover<'_>, behind: &Behind, port: u16) -> Result<Fate, Asked> {
+    fn fate(
+        &self,
+        prover: &mut Prover<'_>,
+        (backend, behind): (&BackendTarget, &Behind),
+        port: u16,
+    ) -> Result<Fate, Asked> {
         let network = self.network;
+        if let Some(source) = self.proxied(backend) {
+            let flows = source.and_then(|source| from_proxy(prover, backend, source));
+            let flows = flows.unwrap_or(Flows::NONE);
+            return Ok(self.classed(prover, flows, PROXY_PORTS, port));
+        }
         let stream = self.packet.protocol == protocol::TCP;
         let own = behind
             .flow
@@ -349,9 +362,30 @@ impl Stands<'_> {
             LoadBalancerKind::PassThrough => CLIENT_PORT..=CLIENT_PORT + CLIENT_PORTS,
         };
         let flows = prover.flows(flow.origin, flow.src, flow.dst);
+        Ok(self.classed(prover, flows, ports, port))
+    }
+
+    /// The address of the provider's proxies that a backend sees; none in it where there is none of its family. None where the balancer
+    /// connects from its nodes.
+    fn proxied(&self, backend: &BackendTarget) -> Option<Option<IpAddr>> {
+        let balancer = &self.network[self.id];
+        let away = balancer.kind == LoadBalancerKind::Proxy && !balancer.proxies.is_empty();
+        let (address, _) = place(self.network, backend);
+        away.then(|| proxy_address(self.network, self.id, address?.is_ipv6()))
+    }
+
+    /// What becomes of packets from some ports, by what gets through.
+    fn classed(
+        &self,
+        prover: &mut Prover<'_>,
+        flows: Flows,
+        ports: std::ops::RangeInclusive<u16>,
+        port: u16,
+    ) -> Fate {
+        let stream = self.packet.protocol == protocol::TCP;
         let space = &mut prover.space;
         let asked = space.layer4(self.packet.protocol, &[ports], &[port..=port]);
-        Ok(if space.is_subset(asked, flows.answered.must) {
+        if space.is_subset(asked, flows.answered.must) {
             Fate::Answers
         } else if space.intersects(asked, flows.answered.may) {
             Fate::NotSaid
@@ -361,7 +395,7 @@ impl Stands<'_> {
             Fate::Arrives
         } else {
             Fate::NotSaid
-        })
+        }
     }
 }
 
