@@ -19,9 +19,8 @@ pub fn why_not(
 ) -> Option<String> {
     let balancer = &network[id];
     let listener = balancer.listeners.get(listener)?;
-    if network[node].provider_side && balancer.proxies.is_empty()
-        || network[node].provider_side && balancer.kind == LoadBalancerKind::PassThrough
-    {
+    let passes = balancer.kind == LoadBalancerKind::PassThrough;
+    if network[node].provider_side && (passes || balancer.proxies.is_empty()) {
         return Some("the provider carries its packets beside the network".to_owned());
     }
     let backends = &listener.backends;
