@@ -8,12 +8,15 @@ mod facts;
 mod failure;
 mod follow;
 mod messages;
+mod offload;
 mod pause;
+mod queue;
 mod ruleset;
 mod settings;
 mod socket;
 mod space;
 mod stats;
+mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -27,9 +30,10 @@ pub use follow::{Fate, Passage, Selection};
 use netlink_packet_route::RouteNetlinkMessage as Message;
 use netlink_packet_route::link::LinkAttribute;
 pub use pause::pause;
+pub use queue::ability;
 use socket::{Netlink, Request};
 pub use space::{enter, within};
-pub use stats::{Counted, Counter};
+pub use stats::{Counted, Counter, Sent};
 
 use crate::plan::{End, HostPlan, Link, Namespace, Via};
 
@@ -70,6 +74,8 @@ struct Job<'a> {
     requests: Vec<Request>,
     /// The ruleset that is there and the one that must be, where they differ.
     ruleset: Option<(&'a str, &'a str)>,
+    /// Links whose frames are to leave whole, or no more.
+    plain: Vec<(&'a str, bool)>,
 }
 
 impl Kernel {
@@ -193,7 +199,8 @@ impl Kernel {
             .into_iter()
             .filter_map(|(name, requests)| {
                 let space = self.spaces.get(name)?;
-                Some(Mutex::new(Some(Job { name, space, requests, ruleset: None })))
+                let plain = Vec::new();
+                Some(Mutex::new(Some(Job { name, space, requests, ruleset: None, plain })))
             })
             .collect();
         let failures = parallel(&jobs, run);
@@ -287,6 +294,7 @@ impl Kernel {
         old: &HostPlan,
     ) -> Result<(), Vec<Failure>> {
         let mut sizes = sizes(old, plan, kept_links);
+        let mut ways = ways::ways(old, plan, kept_links);
         let mut far: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for End { namespace, name, .. } in plan.links.iter().map(|link| &link.b) {
             if !kept_links.contains(&(namespace.clone(), name.clone())) {
@@ -316,6 +324,12 @@ impl Kernel {
             let far = far.remove(namespace.name.as_str()).unwrap_or_default();
             requests.extend(far.into_iter().filter_map(|l| Some(messages::up(space.index(l)?))));
             let index = |link: &str| space.index(link);
+            let ways = ways.remove(namespace.name.as_str()).unwrap_or_default();
+            requests.extend(
+                ways.queues
+                    .iter()
+                    .filter_map(|(link, queue)| Some(queue::set(index(link)?, queue.as_ref()))),
+            );
             let new = ordered.iter().filter(|fact| !there.contains(fact));
             requests.extend(new.filter_map(|fact| messages::add(fact, index)));
             requests.extend(
@@ -331,9 +345,10 @@ impl Kernel {
             let before = was.map_or("", |was| was.ruleset.as_str());
             let ruleset =
                 (before != namespace.ruleset).then_some((before, namespace.ruleset.as_str()));
-            if !requests.is_empty() || ruleset.is_some() {
+            let plain = ways.plain;
+            if !requests.is_empty() || ruleset.is_some() || !plain.is_empty() {
                 let name = namespace.name.as_str();
-                jobs.push(Mutex::new(Some(Job { name, space, requests, ruleset })));
+                jobs.push(Mutex::new(Some(Job { name, space, requests, ruleset, plain })));
             }
         }
         let failures = parallel(&jobs, run);
@@ -382,6 +397,7 @@ impl Kernel {
                 }
             }
         }
+        wrong.extend(self.queues(space, &mut netlink, name).map_err(failed)?);
         let mut found = BTreeSet::new();
         let questions = [
             Message::GetAddress(Default::default()),
@@ -508,6 +524,10 @@ fn run(job: &Mutex<Option<Job<'_>>>) -> Vec<Failure> {
         return vec![Failure::refused(job.name, "namespace", error)];
     }
     let mut failures = Vec::new();
+    // Where it is refused, what is emulated meets bundles of segments: that is not what was asked.
+    failures.extend(
+        offload::set(&job.plain).err().map(|error| Failure::refused(job.name, "offloads", error)),
+    );
     if let Some((old, new)) = job.ruleset {
         failures.extend(ruleset::replace(job.name, old, new).err());
     }

@@ -9,7 +9,9 @@ pub mod balancers;
 mod build;
 pub mod call;
 mod changes;
+mod described;
 mod dns;
+pub mod emulation;
 mod filters;
 mod gateways;
 mod intervals;
@@ -33,6 +35,7 @@ use netwright_model::scalar::Prefix;
 
 pub use call::Call;
 pub use changes::changes;
+pub use emulation::{Condition, Conditions, Queue};
 use serde::{Deserialize, Serialize};
 pub use stand_ins::{Listener, PARTS, Proxy, Service};
 pub use task::{Ready, Restart, Task, What};
@@ -122,6 +125,8 @@ pub enum Role {
     External,
     /// A serverless service.
     Serverless,
+    /// What relays the frames of emulated links.
+    Relay,
 }
 
 /// A network namespace.
@@ -149,7 +154,7 @@ pub struct Namespace {
 }
 
 /// A point-to-point link between two namespaces.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// One end.
     pub a: End,
@@ -159,10 +164,25 @@ pub struct Link {
     pub mtu: u32,
     /// Each packet goes by itself: the kernel holds no segments of a TCP stream together on it.
     pub unaggregated: bool,
+    /// Its name for people, unique in the plan: what it belongs to.
+    #[serde(default)]
+    pub name: String,
+    /// It belongs to the second end: what that sends goes there, what the first sends comes back.
+    #[serde(default)]
+    pub reversed: bool,
+    /// What it is to do to packets on their way.
+    #[serde(default)]
+    pub conditions: Conditions,
+    /// What the kernel does with what the first end sends, and the second.
+    #[serde(default)]
+    pub queues: [Option<Queue>; 2],
+    /// Frames leave its ends as they would go over a wire: none is longer than a packet may be, and each has its checksums.
+    #[serde(default)]
+    pub plain: bool,
 }
 
 /// An end of a link.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct End {
     /// The namespace's name.
     pub namespace: String,

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::ask::{Said, Wanted};
 use crate::calls::Called;
 use crate::failure::Failure;
+use crate::link::{Change, LinkRow};
 use crate::place;
 use crate::probe::spread::{Balanced, Spread};
 use crate::probe::{Probe, Seen};
@@ -239,6 +240,29 @@ pub fn check(lab: &str) -> Result<Vec<String>, Failure> {
 pub fn counters(lab: &str) -> Result<Vec<Counter>, Failure> {
     let value = request(lab, &json!({"do": "counters"}), PATIENCE)?;
     read(&value, "counters")
+}
+
+/// The links of a lab: what they do to packets on their way, what does it, and what was counted; sorted by name.
+///
+/// # Errors
+///
+/// No such lab, or it cannot be read.
+pub fn links(lab: &str) -> Result<Vec<LinkRow>, Failure> {
+    let value = request(lab, &json!({"do": "links"}), PATIENCE)?;
+    read(&value, "links")
+}
+
+/// Has a link do something else from now on, and tells what it does when it does so. The link is named in full, or by what follows its
+/// kind.
+///
+/// # Errors
+///
+/// No such lab or link, the change contradicts itself, or the kernel refuses it: then the link does what it did before.
+pub fn link(lab: &str, name: &str, change: &Change) -> Result<LinkRow, Failure> {
+    let asked = json!({"do": "link", "link": name, "change": change});
+    let value = request(lab, &asked, CHANGE_PATIENCE)?;
+    let rows: Vec<LinkRow> = read(&value, "links")?;
+    rows.into_iter().next().ok_or_else(|| Failure::new(format!("the lab has no link {name}")))
 }
 
 /// Tries connections inside a lab; the answers are in the order of the probes. Each place is given so many milliseconds.

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::interrupt::{Interrupt, signals};
+use crate::link::state::Links;
 use crate::tasks::Tasks;
 use crate::{isolate, names, place};
 
@@ -250,9 +251,9 @@ pub fn inside(keeper: i64, part: &[String], plan: impl FnOnce() -> Result<HostPl
         return;
     };
     match built(part, plan, &lifeline) {
-        Ok((kernel, tasks, ready)) => {
+        Ok((kernel, links, tasks, ready)) => {
             if tell(&lifeline, &ready).is_ok() {
-                serve::serve(&listener, kernel, tasks, keeper);
+                serve::serve(&listener, (kernel, links), tasks, keeper);
             }
         }
         Err(failure) => {
@@ -265,7 +266,7 @@ fn built(
     part: &[String],
     plan: impl FnOnce() -> Result<HostPlan, Failure>,
     lifeline: &UnixStream,
-) -> Result<(Kernel, Tasks, Value), Failure> {
+) -> Result<(Kernel, Links, Tasks, Value), Failure> {
     let plan = plan()?;
     isolate::settle()?;
     let unnamed = names::prepare();
@@ -278,7 +279,8 @@ fn built(
     });
     let start = std::time::Instant::now();
     let mut kernel = Kernel::default();
-    kernel.apply(&plan).map_err(|failures| told("the lab cannot be built", &failures))?;
+    let mut links = Links::of(plan.clone());
+    kernel.apply(&links.plan()).map_err(|failures| told("the lab cannot be built", &failures))?;
     let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     let tasks = Tasks::begin(part)?;
     tasks.set(&kernel);
@@ -286,11 +288,11 @@ fn built(
     let ready = json!({
         "namespaces": plan.namespaces.len(),
         "links": plan.links.len(),
-        "tasks": plan.tasks.len(),
+        "tasks": kernel.applied().tasks.len(),
         "milliseconds": milliseconds,
         "left_out": left_out,
     });
-    Ok((kernel, tasks, ready))
+    Ok((kernel, links, tasks, ready))
 }
 
 /// The first failures in words: one cause often shows in every namespace.

@@ -4,7 +4,7 @@
 //! namespace; when either ends, however it ends, the kernel removes all of it. [`control`] asks a running lab; [`run`] starts a command
 //! inside one of its namespaces. [`probe`] sends real packets and tells what arrived, [`ask`] asks name servers. [`tasks`] keeps
 //! the processes running that the plan names, [`stand_in`] is those of them that stand for what a cloud provides, and [`calls`] has services
-//! call what they depend on.
+//! call what they depend on. [`link`] is what links do to packets on their way.
 //!
 //! Architecture invariant: the lab is given a plan; it reads no description and decides nothing about packets.
 
@@ -15,6 +15,7 @@ pub mod failure;
 pub mod interrupt;
 pub mod isolate;
 pub mod keeper;
+pub mod link;
 mod names;
 pub mod place;
 pub mod probe;

@@ -88,7 +88,7 @@ fn star(machines: u8) -> HostPlan {
             a: End { namespace: name, name: "eth0".to_owned(), mac: inner },
             b: End { namespace: "vpc/v".to_owned(), name: port, mac: outer },
             mtu: 1500,
-            unaggregated: false,
+            ..Link::default()
         });
         plan.namespaces.push(machine_space);
     }

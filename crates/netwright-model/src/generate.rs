@@ -11,7 +11,6 @@ mod flat;
 mod groups;
 mod hub;
 mod parts;
-mod random;
 mod small;
 
 use crate::language::{Description, Provider};

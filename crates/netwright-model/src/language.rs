@@ -11,6 +11,7 @@ pub mod delivery;
 pub mod exec;
 pub mod filter;
 pub mod intent;
+pub mod link;
 pub mod names;
 pub mod operation;
 pub mod reference;
@@ -26,6 +27,7 @@ pub use delivery::{
 pub use exec::{Command, Exec, Ready, RestartPolicy};
 pub use filter::{Action, Attachment, Direction, Filter, Icmp, Rule};
 pub use intent::{Intent, Outcome};
+pub use link::{Link, LinkWay};
 pub use names::{Certificate, DnsRecord, DnsZone, RecordType};
 pub use operation::{
     Alert, ConnectionPool, Criterion, GoldenPath, Probe, StartupPhase, Timeout, TimeoutKind,

@@ -13,6 +13,7 @@ pub mod language;
 pub mod network;
 pub mod object;
 pub mod profile;
+pub mod random;
 pub mod scalar;
 pub mod schema;
 pub mod source;

@@ -14,7 +14,7 @@ use crate::tree::Node;
 
 pub use address::{AddressRange, Prefix};
 pub use port::{PortRange, ProtocolMatch, Service, protocol_name, protocol_number};
-pub use quantity::{Bandwidth, Duration, Percent};
+pub use quantity::{Bandwidth, Delay, Duration, Percent};
 
 /// Why a text is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +92,7 @@ crate::scalar!(ProtocolMatch);
 crate::scalar!(Service);
 crate::scalar!(Duration);
 crate::scalar!(Bandwidth);
+crate::scalar!(Delay);
 crate::scalar!(Percent);
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use netwright_model::decode::{Decode, Decoder};
 use netwright_model::generate::{Plan, Shape, generate};
 use netwright_model::language::{Description, Provider};
 use netwright_model::scalar::{
-    AddressRange, Bandwidth, Duration, Percent, PortRange, Prefix, ProtocolMatch, Scalar, Service,
+    AddressRange, Bandwidth, Delay, Duration, Percent, PortRange, Prefix, ProtocolMatch, Scalar,
+    Service,
 };
 use netwright_model::schema::{self, Describe};
 use netwright_model::source::Sources;
@@ -140,6 +141,7 @@ proptest! {
         agrees::<Service>(&text);
         agrees::<Duration>(&text);
         agrees::<Bandwidth>(&text);
+        agrees::<Delay>(&text);
         agrees::<Percent>(&text);
     }
 }

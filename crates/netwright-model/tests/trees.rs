@@ -5,7 +5,8 @@
 use netwright_model::decode::{Decode, Encode};
 use netwright_model::diagnostic::Diagnostic;
 use netwright_model::scalar::{
-    AddressRange, Bandwidth, Duration, Percent, PortRange, Prefix, ProtocolMatch, Scalar, Service,
+    AddressRange, Bandwidth, Delay, Duration, Percent, PortRange, Prefix, ProtocolMatch, Scalar,
+    Service,
 };
 use netwright_model::source::{FileId, Sources, Span};
 use netwright_model::tree::{Key, Kind, Limits, Node, emit, json, yaml};
@@ -215,6 +216,7 @@ proptest! {
         survives::<Service>(&text);
         survives::<Duration>(&text);
         survives::<Bandwidth>(&text);
+        survives::<Delay>(&text);
         survives::<Percent>(&text);
     }
 }

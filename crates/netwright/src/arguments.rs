@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use netwright_model::scalar::{Scalar, ScalarError, Service};
+use netwright_model::scalar::{Bandwidth, Delay, Percent, Scalar, ScalarError, Service};
 
 use crate::console::Color;
 
@@ -433,6 +433,11 @@ pub(crate) enum LabCommand {
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
+    /// Show what links do to packets on their way, or have one do something else while the lab runs.
+    ///
+    /// What is given changes, the rest stays. Without --direction both ways are meant, each by itself: a latency of 50 ms makes a round trip
+    /// 100 ms longer. What does it is shown: the kernel where it has the queue for it, else a relay in user space.
+    Link(Link),
     /// Show what the tasks of a lab wrote: the commands that its instances run, and the lab's own parts.
     Logs {
         #[command(flatten)]
@@ -484,6 +489,62 @@ pub(crate) enum LabCommand {
     },
 }
 
+/// Arguments of `lab link`.
+#[derive(Debug, Args)]
+pub(crate) struct Link {
+    #[command(flatten)]
+    pub(crate) lab: LabName,
+    /// The link, as this command lists them, or the end of its name; all unless given.
+    pub(crate) link: Option<String>,
+    /// How long a packet takes, such as 50ms; 0 for no time.
+    #[arg(long, value_parser = scalar::<Delay>, requires = "link")]
+    pub(crate) latency: Option<Delay>,
+    /// The delay of each packet is the latency, less or more up to so much.
+    #[arg(long, value_parser = scalar::<Delay>, requires = "link")]
+    pub(crate) jitter: Option<Delay>,
+    /// Share of packets that are lost, such as 1%; 100% breaks the link.
+    #[arg(long, value_parser = scalar::<Percent>, requires = "link")]
+    pub(crate) loss: Option<Percent>,
+    /// Share of packets that arrive twice.
+    #[arg(long, value_parser = scalar::<Percent>, requires = "link")]
+    pub(crate) duplicate: Option<Percent>,
+    /// Share of packets that take no latency, and so overtake others.
+    #[arg(long, value_parser = scalar::<Percent>, requires = "link")]
+    pub(crate) reorder: Option<Percent>,
+    /// Share of packets in which one bit is turned over.
+    #[arg(long, value_parser = scalar::<Percent>, requires = "link")]
+    pub(crate) corrupt: Option<Percent>,
+    /// Most that is carried, such as 10mbit; `none` for no bound.
+    #[arg(long, value_parser = rate, requires = "link")]
+    pub(crate) rate: Option<Bandwidth>,
+    /// Most packets that are on their way at a time.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), requires = "link")]
+    pub(crate) limit: Option<u32>,
+    /// Which way is meant: `there` is from what the link belongs to.
+    #[arg(long, value_enum, default_value = "both", requires = "link")]
+    pub(crate) direction: LinkDirection,
+    /// What is drawn follows from this number: the same packets meet the same again.
+    #[arg(long, requires = "link")]
+    pub(crate) seed: Option<u64>,
+    /// First take back all that was said of the link while the lab runs: it does what the description says.
+    #[arg(long, requires = "link")]
+    pub(crate) clear: bool,
+    /// How the result is written.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+/// Which ways of a link are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LinkDirection {
+    /// Both, each by itself.
+    Both,
+    /// The way from what the link belongs to: out of a machine, to the site, from a peering's first VPC to its second.
+    There,
+    /// The other way.
+    Back,
+}
+
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
 pub(crate) struct Schema {
@@ -501,6 +562,14 @@ fn assignment(text: &str) -> Result<(String, String), String> {
         Some((path, value)) if !path.is_empty() => Ok((path.to_owned(), value.to_owned())),
         _ => Err(format!("`{text}` is not path=value")),
     }
+}
+
+fn scalar<T: Scalar>(text: &str) -> Result<T, String> {
+    T::parse_scalar(text).map_err(|error| told(&error))
+}
+
+fn rate(text: &str) -> Result<Bandwidth, String> {
+    if text == "none" { Ok(Bandwidth::default()) } else { scalar(text) }
 }
 
 fn service(text: &str) -> Result<Service, String> {

@@ -9,9 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::socket::Netlink;
+use super::{Failure, Kernel, enter, queue, ruleset};
 use crate::plan::nft::BACKENDS;
-
-use super::{Failure, Kernel, enter, ruleset};
 
 /// What a counter counts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,6 +44,15 @@ pub struct Counter {
     pub octets: Option<u64>,
 }
 
+/// What an end of a link sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Packets that left it.
+    pub packets: u64,
+    /// Packets that its queue dropped; none where it has no queue.
+    pub dropped: Option<u64>,
+}
+
 /// Packets and octets.
 type Sum = (u64, Option<u64>);
 
@@ -70,6 +78,34 @@ impl Kernel {
                 packets,
                 octets,
             })
+        });
+        Ok(all.collect())
+    }
+}
+
+impl Kernel {
+    /// What every end of every link sent, by its namespace and its name there.
+    ///
+    /// # Errors
+    ///
+    /// A namespace that cannot be read.
+    pub fn sent(&self) -> Result<BTreeMap<(String, String), Sent>, Failure> {
+        let found = self.gathered(|namespace, space| {
+            let name = &namespace.name;
+            let failed = |error: std::io::Error| Failure::refused(name, "reading counters", error);
+            enter(space.descriptor.as_fd()).map_err(failed)?;
+            let queues = Netlink::here().and_then(|mut netlink| queue::all(&mut netlink));
+            let (queues, sums) = (queues.map_err(failed)?, links().map_err(failed)?);
+            let own = sums.into_iter().filter_map(|(counted, (packets, _))| {
+                let Counted::Sent(link) = counted else { return None };
+                let queue = space.index(&link).and_then(|index| queues.get(&index));
+                let dropped = queue.filter(|queue| queue.is_ours()).map(|queue| queue.dropped);
+                Some((link, Sent { packets, dropped }))
+            });
+            Ok(own.collect::<Vec<_>>())
+        })?;
+        let all = found.into_iter().flat_map(|(namespace, own)| {
+            own.into_iter().map(move |(link, sent)| ((namespace.clone(), link), sent))
         });
         Ok(all.collect())
     }

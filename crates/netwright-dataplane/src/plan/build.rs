@@ -107,17 +107,7 @@ impl<'n> Build<'n> {
             let ends = [Role::Machine, Role::Site, Role::External, Role::Serverless];
             let forwards = !ends.contains(&role);
             let addresses = if forwards { vec![("lo".to_owned(), ROUTER)] } else { Vec::new() };
-            Namespace {
-                name: name.to_owned(),
-                role,
-                forwards,
-                addresses,
-                neighbours: Vec::new(),
-                routes: Vec::new(),
-                rules: Vec::new(),
-                ruleset: String::new(),
-                resolvers: Vec::new(),
-            }
+            Namespace { forwards, addresses, ..Namespace::bare(name, role) }
         })
     }
 
@@ -160,7 +150,7 @@ impl<'n> Build<'n> {
             }
         }
         let index = self.links.len();
-        self.links.push(Link { a, b, mtu, unaggregated: false });
+        self.links.push(Link { a, b, mtu, ..Link::default() });
         &mut self.links[index]
     }
 
@@ -168,6 +158,7 @@ impl<'n> Build<'n> {
         let mut links = self.links;
         let mut namespaces: Vec<Namespace> = self.namespaces.into_values().collect();
         names::settle(&mut namespaces, &mut links);
+        names::of_links(&namespaces, &mut links);
         links.sort_by(|one, other| one.a.cmp(&other.a).then_with(|| one.b.cmp(&other.b)));
         for namespace in &mut namespaces {
             namespace.neighbours.sort();
@@ -220,6 +211,22 @@ impl<'n> Build<'n> {
 }
 
 impl Namespace {
+    /// A namespace with nothing in it.
+    #[must_use]
+    pub fn bare(name: &str, role: Role) -> Self {
+        Self {
+            name: name.to_owned(),
+            role,
+            forwards: false,
+            addresses: Vec::new(),
+            neighbours: Vec::new(),
+            routes: Vec::new(),
+            rules: Vec::new(),
+            ruleset: String::new(),
+            resolvers: Vec::new(),
+        }
+    }
+
     /// A route over a link to its far end.
     pub(super) fn over(&mut self, table: u32, to: Prefix, link: &str) {
         let gateway = if to.is_v4() { PEER_V4 } else { PEER_V6 };

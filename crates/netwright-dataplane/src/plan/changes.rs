@@ -152,22 +152,15 @@ mod tests {
 
     fn plan(ruleset: &str, tasks: &[&str]) -> HostPlan {
         let space = |name: &str| Namespace {
-            name: name.to_owned(),
-            role: Role::Machine,
-            forwards: false,
-            addresses: Vec::new(),
-            neighbours: Vec::new(),
-            routes: Vec::new(),
-            rules: Vec::new(),
             ruleset: ruleset.to_owned(),
-            resolvers: Vec::new(),
+            ..Namespace::bare(name, Role::Machine)
         };
         let end =
             |name: &str| End { namespace: name.to_owned(), name: "eth0".to_owned(), mac: [0; 6] };
         let task = |name: &&str| Task::part("a", name, "part", String::new());
         HostPlan {
             namespaces: vec![space("a"), space("b")],
-            links: vec![Link { a: end("a"), b: end("b"), mtu: 1500, unaggregated: false }],
+            links: vec![Link { a: end("a"), b: end("b"), mtu: 1500, ..Link::default() }],
             tasks: tasks.iter().map(task).collect(),
             calls: Vec::new(),
             left_out: Vec::new(),

@@ -12,8 +12,8 @@ use netwright_verify::prover::routing::best_routes;
 
 use super::build::{Build, everything};
 use super::nft::{self, Table};
-use super::tunnels;
 use super::{MAIN, Role, Via};
+use super::{described, tunnels};
 
 /// Largest packet on a hub's links where none is said: what clouds carry inside a VPC at most.
 const HUB_MTU: u32 = 9001;
@@ -36,7 +36,9 @@ pub(super) fn peerings(build: &mut Build<'_>) {
             build.leave_out(format!("peering {} of a VPC with itself", peering.name));
             continue;
         }
-        build.link((&one, &link), (&other, &link), mtu);
+        let made = build.link((&one, &link), (&other, &link), mtu);
+        made.name = format!("peering/{}", peering.name);
+        made.conditions = described::peering(network, PeeringId::at(index));
         if !peering.inter_region {
             build.peers.entry(a).or_default().push((link.clone(), b));
             build.peers.entry(b).or_default().push((link, a));
@@ -105,7 +107,9 @@ fn attach(build: &mut Build<'_>, hub: TransitId, id: AttachmentId) {
     match row.to {
         Attached::Vpc(vpc) => {
             let router = build.router(vpc);
-            build.link((&router, &link), (&name, &link), mtu.min(network[vpc].mtu));
+            let made = build.link((&router, &link), (&name, &link), mtu.min(network[vpc].mtu));
+            made.name = format!("attachment/{}", row.name);
+            made.conditions = described::attachment(network, row);
             // Packets from the hub enter by a subnet of the attachment, whose table decides further.
             if let Some(door) = row.subnets.first() {
                 let tables: BTreeSet<_> = row.subnets.iter().map(|s| network[*s].table).collect();
@@ -134,7 +138,9 @@ fn attach(build: &mut Build<'_>, hub: TransitId, id: AttachmentId) {
                     let there = hub_namespace(network, other);
                     build.namespace(&there, Role::Transit);
                     let far = format!("t{}", back.index());
-                    build.link((&name, &link), (&there, &far), mtu);
+                    let made = build.link((&name, &link), (&there, &far), mtu);
+                    made.name = format!("attachment/{}", row.name);
+                    made.conditions = described::attachment(network, row);
                 }
                 Some(_) => {}
                 None => {

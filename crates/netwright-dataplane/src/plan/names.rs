@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{End, Link, Namespace, Via};
+use super::{End, Link, Namespace, Role, Via};
 
 /// Longest name of a link in the kernel, in octets.
 const LONGEST: usize = 15;
@@ -28,7 +28,11 @@ pub(super) fn settle(namespaces: &mut [Namespace], links: &mut [Link]) {
     }
     let mut far: BTreeMap<(&str, &str), [u8; 6]> = BTreeMap::new();
     for link in links.iter_mut() {
-        let [a, b] = [(&link.a, &link.b), (&link.b, &link.a)].map(|(own, other)| mac(own, other));
+        fn end(end: &End) -> (&str, &str) {
+            (&end.namespace, &end.name)
+        }
+        let [a, b] =
+            [(&link.a, &link.b), (&link.b, &link.a)].map(|(own, other)| mac(end(own), end(other)));
         (link.a.mac, link.b.mac) = (a, b);
     }
     for link in links.iter() {
@@ -106,16 +110,58 @@ fn hex(octet: &u8) -> String {
     format!("{octet:02x}")
 }
 
+/// The name of a relay's interface on one side of a link.
+pub(super) fn of_relay(side: char, link: &str) -> String {
+    let own = link.split_once('/').map_or(link, |(_, own)| own);
+    let beginning: String =
+        own.chars().filter(char::is_ascii_alphanumeric).take(LONGEST - 3 - HASHED).collect();
+    let hash: String = hash(link).to_be_bytes()[..HASHED / 2].iter().map(hex).collect();
+    format!("{side}_{beginning}~{hash}")
+}
+
+/// Names every link that has none yet after the end that it belongs to, and says which end that is.
+pub(super) fn of_links(namespaces: &[Namespace], links: &mut [Link]) {
+    let roles: BTreeMap<&str, Role> =
+        namespaces.iter().map(|one| (one.name.as_str(), one.role)).collect();
+    for link in links.iter_mut().filter(|link| link.name.is_empty()) {
+        let rank =
+            |end: &End| roles.get(end.namespace.as_str()).map_or(u8::MAX, |role| rank(*role));
+        link.reversed = rank(&link.b) < rank(&link.a);
+        let own = if link.reversed { &link.b } else { &link.a };
+        link.name = match own.name.as_str() {
+            "eth0" => own.namespace.clone(),
+            name => format!("{}.{name}", own.namespace),
+        };
+    }
+}
+
+/// A link belongs to the end whose role comes first.
+fn rank(role: Role) -> u8 {
+    match role {
+        Role::Machine => 0,
+        Role::Serverless => 1,
+        Role::External => 2,
+        Role::Site => 3,
+        Role::Nat => 4,
+        Role::Gateway => 5,
+        Role::Vpn => 6,
+        Role::Transit => 7,
+        Role::Vpc => 8,
+        Role::Internet => 9,
+        Role::Relay => 10,
+    }
+}
+
 /// FNV-1a.
-fn hash(text: &str) -> u64 {
+pub(super) fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, octet| {
         (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)
     })
 }
 
 /// A locally administered hardware address for an end of a link. Two links may have the same: each has two ends only.
-fn mac(own: &End, other: &End) -> [u8; 6] {
-    let ends = format!("{} {} {} {}", own.namespace, own.name, other.namespace, other.name);
+pub(super) fn mac(own: (&str, &str), other: (&str, &str)) -> [u8; 6] {
+    let ends = format!("{} {} {} {}", own.0, own.1, other.0, other.1);
     let [a, b, c, d, e, ..] = hash(&ends).to_be_bytes();
     [0x02, a, b, c, d, e]
 }

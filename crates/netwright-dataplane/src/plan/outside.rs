@@ -13,7 +13,7 @@ use netwright_verify::prover::index::NOT_GLOBAL_V4;
 use super::build::{Build, everything, host};
 use super::intervals;
 use super::nft::{self, Table};
-use super::{INTERNET, LOCAL, MAIN, Role, Via};
+use super::{INTERNET, LOCAL, MAIN, Role, Via, described};
 
 /// IPv4 ranges that the Internet does not route.
 pub(super) fn not_global() -> impl Iterator<Item = Prefix> {
@@ -79,7 +79,8 @@ fn external(build: &mut Build<'_>, id: ExternalId) {
     let linked: Vec<VpcId> = row.attached.iter().copied().chain(more).collect();
     behind(build, &name, &link, &linked, &prefixes);
     if row.attached.is_empty() {
-        build.link((INTERNET, &link), (&name, "eth0"), INTERNET_MTU);
+        build.link((INTERNET, &link), (&name, "eth0"), INTERNET_MTU).conditions =
+            described::external(network, id);
         if let Some(internet) = build.get(INTERNET) {
             for prefix in &endpoint.prefixes {
                 internet.over_if_new(MAIN, *prefix, &link);

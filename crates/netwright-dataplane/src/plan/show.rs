@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{HostPlan, MAIN, Namespace, Via};
+use super::{Conditions, HostPlan, MAIN, Namespace, Via};
 
 impl fmt::Display for HostPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -14,6 +14,10 @@ impl fmt::Display for HostPlan {
                 "link {} {} — {} {}  mtu {}{alone}",
                 a.namespace, a.name, b.namespace, b.name, link.mtu
             )?;
+            if !link.conditions.is_none() {
+                let Conditions { there, back, .. } = &link.conditions;
+                writeln!(f, "  {} there: {there}; back: {back}", link.name)?;
+            }
         }
         for namespace in &self.namespaces {
             write!(f, "\n{namespace}")?;

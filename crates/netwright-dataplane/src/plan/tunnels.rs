@@ -12,7 +12,7 @@ use netwright_verify::mtu::segment;
 
 use super::build::{Build, everything};
 use super::nft::{self, Table};
-use super::{LOCAL, MAIN, Role, Via};
+use super::{LOCAL, MAIN, Role, Via, described};
 
 /// The table of packets that come from the site.
 const INWARD: u32 = 1001;
@@ -90,7 +90,11 @@ fn made(build: &mut Build<'_>, id: VpnId) -> String {
         build.namespace(&site_name, Role::Site);
         let mtu = size.told.map_or(network[site].mtu, |octets| octets.min(network[site].mtu));
         let far = format!("s{}", id.index());
-        build.link((&name, OUT), (&site_name, &far), mtu).unaggregated = size.lost.is_some();
+        let link = build.link((&name, OUT), (&site_name, &far), mtu);
+        link.unaggregated = size.lost.is_some();
+        link.conditions = described::vpn(network, id);
+        // From this side to the site.
+        link.name.clone_from(&name);
     }
     if let Some(tunnel) = build.get(&name) {
         tunnel.ruleset = size.ruleset();

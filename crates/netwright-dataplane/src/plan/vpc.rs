@@ -13,7 +13,7 @@ use netwright_model::scalar::Prefix;
 use netwright_verify::prover::routing::best_routes;
 
 use super::build::{Build, DELIVERY, everything, host};
-use super::{LOCAL, Role, Via};
+use super::{LOCAL, Role, Via, described};
 
 /// The name, on the router, of the link to an interface.
 pub(super) fn link_of(interface: InterfaceId) -> String {
@@ -70,7 +70,8 @@ pub(super) fn machines(build: &mut Build<'_>) {
         let inside = format!("eth{}", own.unwrap_or(0));
         let families = build.families();
         build.namespace(&machine, Role::Machine);
-        build.link((&router, &link), (&machine, &inside), network[vpc].mtu);
+        let conditions = described::interface(network, id);
+        build.link((&router, &link), (&machine, &inside), network[vpc].mtu).conditions = conditions;
         if let Some(namespace) = build.get(&machine) {
             namespace.forwards |= row.forwards;
             namespace.addresses.extend(row.addresses.iter().map(|a| (inside.clone(), *a)));

@@ -109,6 +109,7 @@ impl Import<'_> {
             let Some(position) = position else { continue };
             let (label, instance) = self.description.instances.0.remove(position);
             let interface = Interface {
+                link: instance.link,
                 id: instance.id,
                 subnet: instance.subnet,
                 addresses: instance.addresses,

@@ -80,6 +80,7 @@ impl<'e> Import<'e> {
         let prefixes =
             node.list("Ipv4Prefixes").iter().filter_map(|entry| entry.prefix("Ipv4Prefix"));
         Interface {
+            link: netwright_model::language::Link::default(),
             id: node.text("NetworkInterfaceId"),
             subnet,
             addresses,

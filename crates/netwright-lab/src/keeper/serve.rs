@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::{Kernel, addresses};
-use netwright_dataplane::plan::{Call, HostPlan, changes};
+use netwright_dataplane::plan::{Call, Conditions, HostPlan, changes};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
@@ -23,6 +23,8 @@ use super::{refused, tell, told};
 use crate::ask::{Said, Wanted, ask};
 use crate::calls::make;
 use crate::control::{PLAN_OCTETS, REQUEST_OCTETS};
+use crate::link::Change;
+use crate::link::state::Links;
 use crate::names;
 use crate::probe::spread::{Balanced, spread};
 use crate::probe::{Probe, Seen, probe};
@@ -45,15 +47,22 @@ const BROKEN: &str = "the lab is broken";
 #[derive(Debug)]
 struct Lab {
     kernel: Mutex<Kernel>,
+    /// What links are to do; asked for after the kernel.
+    links: Mutex<Links>,
     tasks: Tasks,
     keeper: i64,
     open: AtomicUsize,
 }
 
 /// Answers until the lab is to end.
-pub(super) fn serve(listener: &UnixListener, kernel: Kernel, tasks: Tasks, keeper: i64) {
-    let (kernel, open) = (Mutex::new(kernel), AtomicUsize::new(0));
-    let lab = Arc::new(Lab { kernel, tasks, keeper, open });
+pub(super) fn serve(
+    listener: &UnixListener,
+    (kernel, links): (Kernel, Links),
+    tasks: Tasks,
+    keeper: i64,
+) {
+    let (kernel, links, open) = (Mutex::new(kernel), Mutex::new(links), AtomicUsize::new(0));
+    let lab = Arc::new(Lab { kernel, links, tasks, keeper, open });
     loop {
         let second = Timespec { tv_sec: REAP, tv_nsec: 0 };
         let mut waiting = [PollFd::new(listener, PollFlags::IN)];
@@ -112,6 +121,8 @@ fn one(lab: &Lab, stream: &UnixStream) -> std::io::Result<()> {
         Some("logs") => logs(lab, stream, &request),
         Some("check") => tell(stream, &check(lab)),
         Some("counters") => tell(stream, &counters(lab)),
+        Some("links") => tell(stream, &links(lab)),
+        Some("link") => tell(stream, &link(lab, &request)),
         Some("probe") => tell(stream, &probed(lab, &request)),
         Some("spread") => tell(stream, &spread_out(lab, &request)),
         Some("follow") => tell(stream, &followed(lab, &request)),
@@ -310,18 +321,16 @@ fn apply(lab: &Lab, text: &[u8]) -> Value {
         }
     };
     let Ok(mut kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
+    let Ok(mut links) = lab.links.lock() else { return json!({"refused": BROKEN}) };
     let start = Instant::now();
-    let before = kernel.applied().clone();
-    let failures = kernel.apply(&plan).err();
-    let again = failures.as_ref().and_then(|_| kernel.apply(&before).err());
-    names::refresh(kernel.applied());
-    lab.tasks.set(&kernel);
+    let before = links.describe(plan.clone());
+    let changed = changes(&before.0, &plan);
+    let (failures, again) = bring(lab, &mut kernel, &mut links, before);
     let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-    drop(kernel);
     match (failures, again) {
         (None, _) => json!({
-            "changes": changes(&before, &plan),
-            "tasks": plan.tasks.len(),
+            "changes": changed,
+            "tasks": kernel.applied().tasks.len(),
             "left_out": plan.left_out,
             "milliseconds": milliseconds,
         }),
@@ -332,6 +341,64 @@ fn apply(lab: &Lab, text: &[u8]) -> Value {
         (Some(_), Some(failures)) => {
             refused(&told("the lab can neither be changed nor built as it was", &failures))
         }
+    }
+}
+
+/// Failures to bring the kernel to a plan, and then to the one of before.
+type Failures = Option<Vec<netwright_dataplane::kernel::Failure>>;
+
+/// Brings the kernel and the tasks to what the links say; where that is refused, to what they said before.
+fn bring(
+    lab: &Lab,
+    kernel: &mut Kernel,
+    links: &mut Links,
+    before: (HostPlan, BTreeMap<String, Conditions>),
+) -> (Failures, Failures) {
+    let failures = kernel.apply(&links.plan()).err();
+    let again = failures.as_ref().and_then(|_| {
+        links.restore(before);
+        kernel.apply(&links.plan()).err()
+    });
+    names::refresh(kernel.applied());
+    lab.tasks.set(kernel);
+    (failures, again)
+}
+
+/// All links, what they do and what was counted.
+fn links(lab: &Lab) -> Value {
+    let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
+    let Ok(links) = lab.links.lock() else { return json!({"refused": BROKEN}) };
+    match links.rows(&kernel, None) {
+        Ok(rows) => json!({"links": rows}),
+        Err(failure) => refused(&failure),
+    }
+}
+
+/// A link is to do something else from now on.
+fn link(lab: &Lab, request: &Value) -> Value {
+    let name = request.get("link").and_then(Value::as_str).unwrap_or_default();
+    let change = request.get("change").cloned().unwrap_or_default();
+    let Ok(change) = serde_json::from_value::<Change>(change) else {
+        return json!({"refused": "what the link is to do cannot be read"});
+    };
+    let Ok(mut kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
+    let Ok(mut links) = lab.links.lock() else { return json!({"refused": BROKEN}) };
+    let before = links.before();
+    let name = match links.change(name, &change) {
+        Ok(name) => name,
+        Err(failure) => return refused(&failure),
+    };
+    let what = format!("{name} cannot do so");
+    match bring(lab, &mut kernel, &mut links, before) {
+        (Some(failures), None) => return refused(&told(&what, &failures)),
+        (Some(_), Some(failures)) => {
+            return refused(&told("the lab can be built no more as it was", &failures));
+        }
+        (None, _) => {}
+    }
+    match links.settle(&kernel, &name) {
+        Ok(rows) => json!({"links": rows}),
+        Err(failure) => refused(&failure),
     }
 }
 

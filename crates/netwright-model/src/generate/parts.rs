@@ -10,7 +10,7 @@ use crate::language::{
 use crate::scalar::{PortRange, Prefix, ProtocolMatch, Service};
 use crate::source::Spanned;
 
-use super::random::Random;
+use crate::random::Random;
 
 /// A description under construction.
 #[derive(Debug)]

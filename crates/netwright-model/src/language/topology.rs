@@ -4,6 +4,7 @@ use crate::decode::Entries;
 use crate::scalar::{Duration, Percent, Prefix, Service};
 use crate::source::Spanned;
 
+use super::link::Link;
 use super::reference::RouteTarget;
 
 crate::keyword! {
@@ -85,6 +86,8 @@ crate::object! {
         pub purpose: Option<Spanned<String>>,
         /// Instances without an address of their own may reach the provider's services privately.
         pub private_provider_access: Option<Spanned<bool>>,
+        /// What the links of its machines do to packets on their way, in a lab, where they say nothing themselves.
+        pub link: Link,
     }
 }
 
@@ -228,6 +231,8 @@ crate::object! {
         pub inter_region: Option<Spanned<bool>>,
         /// Largest packet in octets.
         pub mtu: Option<Spanned<u32>>,
+        /// What the link does to packets on their way, in a lab.
+        pub link: Link,
     }
 }
 
@@ -280,6 +285,8 @@ crate::object! {
         pub icmp_too_big: Option<Spanned<bool>>,
         /// The link is up. True unless said otherwise.
         pub up: Option<Spanned<bool>>,
+        /// What the link does to packets on their way, in a lab.
+        pub link: Link,
     }
 }
 
@@ -292,6 +299,8 @@ crate::object! {
         pub cidrs ("cidr") : Vec<Spanned<Prefix>>,
         /// Its own MTU. 1500 unless given.
         pub mtu: Option<Spanned<u32>>,
+        /// What the links that lead to it do to packets on their way, in a lab, where they say nothing themselves.
+        pub link: Link,
     }
 }
 
@@ -344,6 +353,8 @@ crate::object! {
         pub prefix_filters: Vec<PrefixFilter>,
         /// Action for prefixes that no filter matches. Allow unless given.
         pub prefix_default: Option<Spanned<super::filter::Action>>,
+        /// What the link does to packets on their way, in a lab.
+        pub link: Link,
     }
 }
 

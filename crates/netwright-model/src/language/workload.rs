@@ -7,6 +7,7 @@ use crate::scalar::{Bandwidth, Duration, Percent, Prefix, Service as Port};
 use crate::source::Spanned;
 
 use super::exec::Exec;
+use super::link::Link;
 use super::operation::{ConnectionPool, Probe, StartupPhase};
 use super::reference::EndpointRef;
 
@@ -57,6 +58,8 @@ crate::object! {
         pub running: Option<Spanned<bool>>,
         /// Further interfaces by name.
         pub interfaces: Entries<Interface>,
+        /// What the link of its first interface does to packets on their way, in a lab.
+        pub link: Link,
         /// Commands to run in a lab.
         pub exec: Vec<Exec>,
     }
@@ -79,6 +82,8 @@ crate::object! {
         pub filters ("security_groups") : Vec<Spanned<String>>,
         /// It forwards packets that are not addressed to it.
         pub forwards: Option<Spanned<bool>>,
+        /// What its link does to packets on their way, in a lab.
+        pub link: Link,
     }
 }
 
@@ -235,6 +240,53 @@ crate::object! {
         pub peak_throughput: Option<Spanned<Bandwidth>>,
         /// Share of the capacity that is planned for. 80 % unless given.
         pub target_utilisation: Option<Spanned<Percent>>,
+        /// What its link into the VPC does to packets on their way, in a lab. Its rate is what its most instances carry, unless given.
+        pub link: Link,
+    }
+}
+
+/// Fewest and most instances of a connector that says nothing about them (Serverless VPC Access: minimum and maximum instances).
+const CONNECTOR_INSTANCES: (u32, u32) = (2, 10);
+
+impl MachineType {
+    /// What an instance of a connector carries (Serverless VPC Access: throughput by machine type).
+    #[must_use]
+    pub const fn carries(self) -> Bandwidth {
+        Bandwidth::from_megabits(match self {
+            Self::F1Micro => 50,
+            Self::E2Micro => 100,
+            Self::E2Standard4 => 1600,
+        })
+    }
+}
+
+impl Connector {
+    /// The machine type of its instances; none where it is no type that connectors may have.
+    #[must_use]
+    pub fn machine(&self) -> Option<MachineType> {
+        match &self.machine_type {
+            None => Some(MachineType::default()),
+            Some(written) => MachineType::of(&written.value),
+        }
+    }
+
+    /// Its fewest and its most instances.
+    #[must_use]
+    pub fn instances(&self) -> (u32, u32) {
+        let (least, most) = CONNECTOR_INSTANCES;
+        (
+            self.min_instances.as_ref().map_or(least, |own| own.value),
+            self.max_instances.as_ref().map_or(most, |own| own.value),
+        )
+    }
+
+    /// What it carries with its fewest and with its most instances; none where its machine type is not known.
+    #[must_use]
+    pub fn carries(&self) -> Option<(Bandwidth, Bandwidth)> {
+        let each = self.machine()?.carries().as_bits();
+        let (least, most) = self.instances();
+        let all = |count: u32| Bandwidth::from_bits(each.saturating_mul(count.into()));
+        Some((all(least), all(most)))
     }
 }
 
@@ -311,5 +363,7 @@ crate::object! {
         pub initiates: Option<Spanned<bool>>,
         /// Names of the certificate that it shows, as `certificate:NAME`.
         pub certificate: Option<Spanned<String>>,
+        /// What the link by which the Internet reaches it does to packets on their way, in a lab.
+        pub link: Link,
     }
 }

@@ -7,6 +7,7 @@ mod allocate;
 mod balancers;
 mod context;
 mod filters;
+mod links;
 mod routes;
 mod topology;
 mod transit;
@@ -46,6 +47,7 @@ pub fn resolve(description: Description) -> Result<Network, Vec<Diagnostic>> {
     resolver.routes();
     resolver.rules();
     resolver.transit_routes();
+    resolver.links();
     let (mut network, errors) = resolver.finish();
     if !errors.is_empty() {
         return Err(errors);

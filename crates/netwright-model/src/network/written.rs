@@ -136,10 +136,11 @@ fn hash_instance(instance: &Instance, frame: &mut Text, own_filters: &mut Text) 
         running,
         interfaces,
         exec,
+        link,
         span: _,
     } = instance;
     (id, kind, interface_id, subnet, addresses, prefixes, public_address).hash(frame);
-    (tags, account, listens, forwards, running, exec).hash(frame);
+    (tags, account, listens, forwards, running, exec, link).hash(frame);
     filters.hash(own_filters);
     interfaces.len().hash(frame);
     for (name, interface) in interfaces.iter() {
@@ -151,9 +152,10 @@ fn hash_instance(instance: &Instance, frame: &mut Text, own_filters: &mut Text) 
             public_address,
             filters,
             forwards,
+            link,
             span: _,
         } = interface;
-        (name, id, subnet, addresses, prefixes, public_address, forwards).hash(frame);
+        (name, id, subnet, addresses, prefixes, public_address, forwards, link).hash(frame);
         filters.hash(own_filters);
     }
 }

@@ -124,6 +124,67 @@ impl fmt::Display for Duration {
     }
 }
 
+/// How long a packet takes: a time in whole microseconds, at most a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Delay {
+    microseconds: u64,
+}
+
+impl Delay {
+    /// From microseconds.
+    #[must_use]
+    pub const fn from_micros(microseconds: u64) -> Self {
+        Self { microseconds }
+    }
+
+    /// In microseconds.
+    #[must_use]
+    pub const fn as_micros(self) -> u64 {
+        self.microseconds
+    }
+}
+
+const DELAY_UNITS: [(&str, u64); 3] = [("s", 1_000_000), ("ms", 1000), ("us", 1)];
+/// Longest delay, in microseconds: TCP gives up connecting after two minutes.
+const LONGEST_DELAY: u64 = 60_000_000;
+
+impl Scalar for Delay {
+    const WHAT: &'static str = "a delay such as 50ms, 1.5ms, 200us or 1s, at most 60s";
+    const PATTERN: Option<&'static str> = Some(r"^([0-9.]+ *(us|ms|s)|0)$");
+
+    fn parse_scalar(text: &str) -> Result<Self, ScalarError> {
+        if text == "0" {
+            return Ok(Self::default());
+        }
+        let (number, unit) = split_unit(text);
+        if unit.is_empty() && !number.is_empty() {
+            return Err(ScalarError::new(format!("`{text}` has no unit"))
+                .with_help(format!("did you mean {text}ms?")));
+        }
+        let factor = DELAY_UNITS.iter().find(|(known, _)| *known == unit);
+        let microseconds = factor.and_then(|(_, factor)| scaled(number, *factor));
+        match microseconds {
+            Some(longer) if longer > LONGEST_DELAY => {
+                Err(ScalarError::new(format!("`{text}` is over 60s")))
+            }
+            Some(microseconds) => Ok(Self { microseconds }),
+            None => Err(ScalarError::new(format!("`{text}` is not {}", Self::WHAT))),
+        }
+    }
+}
+
+impl fmt::Display for Delay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (unit, factor) = match self.microseconds {
+            0 => return f.write_str("0"),
+            whole if whole % 1_000_000 == 0 => DELAY_UNITS[0],
+            whole if whole % 1000 == 0 => DELAY_UNITS[1],
+            _ => DELAY_UNITS[2],
+        };
+        write!(f, "{}{unit}", self.microseconds / factor)
+    }
+}
+
 /// A rate in bit/s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Bandwidth {
@@ -155,11 +216,16 @@ const RATES: [(&str, u64); 4] =
 
 impl Scalar for Bandwidth {
     const WHAT: &'static str = "a rate such as 200Mbit/s or 1.6Gbit/s";
-    const PATTERN: Option<&'static str> = Some(r"^[0-9.]+ *[GMk]?(bit/s|bps)$");
+    const PATTERN: Option<&'static str> = Some(r"^[0-9.]+ *([GMk]?(bit/s|bps)|[GMk]bit|[gm]bit)$");
 
     fn parse_scalar(text: &str) -> Result<Self, ScalarError> {
         let (number, unit) = split_unit(text);
-        let canonical = unit.replace("bps", "bit/s");
+        let canonical = match unit {
+            "kbit" => "kbit/s".to_owned(),
+            "mbit" | "Mbit" => "Mbit/s".to_owned(),
+            "gbit" | "Gbit" => "Gbit/s".to_owned(),
+            _ => unit.replace("bps", "bit/s"),
+        };
         if let Some((_, factor)) = RATES.iter().find(|(known, _)| *known == canonical)
             && let Some(bits) = scaled(number, *factor)
         {
@@ -167,10 +233,10 @@ impl Scalar for Bandwidth {
         }
         let mut error = ScalarError::new(format!("`{text}` is not {}", Self::WHAT));
         error.help = match unit {
-            "MB" | "MB/s" | "Mb" | "mbps" | "Mb/s" | "Mbit" => {
+            "MB" | "MB/s" | "Mb" | "mbps" | "Mb/s" => {
                 Some(format!("rates are in bits a second: did you mean {number}Mbit/s?"))
             }
-            "GB" | "GB/s" | "Gb" | "gbps" | "Gb/s" | "Gbit" => {
+            "GB" | "GB/s" | "Gb" | "gbps" | "Gb/s" => {
                 Some(format!("rates are in bits a second: did you mean {number}Gbit/s?"))
             }
             _ => None,
@@ -200,6 +266,18 @@ impl Percent {
     #[must_use]
     pub const fn of(percent: u32) -> Self {
         Self { thousandths: percent.saturating_mul(1000) }
+    }
+
+    /// From thousandths of a percent, at most all.
+    #[must_use]
+    pub const fn of_thousandths(thousandths: u32) -> Self {
+        Self { thousandths: if thousandths > 100_000 { 100_000 } else { thousandths } }
+    }
+
+    /// In thousandths of a percent, 0 to 100,000.
+    #[must_use]
+    pub const fn as_thousandths(self) -> u32 {
+        self.thousandths
     }
 
     /// As a fraction of one.

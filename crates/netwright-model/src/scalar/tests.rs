@@ -1,4 +1,6 @@
-use super::{Bandwidth, Duration, Percent, PortRange, Prefix, ProtocolMatch, Scalar, Service};
+use super::{
+    Bandwidth, Delay, Duration, Percent, PortRange, Prefix, ProtocolMatch, Scalar, Service,
+};
 
 fn message<T: Scalar>(text: &str) -> String {
     match T::parse_scalar(text) {
@@ -34,6 +36,13 @@ fn a_duration_without_unit_asks_for_one() {
 }
 
 #[test]
+fn a_delay_has_a_unit_and_is_no_more_than_a_minute() {
+    assert!(message::<Delay>("50").contains("50ms"));
+    assert!(message::<Delay>("2m").contains("is not a delay"));
+    assert!(message::<Delay>("61s").contains("over 60s"));
+}
+
+#[test]
 fn octets_are_not_bits() {
     assert!(message::<Bandwidth>("200MB").contains("200Mbit/s"));
 }
@@ -58,7 +67,16 @@ fn scalars_read_what_they_write() {
         "tcp/443", "udp/53", "tcp", "icmp", "icmp/8", "icmp/8/0", "esp", "any", "ip/253",
     ]);
     check::<Duration>(&["0", "500ms", "15s", "90s", "10m", "2h", "1d", "1.5s"]);
-    check::<Bandwidth>(&["200Mbit/s", "1.6Gbit/s", "64kbit/s", "1bit/s", "100Mbps"]);
+    check::<Bandwidth>(&[
+        "200Mbit/s",
+        "1.6Gbit/s",
+        "64kbit/s",
+        "1bit/s",
+        "100Mbps",
+        "10mbit",
+        "2Gbit",
+    ]);
+    check::<Delay>(&["0", "50ms", "1.5ms", "200us", "1s", "60s"]);
     check::<Percent>(&["80%", "0.8", "99.95%", "1"]);
 }
 

@@ -64,21 +64,11 @@ fn settings(network: &Network, report: &mut Report) {
     }
 }
 
-/// Mbit/s that one instance of a machine type carries.
-fn throughput(machine: &str) -> Option<u64> {
-    match machine {
-        "f1-micro" => Some(50),
-        "e2-micro" => Some(100),
-        "e2-standard-4" => Some(1600),
-        _ => None,
-    }
-}
-
 fn connectors(network: &Network, report: &mut Report) {
     for (name, connector) in network.description.connectors.iter() {
         let machine = connector.machine_type.as_ref();
         if let Some(machine) = machine
-            && throughput(&machine.value).is_none()
+            && connector.machine().is_none()
         {
             let message = format!(
                 "connector {}: there is no machine type {} for connectors",
@@ -87,8 +77,7 @@ fn connectors(network: &Network, report: &mut Report) {
             let remedy = "the largest is e2-standard-4, with 1,600 Mbit/s an instance";
             report.add("NW-CON-001", machine.span, message, remedy);
         }
-        let least = connector.min_instances.as_ref().map_or(2, |min| min.value);
-        let most = connector.max_instances.as_ref().map_or(10, |max| max.value);
+        let (least, most) = connector.instances();
         if !(2..=9).contains(&least) || !(3..=10).contains(&most) || least >= most {
             let written = connector.max_instances.as_ref().or(connector.min_instances.as_ref());
             let span = written.map_or(name.span, |written| written.span);
@@ -128,10 +117,10 @@ fn range(network: &Network, name: &Spanned<String>, connector: &Connector, repor
 
 /// Instances for the expected peak against the most that there may be.
 fn capacity(name: &Spanned<String>, connector: &Connector, most: u32, report: &mut Report) {
-    let machine = connector.machine_type.as_ref().map_or("e2-micro", |machine| &machine.value);
-    let (Some(peak), Some(each)) = (&connector.peak_throughput, throughput(machine)) else {
+    let (Some(peak), Some(machine)) = (&connector.peak_throughput, connector.machine()) else {
         return;
     };
+    let each = machine.carries().as_bits();
     let share = connector.target_utilisation.as_ref().map_or(0.8, |share| share.fraction());
     #[expect(
         clippy::cast_precision_loss,
@@ -139,7 +128,7 @@ fn capacity(name: &Spanned<String>, connector: &Connector, most: u32, report: &m
         clippy::cast_sign_loss,
         reason = "a small number of instances"
     )]
-    let needed = (peak.as_bits() as f64 / (each as f64 * 1e6 * share)).ceil() as u64;
+    let needed = (peak.as_bits() as f64 / (each as f64 * share)).ceil() as u64;
     if needed > u64::from(most) {
         let message = format!(
             "connector {} needs {needed} instances for its peak of {} and may have {most}",

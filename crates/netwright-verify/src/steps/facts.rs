@@ -187,6 +187,9 @@ pub(super) fn changed(
             && fact.provider.is_none_or(|own| own == provider)
             && fact.direction.is_none_or(|own| own == direction)
     };
+    if path.split('.').any(|part| part == "link") {
+        return (Reversible, "only labs do it to packets".to_owned());
+    }
     match FACTS.iter().find(fits) {
         Some(fact) => (fact.undo, fact.why.to_owned()),
         None => {

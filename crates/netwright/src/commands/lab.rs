@@ -2,6 +2,7 @@
 
 pub(super) mod call;
 pub(super) mod follow;
+mod link;
 mod parts;
 mod show;
 mod stats;
@@ -46,6 +47,7 @@ pub(super) fn run(command: &LabCommand, console: &mut Console) -> Result<Code, F
             let counters = control::counters(&lab.name).map_err(told)?;
             stats::show(&counters, (namespace.as_deref(), *all), *format, console)
         }
+        LabCommand::Link(arguments) => link::run(arguments, console),
         LabCommand::Logs { lab, instance, follow } => {
             tasks::logs(&lab.name, instance.as_deref(), *follow, console)
         }

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::AsFd;
 
+use netwright_dataplane::plan::emulation::RELAY_PART;
 use netwright_dns::settings::Settings;
+use netwright_lab::link::relay;
 use netwright_lab::stand_in;
 
 use crate::console::{Code, Console};
@@ -17,12 +19,25 @@ const SETTINGS: u64 = 256 * 1024 * 1024;
 pub(super) fn run(part: &str, console: &mut Console) -> Result<Code, Failure> {
     match part {
         "dns" => names(console),
+        RELAY_PART => {
+            let mut say = |line: &str| {
+                console.error(&format!("{line}\n"));
+                console.flush();
+            };
+            let run = relay::run(&mut || serde_json::from_str(&text().ok()?).ok(), &mut say);
+            run.map(|()| Code::Pass).map_err(super::told)
+        }
         _ => match stand_in::run(part) {
             Some(Ok(())) => Ok(Code::Pass),
             Some(Err(failure)) => Err(super::told(failure)),
             None => Err(Failure::usage(format!("a lab has no part {part}"), None)),
         },
     }
+}
+
+/// The settings of a name server.
+fn settings() -> Result<Settings, String> {
+    serde_json::from_str(&text()?).map_err(|error| error.to_string())
 }
 
 /// A name server. It takes other settings while it runs.
@@ -42,7 +57,7 @@ fn names(console: &mut Console) -> Result<Code, Failure> {
 }
 
 /// What stands at the beginning of the standard input, or all that comes where that is no file.
-fn settings() -> Result<Settings, String> {
+fn text() -> Result<String, String> {
     let mut file = std::io::stdin()
         .as_fd()
         .try_clone_to_owned()
@@ -52,5 +67,5 @@ fn settings() -> Result<Settings, String> {
     let _none = file.rewind();
     let mut text = String::new();
     file.take(SETTINGS).read_to_string(&mut text).map_err(|error| error.to_string())?;
-    serde_json::from_str(&text).map_err(|error| error.to_string())
+    Ok(text)
 }
