@@ -35,7 +35,7 @@ const CONNECTIONS: usize = 64;
 /// How long a request may take to arrive, and its answer to be taken.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest wait for connections to one place, in milliseconds.
-const LONGEST_WAIT: u64 = 5_000;
+const LONGEST_WAIT: u64 = 60_000;
 /// Longest time for a call, in milliseconds.
 const LONGEST_CALL: u64 = 60_000;
 /// How often ended processes without a parent are taken note of, in seconds.

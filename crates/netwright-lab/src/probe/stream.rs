@@ -1,6 +1,6 @@
 //! TCP: a connection, its number over it, and, where it is asked for, a transfer each way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
@@ -63,6 +63,7 @@ pub(super) fn ask(round: &Round<'_>) -> Result<Results, String> {
     });
     let mut ends = Ends {
         clients,
+        underway: BTreeSet::new(),
         servers: Vec::new(),
         results,
         whole: round
@@ -91,6 +92,8 @@ fn start(round: &Round<'_>, probe: &Probe) -> Result<TcpStream, String> {
 
 struct Ends {
     clients: Vec<Client>,
+    /// Questions whose number was sent and has not arrived: over a slow link that takes its time.
+    underway: BTreeSet<usize>,
     servers: Vec<Server>,
     results: Results,
     /// Which questions are transfers.
@@ -102,7 +105,10 @@ struct Ends {
 impl Ends {
     /// Serves both ends until every question has its answer, or time is up.
     fn run(&mut self, round: &Round<'_>, listener: &TcpListener) {
-        while !self.clients.is_empty() || self.servers.iter().any(|server| server.index.is_none()) {
+        while !self.clients.is_empty()
+            || !self.underway.is_empty()
+            || self.servers.iter().any(|server| server.index.is_none())
+        {
             let mut waiting: Vec<PollFd<'_>> = vec![PollFd::new(listener, PollFlags::IN)];
             waiting.extend(self.clients.iter().map(|end| PollFd::new(&end.stream, end.awaits())));
             waiting.extend(self.servers.iter().map(|end| PollFd::new(&end.stream, end.awaits())));
@@ -127,7 +133,7 @@ impl Ends {
     /// What answers reads, and where a transfer has come, sends its own.
     fn serve(&mut self, ready: &[bool]) {
         let mut ready = ready.iter();
-        let (results, whole) = (&mut self.results, &self.whole);
+        let (results, whole, underway) = (&mut self.results, &self.whole, &mut self.underway);
         self.servers.retain_mut(|server| {
             if ready.next() != Some(&true) {
                 return true;
@@ -138,6 +144,7 @@ impl Ends {
                     return false;
                 }
                 let Ok(index) = usize::try_from(u64::from_be_bytes(number)) else { return false };
+                underway.remove(&index);
                 let seen = results.entry(index).or_default();
                 seen.answered = true;
                 seen.arrived = true;
@@ -154,6 +161,7 @@ impl Ends {
     fn ask(&mut self, ready: &[bool]) {
         let mut ready = ready.iter();
         let (results, servers, overhead) = (&mut self.results, &self.servers, self.overhead);
+        let underway = &mut self.underway;
         self.clients.retain_mut(|client| {
             if ready.next() != Some(&true) {
                 return true;
@@ -173,6 +181,7 @@ impl Ends {
                     }
                 };
                 results.entry(client.index).or_insert_with(|| Seen::failed(why));
+                underway.insert(client.index);
                 return client.transfer;
             }
             match client.go_on() {

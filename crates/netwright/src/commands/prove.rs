@@ -8,6 +8,7 @@ mod parties;
 pub(super) mod questions;
 pub(super) mod show;
 mod sizes;
+mod weather;
 
 use std::path::Path;
 
@@ -22,6 +23,7 @@ use crate::failure::Failure;
 use crate::network::{Input, open};
 use disagreement::Disagreement;
 use questions::{Asked, Question, ask};
+use weather::Weather;
 
 /// A question, what was seen, and whether that was predicted: none where it could not be tried.
 pub(super) type Compared<'a> = (&'a Question, &'a Seen, Option<bool>);
@@ -38,6 +40,8 @@ pub(super) struct Measured {
     names: names::Measured,
     /// What the description says and the lab does not build.
     left_out: Vec<String>,
+    /// What links did to packets on their way.
+    weather: Weather,
 }
 
 impl Measured {
@@ -98,14 +102,16 @@ pub(super) fn measure(
     left_out: Vec<String>,
 ) -> Result<Measured, netwright_lab::failure::Failure> {
     let asked = ask(&input.network, effort.most);
-    let (questions, wait) = (&asked.questions, effort.wait);
+    let questions = &asked.questions;
+    let mut weather = Weather::of(lab, questions)?;
+    let wait = weather.patience(effort.wait);
     let probes: Vec<_> = questions.iter().map(|question| question.probe.clone()).collect();
     let mut seen = control::probe(lab, &probes, wait)?;
-    again(lab, questions, &mut seen, wait);
-    let spread = through(lab, &asked.balanced, wait)?;
+    weather.again(lab, questions, &mut seen, (effort.wait, AGAIN));
+    let spread = through(lab, &asked.balanced, wait, &weather)?;
     let disagreements = disagreement::explain(&input.network, lab, questions, &seen, wait);
-    let names = names::measure(&input.network, lab, effort)?;
-    Ok(Measured { asked, seen, spread, disagreements, names, left_out })
+    let names = names::measure(&input.network, lab, &Effort { wait, ..*effort })?;
+    Ok(Measured { asked, seen, spread, disagreements, names, left_out, weather })
 }
 
 /// Asks what goes through load balancers, once more with more patience where something was to arrive and did not.
@@ -113,17 +119,18 @@ fn through(
     lab: &str,
     questions: &[balanced::Question],
     wait: u64,
+    weather: &Weather,
 ) -> Result<Vec<Spread>, netwright_lab::failure::Failure> {
     let asked: Vec<_> = questions.iter().map(|question| question.balanced.clone()).collect();
     let mut seen = control::spread(lab, &asked, wait)?;
-    for round in 1..=AGAIN {
+    for round in 1..=AGAIN.max(weather.rounds) {
         let missed: Vec<usize> =
             (0..seen.len()).filter(|at| questions[*at].missed(&seen[*at])).collect();
         let part: Vec<_> = missed.iter().map(|at| asked[*at].clone()).collect();
         if part.is_empty() {
             break;
         }
-        let patience = wait.saturating_mul(4_u64.pow(round));
+        let patience = weather.patience(wait.saturating_mul(4_u64.pow(round.min(AGAIN))));
         let Ok(found) = control::spread(lab, &part, patience) else { break };
         for (at, found) in missed.into_iter().zip(found) {
             seen[at] = found;
@@ -150,23 +157,3 @@ fn up(file: &Path, name: &str) -> Result<Vec<String>, Failure> {
 
 /// How often what was to arrive and did not is tried once more, each time with more patience.
 const AGAIN: u32 = 2;
-
-/// Tries once more what was to arrive and did not, few at a time and with more patience: on a busy machine an answer comes late. What
-/// was not to arrive and did is evidence as it is.
-fn again(lab: &str, questions: &[Question], seen: &mut [Seen], wait: u64) {
-    for round in 1..=AGAIN {
-        let missed: Vec<usize> =
-            (0..seen.len()).filter(|at| questions[*at].missed(&seen[*at])).collect();
-        let probes: Vec<_> = missed.iter().map(|at| questions[*at].probe.clone()).collect();
-        if probes.is_empty() {
-            return;
-        }
-        // Where the lab does not answer any more, what was seen first stands.
-        let Ok(found) = control::probe(lab, &probes, wait.saturating_mul(4_u64.pow(round))) else {
-            return;
-        };
-        for (at, found) in missed.into_iter().zip(found) {
-            seen[at] = found;
-        }
-    }
-}

@@ -76,6 +76,22 @@ impl Question {
             && seen.source.is_none_or(|seen| self.source.is_none_or(|source| source == seen))
     }
 
+    /// Whether nothing came, as predicted: more asking may still refute that.
+    pub(super) fn stays_away(&self, seen: &Seen) -> bool {
+        let comes = self.verdict == Verdict::Reachable && self.fits.0 != Fit::Stops;
+        !comes && !seen.untried && self.agrees(seen)
+    }
+
+    /// Whether something came that was not to: no more asking takes that back.
+    pub(super) fn is_refuted(&self, seen: &Seen) -> bool {
+        self.verdict != Verdict::Reachable && !seen.untried && !self.agrees(seen) && !self.missed(seen)
+    }
+
+    /// Whether much is sent.
+    pub(super) fn is_transfer(&self) -> bool {
+        self.probe.what == What::Transfer
+    }
+
     fn is_stream(&self) -> bool {
         matches!(self.probe.what, What::Connect | What::Transfer)
     }

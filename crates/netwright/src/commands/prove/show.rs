@@ -205,6 +205,7 @@ fn summary(console: &mut Console, proof: &Measured, compared: &[Compared<'_>]) {
     if !kinds.is_empty() {
         console.line(&format!("asked by {}", kinds.join(", ")));
     }
+    weather(console, proof);
     let untried = compared.len() - total;
     let told = [
         (untried, "could not be tried"),
@@ -215,6 +216,34 @@ fn summary(console: &mut Console, proof: &Measured, compared: &[Compared<'_>]) {
     ];
     for (count, what) in told.iter().filter(|(count, _)| *count > 0) {
         console.line(&format!("{count} {what}"));
+    }
+}
+
+/// What links did to packets, where that has a part in what was seen.
+fn weather(console: &mut Console, proof: &Measured) {
+    let weather = &proof.weather;
+    if weather.is_lossy() {
+        let what = format!(
+            "links lose packets ({}): what did not come was asked {} times; {} of the answers came only then",
+            some(&weather.lossy),
+            weather.rounds,
+            weather.repaired
+        );
+        console.line(&console.styled(Style::Doubt, &what));
+    }
+    if !weather.cut.is_empty() {
+        let what = format!("links lose everything one way or both: {}", some(&weather.cut));
+        console.line(&console.styled(Style::Doubt, &what));
+    }
+}
+
+/// The first few names, and how many more.
+fn some(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let first = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => first,
+        more => format!("{first} and {more} more"),
     }
 }
 
@@ -247,6 +276,10 @@ pub(super) fn document(input: &Input, proof: &Measured) -> Value {
         "address_shared": proof.asked.shared,
         "not_tried": proof.asked.left,
         "not_built": proof.left_out,
+        "asked_at_most": proof.weather.rounds,
+        "answered_only_when_asked_again": proof.weather.repaired,
+        "lossy_links": proof.weather.lossy,
+        "cut_links": proof.weather.cut,
     })
 }
 
