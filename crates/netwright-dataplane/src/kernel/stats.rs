@@ -27,7 +27,7 @@ pub enum Counted {
     Received(String),
     /// What a link sent.
     Sent(String),
-    /// What a link could not send or receive.
+    /// What a link could not send or receive, and what its queue dropped.
     Lost(String),
 }
 
@@ -68,6 +68,15 @@ impl Kernel {
             let failed = |error: std::io::Error| Failure::refused(name, "reading counters", error);
             enter(space.descriptor.as_fd()).map_err(failed)?;
             let mut sums = links().map_err(failed)?;
+            let queues = Netlink::here().and_then(|mut netlink| queue::all(&mut netlink));
+            for (index, queue) in queues.map_err(failed)? {
+                // What a queue drops the link itself does not count.
+                let own = space.links.iter().find(|(_, own)| **own == index);
+                if let Some((link, _)) = own.filter(|_| queue.is_ours()) {
+                    let (lost, _) = sums.entry(Counted::Lost(link.clone())).or_default();
+                    *lost += queue.dropped;
+                }
+            }
             rules(&ruleset::listed(name)?, &mut sums);
             Ok(sums)
         })?;

@@ -84,7 +84,10 @@ impl Question {
 
     /// Whether something came that was not to: no more asking takes that back.
     pub(super) fn is_refuted(&self, seen: &Seen) -> bool {
-        self.verdict != Verdict::Reachable && !seen.untried && !self.agrees(seen) && !self.missed(seen)
+        self.verdict != Verdict::Reachable
+            && !seen.untried
+            && !self.agrees(seen)
+            && !self.missed(seen)
     }
 
     /// Whether much is sent.

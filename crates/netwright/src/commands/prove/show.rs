@@ -223,11 +223,15 @@ fn summary(console: &mut Console, proof: &Measured, compared: &[Compared<'_>]) {
 fn weather(console: &mut Console, proof: &Measured) {
     let weather = &proof.weather;
     if weather.is_lossy() {
+        let repaired = match weather.repaired {
+            0 => String::new(),
+            1 => ", and 1 answer came only then".to_owned(),
+            several => format!(", and {several} answers came only then"),
+        };
         let what = format!(
-            "links lose packets ({}): what did not come was asked {} times; {} of the answers came only then",
+            "links lose packets ({}): what did not come was asked {} times{repaired}",
             some(&weather.lossy),
-            weather.rounds,
-            weather.repaired
+            weather.rounds
         );
         console.line(&console.styled(Style::Doubt, &what));
     }
