@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{HostPlan, Link, Namespace, Task};
+use super::{Conditions, HostPlan, Link, Namespace, Task};
 
 /// What a plan changes of another: one line for each namespace and task concerned, in the order of their names.
 #[must_use]
@@ -54,6 +54,13 @@ fn link_changes<'a>(old: &'a HostPlan, new: &'a HostPlan) -> Vec<(&'a str, Strin
     let (was, is) = (by_ends(old), by_ends(new));
     let mut found = Vec::new();
     for (ends, link) in &is {
+        if let Some(before) = was.get(ends)
+            && before.conditions != link.conditions
+        {
+            let Conditions { there, back, .. } = &link.conditions;
+            let what = format!("link {} does there: {there}; back: {back}", link.name);
+            found.push((ends.0.namespace.as_str(), what));
+        }
         let ends = [ends.0, ends.1];
         match was.get(&(ends[0], ends[1])) {
             None => {
@@ -182,6 +189,13 @@ mod tests {
                 "task a x is ended",
                 "task a z is new",
             ]
+        );
+        new.links[0] = Link { name: "b".to_owned(), ..old.links[0].clone() };
+        new.links[0].conditions.back.latency = 5_000;
+        assert!(
+            changes(&old, &new)
+                .iter()
+                .any(|line| line.contains("link b does there: -; back: latency 5ms"))
         );
         new.namespaces.pop();
         assert!(changes(&old, &new).contains(&"b is removed".to_owned()));
