@@ -20,6 +20,7 @@ mod template;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use netwright_model::network::InterfaceId;
@@ -32,7 +33,7 @@ use crate::space::{Overflow, Set};
 
 use abroad::Abroad;
 pub use answer::{Block, Entry, Reach, Relation, Sources};
-use cells::Senders;
+use cells::{Cuts, Question, Senders};
 pub(crate) use known::Known;
 use known::{Asides, Asked, Cells, Frame};
 use nodes::Groups;
@@ -126,6 +127,7 @@ impl Search<'_, '_> {
             Asked::All | Asked::AllBut(_) => None,
         };
         let mut senders = (None, Senders::of(Vec::new()));
+        let mut cuts = Cuts::default();
         for ((door, guards, excepted), members) in few.as_ref().unwrap_or(&frame.families) {
             let members = || members.iter().copied().filter(|dst| receives.holds(*dst));
             let Some(first) = members().next() else { continue };
@@ -141,6 +143,7 @@ impl Search<'_, '_> {
                     None => {}
                 }
                 senders = (Some((door, excepted)), Senders::of(lists));
+                cuts.clear();
             }
             let about = |dst: usize| candidates.uncertain_about(&self.groups.nodes[dst]);
             let mut anyway: Vec<u32> = members().flat_map(about).collect();
@@ -152,11 +155,19 @@ impl Search<'_, '_> {
             let first = &self.groups.nodes[first];
             let meant = |src: u32| excepted.is_none() || !abroad.between(src, first);
             let (cutter, admission) = (&mut cells.cutter, &mut cells.admission);
-            let known = (&*self.prover, &*self.groups);
-            for cell in &cutter.cells(known, admission, *guards, &senders.1, &anyway, meant) {
-                let sources = self.draft.sources(cell);
+            let question = Question::of((&*self.prover, &*self.groups), admission, *guards);
+            let draft = &mut self.draft;
+            let numbered = cuts.get_or_cut((question, anyway), |question, anyway| {
+                let cells = cutter.cells(admission, question, &senders.1, anyway, meant);
+                let number = |cell: Vec<u32>| {
+                    let sources = draft.sources(&cell);
+                    (cell, sources)
+                };
+                Rc::new(cells.into_iter().map(number).collect())
+            });
+            for (cell, sources) in numbered.iter() {
                 for dst in members() {
-                    self.cell(cell, sources, dst);
+                    self.cell(cell, *sources, dst);
                 }
             }
         }
@@ -186,7 +197,8 @@ impl Search<'_, '_> {
             let guards = self.groups.nodes[members[0]].policies;
             let known = (&*self.prover, &*self.groups);
             let admission = &mut cells.admission;
-            for cell in &cells.abroad.cells(known, admission, guards, senders, &[], |_| true) {
+            let question = Question::of(known, admission, guards);
+            for cell in &cells.abroad.cells(admission, &question, senders, &[], |_| true) {
                 let all = self.draft.sources(cell);
                 for dst in &members {
                     self.cell_abroad(abroad, (cell, all), *dst);

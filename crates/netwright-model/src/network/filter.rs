@@ -4,7 +4,7 @@ use crate::language::{Action, Attachment, Direction};
 use crate::scalar::{PortRange, Prefix, ProtocolMatch};
 use crate::source::Span;
 
-use super::ids::{InterfaceId, VpcId};
+use super::ids::{FilterId, InterfaceId, VpcId};
 
 /// A resolved filter.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +40,8 @@ pub struct Filter {
     pub provided: bool,
     /// Interfaces it is attached to by name (for `attach: interface`): what `group:` refers to.
     pub members: Vec<InterfaceId>,
+    /// Filters with a rule that refers to them.
+    pub named_by: Vec<FilterId>,
 }
 
 impl Filter {

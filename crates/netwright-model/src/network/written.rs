@@ -18,14 +18,53 @@ pub struct Fingerprint([u64; 2]);
 pub struct Written {
     /// Everything but filters and instances.
     pub rest: Fingerprint,
-    /// All filters.
-    pub all_filters: Fingerprint,
     /// Each filter: everything but its rules, then its rules.
-    pub filters: Vec<[Fingerprint; 2]>,
-    /// All instances.
-    pub all_instances: Fingerprint,
+    pub filters: Rows,
     /// Each instance: everything but the filters of its interfaces, then those.
-    pub instances: Vec<[Fingerprint; 2]>,
+    pub instances: Rows,
+}
+
+/// Objects of one kind, each in two parts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Of so many objects one after the other each, so that not all are looked at to find those that differ.
+    blocks: Vec<Fingerprint>,
+    each: Vec<[Fingerprint; 2]>,
+}
+
+/// Objects of a block.
+const BLOCK: usize = 64;
+
+impl Rows {
+    fn of(each: Vec<[Fingerprint; 2]>, press: &mut Press) -> Self {
+        let blocks = each.chunks(BLOCK).map(|block| press.of(|state| block.hash(state))).collect();
+        Self { blocks, each }
+    }
+
+    /// Positions of which the second part differs; none where the first part of any does, or where one has more.
+    #[must_use]
+    pub fn changed(&self, other: &Self) -> Option<Vec<usize>> {
+        if self.each.len() != other.each.len() {
+            return None;
+        }
+        let mut changed = Vec::new();
+        for (number, (a, b)) in self.blocks.iter().zip(&other.blocks).enumerate() {
+            if a == b {
+                continue;
+            }
+            let block = number * BLOCK..self.each.len().min((number + 1) * BLOCK);
+            for place in block {
+                let (one, other) = (&self.each[place], &other.each[place]);
+                if one[0] != other[0] {
+                    return None;
+                }
+                if one[1] != other[1] {
+                    changed.push(place);
+                }
+            }
+        }
+        Some(changed)
+    }
 }
 
 impl Written {
@@ -48,13 +87,8 @@ impl Written {
                 hash_instance(instance, frame, filters);
             }));
         }
-        Self {
-            rest,
-            all_filters: press.of(|state| filters.hash(state)),
-            filters,
-            all_instances: press.of(|state| instances.hash(state)),
-            instances,
-        }
+        let filters = Rows::of(filters, &mut press);
+        Self { rest, filters, instances: Rows::of(instances, &mut press) }
     }
 }
 

@@ -5,10 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use netwright_model::language::{Direction, EndpointKind};
-use netwright_model::network::{
-    EndpointId, FilterId, FilterMember, InterfaceId, Network, Rule, written,
-};
+use netwright_model::language::EndpointKind;
+use netwright_model::network::{EndpointId, FilterId, InterfaceId, Network};
 
 use super::Prover;
 use super::policy::PolicyId;
@@ -39,11 +37,11 @@ pub struct Difference {
 
 /// Differences that can be gone on from.
 #[derive(Debug, Clone, Default)]
-struct Edit {
+pub(crate) struct Edit {
     /// Filters whose rules say something else.
-    filters: Vec<FilterId>,
+    pub(crate) filters: Vec<FilterId>,
     /// Interfaces that other filters protect.
-    interfaces: Vec<InterfaceId>,
+    pub(crate) interfaces: Vec<InterfaceId>,
 }
 
 impl Difference {
@@ -60,38 +58,19 @@ impl Edit {
         if a.rest != b.rest {
             return None;
         }
-        let filters = if a.all_filters == b.all_filters {
-            Vec::new()
-        } else {
-            changed(&a.filters, &b.filters)?
-        };
-        let mut edit = Self::default();
-        edit.filters.extend(filters.into_iter().map(FilterId::at));
-        if a.all_instances != b.all_instances {
-            edit.interfaces = moved(old, new, &changed(&a.instances, &b.instances)?)?;
-            edit.filters.extend(naming(old, new, &edit.interfaces));
-            edit.filters.sort_unstable();
-            edit.filters.dedup();
+        let (filters, instances) =
+            (a.filters.changed(&b.filters)?, a.instances.changed(&b.instances)?);
+        let mut filters: Vec<FilterId> = filters.into_iter().map(FilterId::at).collect();
+        let mut interfaces = Vec::new();
+        if !instances.is_empty() {
+            interfaces = moved(old, new, &instances)?;
+            filters.extend(naming(old, new, &interfaces));
+            filters.sort_unstable();
+            filters.dedup();
         }
-        edit.filters.iter().all(|filter| same_targets(old, new, *filter)).then_some(edit)
+        let same = filters.iter().all(|filter| same_targets(old, new, *filter));
+        same.then_some(Self { filters, interfaces })
     }
-}
-
-/// Positions of which the second part differs; none where the first does.
-fn changed(a: &[[written::Fingerprint; 2]], b: &[[written::Fingerprint; 2]]) -> Option<Vec<usize>> {
-    if a.len() != b.len() {
-        return None;
-    }
-    let mut changed = Vec::new();
-    for (place, (one, other)) in a.iter().zip(b).enumerate() {
-        if one[0] != other[0] {
-            return None;
-        }
-        if one[1] != other[1] {
-            changed.push(place);
-        }
-    }
-    Some(changed)
 }
 
 /// The interfaces of some instances, by their positions in the description, that other filters protect now.
@@ -112,25 +91,21 @@ fn moved(old: &Network, new: &Network, instances: &[usize]) -> Option<Vec<Interf
     Some(moved)
 }
 
-/// Filters with a rule that names some interfaces' groups: its words are the same, and whom they mean is not.
-fn naming(old: &Network, new: &Network, moved: &[InterfaceId]) -> Vec<FilterId> {
-    let holds = |set: &[InterfaceId], id: &InterfaceId| set.binary_search(id).is_ok();
-    let means_others = |(was, is): (&FilterMember, &FilterMember)| match (was, is) {
-        (
-            FilterMember::Interfaces { interfaces: was, .. },
-            FilterMember::Interfaces { interfaces: is, .. },
-        ) => was.len() != is.len() || moved.iter().any(|id| holds(was, id) != holds(is, id)),
-        _ => false,
-    };
-    let differs = |(was, is): (&Rule, &Rule)| {
-        let from = was.from.members.iter().zip(&is.from.members);
-        let to = was.to.members.iter().zip(&is.to.members);
-        from.chain(to).any(means_others) || was.targets != is.targets
-    };
-    let ids = (0..new.filters.len()).map(FilterId::at);
-    let naming =
-        ids.filter(|id| old[*id].rules.iter().zip(&new[*id].rules).any(differs));
-    naming.collect()
+/// Filters with a rule that names a group that one of some interfaces left or joined: its words are the same, and whom they mean is not.
+fn naming<'n>(
+    old: &'n Network,
+    new: &'n Network,
+    moved: &[InterfaceId],
+) -> impl Iterator<Item = FilterId> + use<'n> {
+    let groups: BTreeSet<FilterId> = moved
+        .iter()
+        .flat_map(|id| old[*id].filters.iter().chain(&new[*id].filters))
+        .copied()
+        .collect();
+    groups
+        .into_iter()
+        .flat_map(|group| old[group].named_by.iter().chain(&new[group].named_by))
+        .copied()
 }
 
 /// Whether a filter's rules are for the same interfaces as before: then the same share their rules.
@@ -158,14 +133,6 @@ impl<'n> Prover<'n> {
         };
         let Edit { filters, interfaces } = edit;
         let policies = self.policies.with(filters);
-        let lines = |prover: &Prover<'_>| -> Vec<[Vec<u128>; 2]> {
-            let line = |policy: &PolicyId, direction| {
-                prover.policies.line(prover.network, *policy, direction)
-            };
-            let both = |p: &PolicyId| [line(p, Direction::Ingress), line(p, Direction::Egress)];
-            policies.iter().map(both).collect()
-        };
-        let before = lines(&self);
         let mut prover = Prover {
             network: new,
             index: self.index,
@@ -176,26 +143,18 @@ impl<'n> Prover<'n> {
         };
         prover.policies.recompile(new, &mut prover.space, filters, &policies);
         prover.policies.protect_anew(new, interfaces);
-        let after = lines(&prover);
-        let changed = policies.iter().copied().zip(before.iter().zip(&after));
-        let changed: Vec<(PolicyId, [bool; 2])> = changed
-            .map(|(policy, (a, b))| {
-                let directions = [a[0] != b[0], a[1] != b[1]];
-                // Without state the rules of either direction are asked at both ends, for requests or for answers.
-                let stateful = prover.policies.is_stateful(policy);
-                let either = directions.contains(&true);
-                (policy, if stateful { directions } else { [either; 2] })
-            })
-            .filter(|(_, directions)| directions.contains(&true))
-            .collect();
-        let mut change = Change { policies: Some(changed), groups: Vec::new() };
-        if let Some(mut known) = self.known {
-            match known.go_on(&prover, filters, &policies, interfaces) {
-                Some(groups) => change.groups = groups,
-                None => return (prover, Change::default()),
-            }
-            prover.known = Some(known);
-        }
+        // Where nothing was asked yet there is nothing to go on from.
+        let nothing = Change { policies: Some(Vec::new()), groups: Vec::new() };
+        let change = match self.known {
+            None => nothing,
+            Some(mut known) => match known.go_on(&prover, edit, &policies) {
+                None => Change::default(),
+                Some(change) => {
+                    prover.known = Some(known);
+                    change
+                }
+            },
+        };
         (prover, change)
     }
 }

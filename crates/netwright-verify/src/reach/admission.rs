@@ -45,7 +45,7 @@ pub(super) struct Admission {
 }
 
 /// What the rules of one direction of a policy ask of the peer.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Asked {
     /// Everything that they can tell apart.
     pub(super) lists: Vec<ListId>,

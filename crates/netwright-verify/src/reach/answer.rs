@@ -295,14 +295,25 @@ impl Draft {
     /// What an answer knows anew of pairs whose source and whose destination are not touched.
     pub(super) fn after(before: &Reach, senders: &[u32], receivers: &[u32]) -> Self {
         let mut draft = Self::default();
+        // Lists that stay as they are are taken over without looking into them.
+        let mut taken: FxHashMap<u32, u32> = FxHashMap::default();
         let own = before.own.blocks.iter().filter(|kept| !holds(receivers, kept.dst));
         for kept in own {
             let block = before.own.block(kept, senders);
-            let left: Vec<u32> = block.sources.iter().copied().collect();
-            if !left.is_empty() {
-                let sources = draft.sources(&left);
-                draft.push(sources, block.dst, block.relation, block.flows);
-            }
+            let whole = block.sources.parts()[1..].iter().all(|part| part.is_empty());
+            let sources = if whole {
+                *taken.entry(kept.sources).or_insert_with(|| {
+                    draft.sources.push(Arc::clone(&before.own.sources[kept.sources as usize]));
+                    u32::try_from(draft.sources.len() - 1).unwrap_or(u32::MAX)
+                })
+            } else {
+                let left: Vec<u32> = block.sources.iter().copied().collect();
+                if left.is_empty() {
+                    continue;
+                }
+                draft.sources(&left)
+            };
+            draft.push(sources, block.dst, block.relation, block.flows);
         }
         draft
     }

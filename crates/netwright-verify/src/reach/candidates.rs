@@ -122,7 +122,8 @@ impl Candidates {
                     all.uncertain.push((id, behind));
                 }
             }
-            if internet_v6 {
+            // A service whose address cannot be predicted has one of either family.
+            if internet_v6 && (node.address.is_ipv6() || node.address.is_unspecified()) {
                 all.internet_v6.push(id);
             }
             if !reached.uncertain.is_empty() {

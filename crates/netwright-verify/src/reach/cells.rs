@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use netwright_model::language::Direction;
@@ -16,8 +17,18 @@ use super::nodes::{Groups, Node};
 /// Policies that packets to a destination meet there: of the interface, the VPC, the subnet.
 pub(super) type Guards = [Option<PolicyId>; 3];
 
-/// What a policy says: its lines out and in, by number; whether it keeps state; whether it asks about its own side.
-type Says = (u32, u32, bool, bool);
+/// What a policy says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Says {
+    /// Its line out, by number.
+    pub(super) egress: u32,
+    /// Its line in.
+    pub(super) ingress: u32,
+    /// It keeps state.
+    pub(super) stateful: bool,
+    /// It asks about its own side.
+    local: bool,
+}
 
 /// What policies say, by number: equal numbers are equal lines.
 #[derive(Debug, Default)]
@@ -37,9 +48,14 @@ impl Lines {
             *self.lines.entry(line).or_insert(next)
         });
         let stateful = prover.policies.is_stateful(policy);
-        let says = (egress, ingress, stateful, local_matters(prover, policy));
+        let says = Says { egress, ingress, stateful, local: local_matters(prover, policy) };
         self.policies.insert(policy, says);
         says
+    }
+
+    /// What a policy said when it was last asked.
+    pub(super) fn known(&self, policy: PolicyId) -> Option<Says> {
+        self.policies.get(&policy).copied()
     }
 
     /// Forgets what some policies said.
@@ -91,8 +107,8 @@ impl Behaviours {
 
     fn behaviour(&mut self, lines: &mut Lines, prover: &Prover<'_>, node: &Node) -> u32 {
         let mut own = |policy: PolicyId| -> [u32; 3] {
-            let (egress, ingress, stateful, local) = lines.of(prover, policy);
-            [egress, if stateful { 0 } else { ingress }, u32::from(local)]
+            let says = lines.of(prover, policy);
+            [says.egress, if says.stateful { 0 } else { says.ingress }, u32::from(says.local)]
         };
         let policies = node.policies.map(|policy| policy.map_or([0; 3], &mut own));
         let exact = policies.iter().any(|[.., local]| *local == 1);
@@ -143,6 +159,80 @@ fn local_matters(prover: &Prover<'_>, policy: PolicyId) -> bool {
     [Direction::Ingress, Direction::Egress]
         .into_iter()
         .any(|direction| prover.policies.local_matters(policy, direction))
+}
+
+/// What the policies at a destination ask about its sources: equal questions have equal answers.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Question {
+    /// Everything that they can tell apart, sorted.
+    lists: Vec<ListId>,
+    /// Those that not everybody may pass.
+    closed: Vec<Arc<Asked>>,
+}
+
+impl Question {
+    pub(super) fn of(
+        (prover, groups): (&Prover<'_>, &Groups),
+        admission: &mut Admission,
+        guards: Guards,
+    ) -> Self {
+        let mut lists: Vec<ListId> = Vec::new();
+        let mut closed: Vec<Arc<Asked>> = Vec::new();
+        for (place, policy) in guards.into_iter().enumerate() {
+            let Some(policy) = policy else { continue };
+            let asked = admission.policy(prover, groups, policy, Direction::Ingress);
+            lists.extend(&asked.lists);
+            if !prover.policies.is_stateful(policy) {
+                let answers = admission.policy(prover, groups, policy, Direction::Egress);
+                lists.extend(&answers.lists);
+            }
+            // The subnet's filters are not asked about packets from inside it.
+            if !asked.open && place < 2 {
+                closed.push(asked);
+            }
+        }
+        lists.sort_unstable();
+        lists.dedup();
+        Self { lists, closed }
+    }
+}
+
+/// Cells with the numbers that an answer gave them.
+pub(super) type Numbered = Rc<Vec<(Vec<u32>, u32)>>;
+
+/// Cells that were cut for some senders, by question and by whom else it is about: other destinations often ask the same.
+#[derive(Debug, Default)]
+pub(super) struct Cuts {
+    known: FxHashMap<(Question, Vec<u32>), Numbered>,
+    size: usize,
+}
+
+impl Cuts {
+    /// Groups in all lists that are kept.
+    const MOST: usize = 4_000_000;
+
+    pub(super) fn clear(&mut self) {
+        self.known.clear();
+        self.size = 0;
+    }
+
+    pub(super) fn get_or_cut(
+        &mut self,
+        key: (Question, Vec<u32>),
+        cut: impl FnOnce(&Question, &[u32]) -> Numbered,
+    ) -> Numbered {
+        if let Some(known) = self.known.get(&key) {
+            return Rc::clone(known);
+        }
+        let cells = cut(&key.0, &key.1);
+        self.size += cells.iter().map(|(cell, _)| cell.len()).sum::<usize>();
+        if self.size > Self::MOST {
+            self.clear();
+        } else {
+            self.known.insert(key, Rc::clone(&cells));
+        }
+        cells
+    }
 }
 
 /// Cuts sources into cells, one destination after another.
@@ -212,39 +302,22 @@ impl Cutter {
     /// `meant` says. Cells come in the order of their first members.
     pub(super) fn cells(
         &mut self,
-        (prover, groups): (&Prover<'_>, &Groups),
-        admission: &mut Admission,
-        guards: Guards,
+        admission: &Admission,
+        question: &Question,
         senders: &Senders<'_>,
         anyway: &[u32],
         meant: impl Fn(u32) -> bool,
     ) -> Vec<Vec<u32>> {
-        let mut lists: Vec<ListId> = Vec::new();
-        let mut closed: Vec<Arc<Asked>> = Vec::new();
-        for (place, policy) in guards.into_iter().enumerate() {
-            let Some(policy) = policy else { continue };
-            let asked = admission.policy(prover, groups, policy, Direction::Ingress);
-            lists.extend(&asked.lists);
-            if !prover.policies.is_stateful(policy) {
-                let answers = admission.policy(prover, groups, policy, Direction::Egress);
-                lists.extend(&answers.lists);
-            }
-            // The subnet's filters are not asked about packets from inside it.
-            if !asked.open && place < 2 {
-                closed.push(asked);
-            }
-        }
-        lists.sort_unstable();
-        lists.dedup();
+        let Question { lists, closed } = question;
         let listed: usize = lists.iter().map(|list| admission.list(*list).len()).sum();
         let few = senders.count() < listed / 8;
         let chosen = if few {
-            senders.all().iter().copied().filter(|id| admission.admits(&closed, *id)).collect()
+            senders.all().iter().copied().filter(|id| admission.admits(closed, *id)).collect()
         } else {
-            self.passing(admission, &closed, senders)
+            self.passing(admission, closed, senders)
         };
         let chosen: Vec<u32> = merged(chosen.into_iter(), anyway).filter(|id| meant(*id)).collect();
-        self.cut(admission, &lists, few.then_some(&chosen));
+        self.cut(admission, lists, few.then_some(&chosen));
         let mut cells: Vec<Vec<u32>> = Vec::new();
         self.place.clear();
         for id in chosen {

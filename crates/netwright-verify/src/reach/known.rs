@@ -5,17 +5,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-use netwright_model::network::{FilterId, InterfaceId};
+use netwright_model::network::InterfaceId;
 use rustc_hash::FxHashMap;
 
 use crate::prover::Prover;
+use crate::prover::change::{Change, Edit};
 use crate::prover::policy::{Permit, PolicyId};
 use crate::space::Set;
 
 use super::abroad::Abroad;
 use super::admission::Admission;
 use super::candidates::{Candidates, Door};
-use super::cells::{Behaviours, Cutter, Guards, Lines};
+use super::cells::{Behaviours, Cutter, Guards, Lines, Says};
 use super::nodes::{Group, Groups, Parted};
 use super::template::Template;
 use super::{Relation, StageKey};
@@ -282,17 +283,33 @@ impl Known {
         Self { frame: Arc::new(frame), cells, asides: Asides::default() }
     }
 
-    /// Goes on to a network in which some filters' rules say something else, by which some policies decide something else, and some
-    /// interfaces are protected by other policies. Says which groups these are now; none where it is better to begin anew.
+    /// Goes on to a network after an edit, by which some policies may decide something else. None where it is better to begin anew.
     pub(crate) fn go_on(
         &mut self,
         prover: &Prover<'_>,
-        filters: &[FilterId],
+        edit: &Edit,
         policies: &[PolicyId],
-        moved: &[InterfaceId],
-    ) -> Option<Vec<u32>> {
+    ) -> Option<Change> {
+        let Edit { filters, interfaces: moved } = edit;
+        let lines = &mut self.cells.lines;
+        let before: Vec<Option<Says>> =
+            policies.iter().map(|policy| lines.known(*policy)).collect();
+        lines.forget(policies);
+        let mut changed = Vec::new();
+        for (policy, before) in policies.iter().zip(before) {
+            let after = lines.of(prover, *policy);
+            let directions = match before {
+                Some(before) => [before.ingress != after.ingress, before.egress != after.egress],
+                None => [true; 2],
+            };
+            // Without state the rules of either direction are asked at both ends, for requests or for answers.
+            let either = directions.contains(&true);
+            let directions = if after.stateful { directions } else { [either; 2] };
+            if either {
+                changed.push((*policy, directions));
+            }
+        }
         self.cells.admission.forget(policies);
-        self.cells.lines.forget(policies);
         for policy in policies {
             self.asides.memo.remove(policy);
         }
@@ -305,7 +322,9 @@ impl Known {
         for rule in filters.iter().flat_map(|filter| &prover.network[*filter].rules) {
             groups.tell_apart(prover, rule, &mut parted);
         }
-        groups.by_policies(prover, moved, &mut parted);
+        if !moved.is_empty() {
+            groups.by_policies(prover, moved, &mut parted);
+        }
         if groups.is_worn() {
             return None;
         }
@@ -317,6 +336,6 @@ impl Known {
             self.cells.update(prover, &self.frame.groups, self.frame.protected_by(*policy));
         }
         let own = parted.iter().filter(|row| row.were.is_some());
-        Some(own.map(|row| row.id).collect())
+        Some(Change { policies: Some(changed), groups: own.map(|row| row.id).collect() })
     }
 }

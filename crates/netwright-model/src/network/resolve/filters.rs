@@ -37,6 +37,7 @@ impl Resolver<'_> {
                 elsewhere: filter.elsewhere.is_some(),
                 provided: flag(filter.provided.as_ref(), false),
                 members: Vec::new(),
+                named_by: Vec::new(),
             });
             if attach == Attachment::Vpc {
                 let mut protected: Vec<VpcId> = vpc.into_iter().collect();
@@ -213,6 +214,10 @@ impl Resolver<'_> {
                 Peer::Group(name) => {
                     if let Some(group) = find!(self, filter_names, &spanned(name)) {
                         let across = self.references_cross_peerings(filter);
+                        let named_by = &mut self.network.filters[group.index()].named_by;
+                        if named_by.last() != Some(&filter) {
+                            named_by.push(filter);
+                        }
                         let interfaces = self.network[group].members.clone();
                         set.members.push(reference(peer, interfaces, across));
                     }

@@ -185,27 +185,35 @@ impl Groups {
         self.replace(network, id, stay, out)
     }
 
-    /// The same for outside addresses in a prefix.
+    /// The same for outside addresses in a prefix. A group's ranges are sorted and of one family.
     fn cut(&mut self, network: &Network, id: usize, prefix: Prefix) -> Part {
+        let members = &mut self.nodes[id].members;
+        let ends = |member: &Member| match *member {
+            Member::Outside(_, first, last) => (first, last),
+            Member::Interface(_, address) => (address, address),
+            Member::Serverless(_) => (prefix.first(), prefix.first()),
+        };
+        let start = members.partition_point(|member| ends(member).1 < prefix.first());
+        let end = members.partition_point(|member| ends(member).0 <= prefix.last());
         let (mut out, mut stay) = (Vec::new(), Vec::new());
-        for member in &self.nodes[id].members {
+        for member in members.get(start..end).unwrap_or_default() {
             let Member::Outside(whose, first, last) = *member else { continue };
             let (start, end) = (first.max(prefix.first()), last.min(prefix.last()));
-            if first.is_ipv4() != prefix.is_v4() || start > end {
-                stay.push(*member);
-                continue;
-            }
             out.push(Member::Outside(whose, start, end));
             let before = previous(start).filter(|_| first < start);
             stay.extend(before.map(|before| Member::Outside(whose, first, before)));
             let after = next(end).filter(|_| end < last);
             stay.extend(after.map(|after| Member::Outside(whose, after, last)));
         }
-        match (out.is_empty(), stay.is_empty()) {
-            (true, _) => Part::None,
-            (_, true) => Part::Whole,
-            _ => self.replace(network, id, stay, out),
+        if out.is_empty() {
+            return Part::None;
         }
+        if stay.is_empty() && out.len() == members.len() {
+            return Part::Whole;
+        }
+        let mut members = std::mem::take(members);
+        members.splice(start..end, stay);
+        self.replace(network, id, members, out)
     }
 
     fn replace(
