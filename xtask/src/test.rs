@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that must be green. The last line is the count of tests.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::fuzz;
@@ -35,7 +36,7 @@ pub(crate) fn run() -> Result<Outcome, String> {
         }
     }
     step("what the lab needs");
-    packet_filter()?;
+    programs()?;
     step("tests");
     let mut count = Count::default();
     let tests = ["test", "--workspace", "--locked", "--no-fail-fast"];
@@ -51,20 +52,43 @@ pub(crate) fn run() -> Result<Outcome, String> {
     Ok(if failed.is_empty() { Outcome::Passed } else { Outcome::Failed })
 }
 
-/// The lab loads its rulesets with `nft`: installed here where that needs no question, else told, and the lab's tests are left out.
-fn packet_filter() -> Result<(), String> {
-    let places = ["nft", "/usr/sbin/nft", "/sbin/nft"];
-    if places.iter().any(|place| has(Command::new(place).arg("--version"))) {
-        say("nft is there");
-        return Ok(());
-    }
-    if has(Command::new("apt-get").arg("--version"))
-        && has(Command::new("test").args(["-w", "/var/lib/dpkg/lock"]))
-    {
-        let mut install = Command::new("apt-get");
-        shell::run(install.args(["install", "--yes", "--no-install-recommends", "nftables"]))?;
-    } else {
-        say("nft is missing, so the lab's tests are left out: `sudo apt-get install nftables`");
+/// Programs that the lab uses: where they may be, the packages that hold them, and what is left out without them.
+type Used = (&'static str, &'static [&'static str], &'static [&'static str], &'static str);
+
+const USED: [Used; 3] = [
+    ("nft", &["nft", "/usr/sbin/nft", "/sbin/nft"], &["nftables"], "the lab's tests are left out"),
+    (
+        "strongSwan",
+        &["/usr/sbin/swanctl", "/usr/bin/swanctl"],
+        &[
+            "strongswan-charon",
+            "strongswan-swanctl",
+            "libcharon-extra-plugins",
+            "libstrongswan-standard-plugins",
+            "libstrongswan-extra-plugins",
+        ],
+        "IPsec tunnels are tested without IKE",
+    ),
+    ("wg", &["wg"], &["wireguard-tools"], "WireGuard is tested without the kernel's"),
+];
+
+/// What the lab uses is installed here where that needs no question, else told.
+fn programs() -> Result<(), String> {
+    for (name, places, packages, without) in USED {
+        let there =
+            |place: &&str| Path::new(place).exists() || has(Command::new(place).arg("--version"));
+        if places.iter().any(there) {
+            say(&format!("{name} is there"));
+        } else if has(Command::new("apt-get").arg("--version"))
+            && has(Command::new("test").args(["-w", "/var/lib/dpkg/lock"]))
+        {
+            let mut install = Command::new("apt-get");
+            install.args(["install", "--yes", "--no-install-recommends"]).args(packages);
+            shell::run(&mut install)?;
+        } else {
+            let packages = packages.join(" ");
+            say(&format!("{name} is missing, so {without}: `sudo apt-get install {packages}`"));
+        }
     }
     Ok(())
 }

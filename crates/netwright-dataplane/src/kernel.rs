@@ -35,7 +35,10 @@ use socket::{Netlink, Request};
 pub use space::{enter, within};
 pub use stats::{Counted, Counter, Sent};
 
-use crate::plan::{End, HostPlan, Link, Namespace, Via};
+use crate::plan::{End, HostPlan, Link, Namespace, Role, Via};
+
+/// The table in which daemons that make tunnels put their routes.
+const TUNNEL_TABLE: u32 = 220;
 
 /// What this process holds in the kernel.
 #[derive(Debug, Default)]
@@ -410,6 +413,11 @@ impl Kernel {
             found.extend(told.into_iter().filter_map(|message| facts::told(message, &names)));
         }
         let planned: BTreeSet<Fact> = facts::planned(namespace).into_iter().collect();
+        if namespace.role == Role::Tunnel {
+            // What makes a tunnel may have a device and a table of its own.
+            let ours = |link: &str| link == "lo" || space.links.contains_key(link);
+            found.retain(|fact| fact.table() != Some(TUNNEL_TABLE) && fact.link().is_none_or(ours));
+        }
         wrong.extend(planned.difference(&found).map(|fact| format!("{fact}: is missing")));
         wrong.extend(
             found.difference(&planned).map(|fact| format!("{fact}: is there, and is not planned")),

@@ -39,6 +39,7 @@ pub use emulation::{Condition, Conditions, Queue};
 use serde::{Deserialize, Serialize};
 pub use stand_ins::{Listener, PARTS, Proxy, Service};
 pub use task::{Ready, Restart, Task, What};
+pub use tunnels::ends::{Kind as TunnelKind, Side, TUNNEL, TunnelEnd};
 
 /// The plan of one host that holds the whole network.
 #[must_use]
@@ -117,6 +118,8 @@ pub enum Role {
     Transit,
     /// What chooses between tunnels and links to sites.
     Vpn,
+    /// An end of a tunnel: where packets are encrypted and decrypted.
+    Tunnel,
     /// A site behind a VPN or dedicated link.
     Site,
     /// The Internet.

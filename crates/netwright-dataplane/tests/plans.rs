@@ -11,7 +11,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use netwright_dataplane::plan::{HostPlan, Ready, Restart, Via, plan};
+use netwright_dataplane::plan::{HostPlan, Ready, Restart, TUNNEL, Via, What, plan};
 use netwright_model::decode_description;
 use netwright_model::generate::{Plan, Shape, generate};
 use netwright_model::network::resolve::resolve;
@@ -87,6 +87,51 @@ fn another_backend_in_service_is_a_change_of_elements_and_of_a_proxys_settings_o
     let settings = old.followed_by(new).unwrap();
     assert!(settings.contains("10.0.2.12"), "a running proxy takes its backends: {settings}");
     assert_ne!(old, new);
+}
+
+fn described(text: &str) -> HostPlan {
+    let root = yaml::parse(text, FileId::default(), &Limits::default()).unwrap();
+    plan(&resolve(decode_description(&root).unwrap()).unwrap())
+}
+
+#[test]
+fn a_tunnel_is_two_ends_with_a_wire_of_its_underlays_size_between_them() {
+    let text = "vpcs:
+  v:
+    cidr: 10.0.0.0/16
+    main_route_table: main
+    route_tables:
+      main: { routes: [{ to: 192.168.0.0/16, via: \"vpn:black-hole\" }, { to: 172.16.0.0/16, via: \"vpn:told\" }] }
+    subnets: { s: { cidr: 10.0.1.0/24 } }
+sites:
+  one: { cidr: 192.168.0.0/16 }
+  other: { cidr: 172.16.0.0/16 }
+vpns:
+  black-hole: { vpc: v, site: one, suite: aes-cbc-sha256, icmp_too_big: false, mss_clamp: false }
+  told: { vpc: v, site: other, kind: wireguard, underlay: ipv6, icmp_too_big: true }
+";
+    let plan = described(text);
+    insta::assert_snapshot!(plan.to_string());
+    let settings = plan.tasks.iter().filter_map(|task| match &task.what {
+        What::Part { part, settings, .. } if part == TUNNEL => Some(settings.as_str()),
+        _ => None,
+    });
+    insta::assert_snapshot!("what_the_ends_are_told", settings.collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn a_link_that_stands_in_for_a_tunnel_is_told_with_the_reason() {
+    let text = "vpcs: { v: { subnets: { s: { cidr: 10.0.1.0/24 } } } }
+sites: { one: { cidr: 192.168.0.0/16 } }
+vpns:
+  no-suite: { vpc: v, site: one }
+  no-such-suite: { vpc: v, site: one, suite: rot13 }
+  no-such-link: { vpc: v, site: one, kind: wireguard, underlay: ipv6, underlay_mtu: 1200 }
+  leased: { vpc: v, site: one, kind: dedicated }
+";
+    let plan = described(text);
+    assert!(plan.tasks.iter().all(|task| !task.namespace.starts_with("tunnel/")));
+    insta::assert_snapshot!(plan.left_out.join("\n"));
 }
 
 #[test]

@@ -4,9 +4,9 @@ use std::io::{BufRead, BufReader, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use netwright_dataplane::kernel::{Counter, Passage};
+use netwright_dataplane::kernel::{Counter, Passage, pause};
 use netwright_dataplane::plan::{Call, HostPlan};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde::de::DeserializeOwned;
@@ -20,6 +20,7 @@ use crate::place;
 use crate::probe::spread::{Balanced, Spread};
 use crate::probe::{Probe, Seen};
 use crate::tasks::{Line, TaskRow};
+use crate::tunnel::Tunnel;
 
 /// Longest request: some hundred probes.
 pub(crate) const REQUEST_OCTETS: u64 = 256 * 1024;
@@ -35,6 +36,10 @@ const SPREADS: usize = 16;
 const ANSWER_OCTETS: u64 = 64 * 1024 * 1024;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long tunnels may take to come up.
+const TUNNEL_PATIENCE: Duration = Duration::from_secs(15);
+/// How often is looked whether they are.
+const TUNNEL_LOOK: Duration = Duration::from_millis(50);
 /// How long a lab may take to end.
 const END_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -144,6 +149,31 @@ pub fn ps(lab: &str) -> Result<Vec<Row>, Failure> {
 pub fn tasks(lab: &str) -> Result<Vec<TaskRow>, Failure> {
     let value = request(lab, &json!({"do": "tasks"}), PATIENCE)?;
     Ok(list(&value, "tasks").iter().map(TaskRow::from_json).collect())
+}
+
+/// The tunnels of a lab, sorted by name.
+///
+/// # Errors
+///
+/// No such lab, or it does not answer.
+pub fn tunnels(lab: &str) -> Result<Vec<Tunnel>, Failure> {
+    read(&request(lab, &json!({"do": "tunnels"}), PATIENCE)?, "tunnels")
+}
+
+/// The tunnels of a lab as soon as they are up, or have had their time to come up.
+///
+/// # Errors
+///
+/// No such lab, or it does not answer.
+pub fn tunnels_up(lab: &str) -> Result<Vec<Tunnel>, Failure> {
+    let begun = Instant::now();
+    loop {
+        let tunnels = tunnels(lab)?;
+        if tunnels.iter().all(|tunnel| tunnel.up) || begun.elapsed() > TUNNEL_PATIENCE {
+            return Ok(tunnels);
+        }
+        pause(TUNNEL_LOOK);
+    }
 }
 
 /// What tasks of a lab wrote.

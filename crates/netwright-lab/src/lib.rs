@@ -3,8 +3,8 @@
 //! A lab is two processes. The [`keeper`] leaves the caller's user namespace and starts the lab's process 1, which holds every network
 //! namespace; when either ends, however it ends, the kernel removes all of it. [`control`] asks a running lab; [`run`] starts a command
 //! inside one of its namespaces. [`probe`] sends real packets and tells what arrived, [`ask`] asks name servers. [`tasks`] keeps
-//! the processes running that the plan names, [`stand_in`] is those of them that stand for what a cloud provides, and [`calls`] has services
-//! call what they depend on. [`link`] is what links do to packets on their way.
+//! the processes running that the plan names, [`stand_in`] is those of them that stand for what a cloud provides, [`tunnel`] the ends of
+//! tunnels, and [`calls`] has services call what they depend on. [`link`] is what links do to packets on their way.
 //!
 //! Architecture invariant: the lab is given a plan; it reads no description and decides nothing about packets.
 
@@ -22,4 +22,5 @@ pub mod probe;
 pub mod run;
 pub mod stand_in;
 pub mod tasks;
+pub mod tunnel;
 mod view;

@@ -17,13 +17,14 @@ use std::time::Duration;
 
 use netwright_dataplane::kernel;
 use netwright_dataplane::plan::balancers::Forwarder;
-use netwright_dataplane::plan::{Listener, Proxy, Service};
+use netwright_dataplane::plan::{Listener, Proxy, Service, TUNNEL, TunnelEnd};
 use rustix::net::{AddressFamily, SocketType, bind, listen, sockopt};
 use serde::de::DeserializeOwned;
 
 pub(crate) use listener::serve as listen_meanwhile;
 
 use crate::failure::Failure;
+use crate::tunnel;
 
 /// What a call says first to a stand-in. No protocol that a stand-in speaks begins so.
 pub(crate) const HELLO: &[u8] = b"NETWRIGHT 1\n";
@@ -44,6 +45,7 @@ pub fn run(part: &str) -> Option<Result<(), Failure>> {
         "proxy" => settings::<Proxy>().and_then(|own| proxy::run(&own)),
         "balancer" => balancer::run(&settings::<Forwarder>),
         "service" => settings::<Service>().and_then(|own| service::run(&own)),
+        TUNNEL => settings::<TunnelEnd>().and_then(|own| tunnel::run(&own)),
         _ => return None,
     })
 }
@@ -90,7 +92,7 @@ fn pause() {
 }
 
 /// A part says something: the lab keeps it.
-fn say(what: &str) {
+pub(crate) fn say(what: &str) {
     // Where nobody keeps it, it works all the same.
     let _nobody = io::Write::write_all(&mut io::stderr(), format!("{what}\n").as_bytes());
 }

@@ -24,6 +24,7 @@ pub(crate) use ready::listens;
 
 use crate::failure::Failure;
 use crate::names;
+use crate::tunnel::secret;
 use crate::view;
 use log::Logs;
 
@@ -191,6 +192,9 @@ impl Tasks {
                 Some(Wanted { task: task.clone(), space, identity })
             })
             .collect();
+        // Where it is refused, the ends of tunnels say that they have no secret.
+        let _without = secret::prepare(kernel.applied());
+        secret::forget(kernel.applied());
         // Where it is refused, proxies say that they cannot listen.
         let _unseen = view::prepare(kernel.applied());
         // Seen as starting at once, so that nobody who asks now believes that there is nothing.

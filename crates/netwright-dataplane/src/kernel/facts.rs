@@ -48,6 +48,14 @@ impl Fact {
         }
     }
 
+    /// The table that it is in, or leads to.
+    pub(super) fn table(&self) -> Option<u32> {
+        match self {
+            Self::Route { table, .. } | Self::Rule { table, .. } => Some(*table),
+            Self::Address { .. } | Self::Neighbour { .. } => None,
+        }
+    }
+
     /// A newer fact takes its place without a removal.
     pub(super) fn replaced_by(&self, other: &Self) -> bool {
         match (self, other) {

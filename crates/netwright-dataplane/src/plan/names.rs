@@ -148,7 +148,8 @@ fn rank(role: Role) -> u8 {
         Role::Transit => 7,
         Role::Vpc => 8,
         Role::Internet => 9,
-        Role::Relay => 10,
+        Role::Tunnel => 10,
+        Role::Relay => 11,
     }
 }
 

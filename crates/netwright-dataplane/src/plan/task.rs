@@ -69,6 +69,8 @@ pub enum Ready {
         /// The port.
         port: u16,
     },
+    /// It has told the lab that it does what it is for: an end of a tunnel, that it hears the other one.
+    Reports,
     /// A command of the shell ends with 0.
     Succeeds {
         /// As `/bin/sh -c` reads it.

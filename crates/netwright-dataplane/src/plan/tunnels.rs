@@ -1,8 +1,11 @@
 //! Sites, the tunnels and dedicated links that lead to them, and what chooses between several.
 //!
-//! A tunnel carries what its suite and its underlay leave. Where its ends tell senders of larger packets, its link is that small and the
-//! kernel tells them. Where they do not, the link is as large as the site's own and larger packets are dropped before the kernel looks at
-//! them; then nothing on the way may hold several segments of TCP together, since that would be dropped for its length.
+//! A tunnel carries what its suite and its underlay leave. Where its ends tell senders of larger packets, the links that lead into it are that
+//! small and the kernel tells them. Where they do not, these links are as large as the site's own, and what the tunnel makes of a larger packet
+//! does not fit into its underlay. A link that stands in for a tunnel ([`ends`]) drops them itself; then nothing on the way may hold several
+//! segments of TCP together, since that would be dropped for its length.
+
+pub(super) mod ends;
 
 use std::collections::BTreeSet;
 
@@ -30,6 +33,8 @@ struct Size {
     told: Option<u32>,
     /// Larger ones are lost.
     lost: Option<u32>,
+    /// Larger ones are dropped here: less than the tunnel itself would lose.
+    dropped: Option<u32>,
     /// Segments of TCP are clamped to fit.
     clamped: Option<u32>,
 }
@@ -39,9 +44,22 @@ impl Size {
         let Some((octets, larger, clamped)) = tunnel(network, id) else { return Self::default() };
         let clamped = clamped.then_some(octets);
         match larger {
-            Larger::Told | Larger::Unknown => Self { told: Some(octets), lost: None, clamped },
-            Larger::Lost | Larger::OnlyTcpFits => Self { told: None, lost: Some(octets), clamped },
+            Larger::Told | Larger::Unknown => {
+                Self { told: Some(octets), lost: None, dropped: None, clamped }
+            }
+            Larger::Lost | Larger::OnlyTcpFits => {
+                Self { told: None, lost: Some(octets), dropped: Some(octets), clamped }
+            }
         }
+    }
+
+    /// Leaves what is too large to a tunnel that carries `fits` octets, behind a link that carries `mtu`.
+    fn left_to(mut self, fits: u32, mtu: u32) -> Self {
+        if self.lost.is_some_and(|octets| octets >= fits) {
+            // What the link itself does not carry never comes to the tunnel, and nobody is told of that either.
+            self.dropped = self.lost.map(|octets| octets.max(mtu));
+        }
+        self
     }
 
     /// The ruleset of the tunnel's namespace: what comes from the site is looked up by itself, and sizes.
@@ -51,7 +69,7 @@ impl Size {
             format!("iifname \"{OUT}\" meta mark set {INWARD}"),
             format!("iifname != \"{OUT}\" meta mark set {OUTWARD}"),
         ];
-        before.extend(self.lost.map(|octets| format!("meta length > {octets} drop")));
+        before.extend(self.dropped.map(|octets| format!("meta length > {octets} drop")));
         table.hook("before", nft::BEFORE_ROUTING, before);
         if let Some(octets) = self.clamped {
             let clamp = [("ipv4", false), ("ipv6", true)].map(|(family, v6)| {
@@ -84,17 +102,22 @@ fn made(build: &mut Build<'_>, id: VpnId) -> String {
         return name;
     }
     build.namespace(&name, Role::Vpn);
-    let size = Size::of(network, id);
+    let mut size = Size::of(network, id);
     if let Some(site) = row.site.filter(|_| row.up) {
         let site_name = site_namespace(network, site);
         build.namespace(&site_name, Role::Site);
         let mtu = size.told.map_or(network[site].mtu, |octets| octets.min(network[site].mtu));
         let far = format!("s{}", id.index());
-        let link = build.link((&name, OUT), (&site_name, &far), mtu);
-        link.unaggregated = size.lost.is_some();
-        link.conditions = described::vpn(network, id);
-        // From this side to the site.
-        link.name.clone_from(&name);
+        match ends::between(build, id, (&name, OUT), (&site_name, &far), mtu) {
+            Some(fits) => size = size.left_to(fits, mtu),
+            None => {
+                let link = build.link((&name, OUT), (&site_name, &far), mtu);
+                link.unaggregated = size.lost.is_some();
+                link.conditions = described::vpn(network, id);
+                // From this side to the site.
+                link.name.clone_from(&name);
+            }
+        }
     }
     if let Some(tunnel) = build.get(&name) {
         tunnel.ruleset = size.ruleset();

@@ -29,6 +29,7 @@ use crate::names;
 use crate::probe::spread::{Balanced, spread};
 use crate::probe::{Probe, Seen, probe};
 use crate::tasks::Tasks;
+use crate::tunnel;
 
 /// Connections answered at a time.
 const CONNECTIONS: usize = 64;
@@ -107,6 +108,7 @@ fn one(lab: &Lab, stream: &UnixStream) -> std::io::Result<()> {
     let request: Value = serde_json::from_str(&line).unwrap_or_default();
     match request.get("do").and_then(Value::as_str) {
         Some("ps") => tell(stream, &ps(lab)),
+        Some("tunnels") => tell(stream, &tunnels(lab)),
         Some("tasks") => tell(stream, &json!({"tasks": lab.tasks.rows()})),
         Some("apply") => {
             let octets = request.get("octets").and_then(Value::as_u64).unwrap_or_default();
@@ -402,11 +404,23 @@ fn link(lab: &Lab, request: &Value) -> Value {
     }
 }
 
-/// What the kernel holds otherwise than it was built.
+/// The tunnels, and what their ends tell.
+fn tunnels(lab: &Lab) -> Value {
+    let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
+    json!({"tunnels": tunnel::tunnels(kernel.applied())})
+}
+
+/// What the kernel holds otherwise than it was built, and which tunnels are not up.
 fn check(lab: &Lab) -> Value {
     let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
     match kernel.read_back() {
-        Ok(deviations) => json!({"deviations": deviations}),
+        Ok(mut deviations) => {
+            deviations.extend(tunnel::tunnels(kernel.applied()).into_iter().flat_map(|tunnel| {
+                let name = tunnel.name;
+                tunnel.wrong.into_iter().map(move |what| format!("tunnel {name}: {what}"))
+            }));
+            json!({"deviations": deviations})
+        }
         Err(failure) => json!({"refused": failure.to_string()}),
     }
 }

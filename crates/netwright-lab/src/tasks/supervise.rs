@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use super::backoff::Backoff;
 use super::process::{self, Launch, Process};
 use super::{Key, Seen, Shared, State, Wanted, lock, milliseconds, ready};
+use crate::tunnel;
 
 /// How long a task may take to end after it was asked to, before it is killed.
 const GRACE: Duration = Duration::from_secs(2);
@@ -209,7 +210,7 @@ impl Slot {
                 process.signal(Signal::KILL);
             }
         }
-        self.state == State::Starting && self.signs.at <= now && self.look(now, around)
+        self.state == State::Starting && self.signs.at <= now && self.look(key, now, around)
     }
 
     fn start(&mut self, key: &Key, now: Instant, around: Around<'_>) {
@@ -232,7 +233,7 @@ impl Slot {
     }
 
     /// Looks for the signs that were not seen yet. True where all are there now.
-    fn look(&mut self, now: Instant, around: Around<'_>) -> bool {
+    fn look(&mut self, key: &Key, now: Instant, around: Around<'_>) -> bool {
         let Some(ran) = self.process.as_ref().map(|process| now - process.since) else {
             return false;
         };
@@ -246,6 +247,7 @@ impl Slot {
                     due = time.checked_sub(ran).filter(|left| !left.is_zero());
                     due.is_none()
                 }
+                Ready::Reports => tunnel::hears(&key.0),
                 Ready::Listens { protocol, port } => ready::listens(launch.space, *protocol, *port),
                 Ready::Succeeds { command } => match &mut signs.asked {
                     None => {
@@ -291,6 +293,9 @@ impl Slot {
             if let Ok(number) = i32::try_from(asked.id()) {
                 lock(&around.shared.own).remove(&number);
             }
+        }
+        if self.wanted.task.ready.contains(&Ready::Reports) {
+            tunnel::forget(&key.0);
         }
         let said = process::words(&status);
         let clean = status.is_ok_and(|status| status.success());

@@ -155,10 +155,17 @@ fn hop(network: &Network, object: Object) -> Option<Hop> {
     })
 }
 
+/// The largest packet of the network that carries a tunnel, in octets.
+#[must_use]
+pub fn underlay(written: &Vpn) -> u32 {
+    written.underlay_mtu.as_ref().map_or(INTERNET, |mtu| mtu.value)
+}
+
 /// What fits into a tunnel by its kind, its suite and what carries it; `None` for a dedicated link and for a suite that is not known.
-pub(crate) fn fits(written: &Vpn) -> Option<u32> {
+#[must_use]
+pub fn fits(written: &Vpn) -> Option<u32> {
     let kind = written.kind.as_ref().map(|kind| kind.value).unwrap_or_default();
-    let underlay = written.underlay_mtu.as_ref().map_or(INTERNET, |mtu| mtu.value);
+    let underlay = underlay(written);
     let v6 = written.underlay.as_ref().is_some_and(|family| family.value == AddressFamily::V6);
     let traversal = written.nat_traversal.as_ref().is_some_and(|yes| yes.value);
     match kind {

@@ -40,7 +40,8 @@ pub(super) fn run(command: &LabCommand, console: &mut Console) -> Result<Code, F
         LabCommand::Ps { lab, format } => {
             let rows = control::ps(&lab.name).map_err(told)?;
             let tasks = control::tasks(&lab.name).map_err(told)?;
-            show::lab(&rows, &tasks, *format, console);
+            let tunnels = control::tunnels(&lab.name).map_err(told)?;
+            show::lab(&rows, &tasks, &tunnels, *format, console);
             Ok(Code::Pass)
         }
         LabCommand::Stats { lab, namespace, all, format } => {

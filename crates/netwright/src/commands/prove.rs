@@ -15,6 +15,7 @@ use std::path::Path;
 use netwright_dataplane::plan::plan;
 use netwright_lab::probe::Seen;
 use netwright_lab::probe::spread::Spread;
+use netwright_lab::tunnel::Tunnel;
 use netwright_lab::{control, keeper};
 
 use crate::arguments::{Effort, Format, Prove};
@@ -38,6 +39,8 @@ pub(super) struct Measured {
     disagreements: Vec<Disagreement>,
     /// What name servers said.
     names: names::Measured,
+    /// The tunnels that packets went through.
+    tunnels: Vec<Tunnel>,
     /// What the description says and the lab does not build.
     left_out: Vec<String>,
     /// What links did to packets on their way.
@@ -106,12 +109,13 @@ pub(super) fn measure(
     let mut weather = Weather::of(lab, questions)?;
     let wait = weather.patience(effort.wait);
     let probes: Vec<_> = questions.iter().map(|question| question.probe.clone()).collect();
+    let tunnels = control::tunnels_up(lab)?;
     let mut seen = control::probe(lab, &probes, wait)?;
     weather.again(lab, questions, &mut seen, (effort.wait, AGAIN));
     let spread = through(lab, &asked.balanced, wait, &weather)?;
     let disagreements = disagreement::explain(&input.network, lab, questions, &seen, wait);
     let names = names::measure(&input.network, lab, &Effort { wait, ..*effort })?;
-    Ok(Measured { asked, seen, spread, disagreements, names, left_out, weather })
+    Ok(Measured { asked, seen, spread, disagreements, names, tunnels, left_out, weather })
 }
 
 /// Asks what goes through load balancers, once more with more patience where something was to arrive and did not.

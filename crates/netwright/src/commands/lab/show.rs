@@ -2,6 +2,7 @@
 
 use netwright_lab::control::Row;
 use netwright_lab::tasks::{State, TaskRow};
+use netwright_lab::tunnel::Tunnel;
 use serde_json::{Value, json};
 
 use crate::arguments::Format;
@@ -9,11 +10,19 @@ use crate::console::{Console, Style};
 use crate::table::table;
 
 /// Writes what a lab holds.
-pub(super) fn lab(rows: &[Row], tasks: &[TaskRow], format: Format, console: &mut Console) {
+pub(super) fn lab(
+    rows: &[Row],
+    tasks: &[TaskRow],
+    tunnels: &[Tunnel],
+    format: Format,
+    console: &mut Console,
+) {
     if format == Format::Json {
         let rows: Vec<Value> = rows.iter().map(row).collect();
         let tasks: Vec<Value> = tasks.iter().map(task).collect();
-        console.json(&json!({"version": 1, "namespaces": rows, "tasks": tasks}));
+        console.json(&json!({
+            "version": 1, "namespaces": rows, "tasks": tasks, "tunnels": tunnels,
+        }));
         return;
     }
     let all = rows.iter().map(|row| {
@@ -27,10 +36,25 @@ pub(super) fn lab(rows: &[Row], tasks: &[TaskRow], format: Format, console: &mut
         console,
         |_| None,
     );
-    if tasks.is_empty() {
-        return;
+    if !tasks.is_empty() {
+        console.line("");
+        list(tasks, console);
     }
-    console.line("");
+    if !tunnels.is_empty() {
+        console.line("");
+        let all = tunnels.iter().map(|tunnel| {
+            let state = if tunnel.up { "up".to_owned() } else { tunnel.wrong.join("; ") };
+            [tunnel.name.clone(), state, tunnel.made.clone().unwrap_or_else(|| "-".to_owned())]
+        });
+        let all: Vec<[String; 3]> = all.collect();
+        table(["TUNNEL", "STATE", "MADE BY"], &all, console, |at| {
+            (!tunnels[at].up).then_some(Style::Bad)
+        });
+    }
+}
+
+/// The tasks as a table.
+fn list(tasks: &[TaskRow], console: &mut Console) {
     let all = tasks.iter().map(|task| {
         let uptime = task.uptime.map_or_else(|| "-".to_owned(), span);
         let last = task.last.as_ref().map(|last| format!("  (last: {last})")).unwrap_or_default();

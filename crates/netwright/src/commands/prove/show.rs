@@ -116,6 +116,16 @@ fn deviating(console: &mut Console, input: &Input, proof: &Measured, compared: &
     }
     let through: Vec<_> = proof.balanced().collect();
     balanced::show::deviating(console, &through);
+    for tunnel in &proof.tunnels {
+        let made = tunnel.made.as_deref().unwrap_or("nothing");
+        let line = format!("tunnel {}: {made}", tunnel.name);
+        if tunnel.up {
+            console.line(&line);
+        } else {
+            let line = format!("{line}; {}", tunnel.wrong.join("; "));
+            console.line(&console.styled(Style::Bad, &line));
+        }
+    }
     for what in &proof.left_out {
         let what = console.styled(Style::Doubt, &format!("not built: {what}"));
         console.line(&what);
@@ -279,6 +289,7 @@ pub(super) fn document(input: &Input, proof: &Measured) -> Value {
         "names": names::document(&proof.names),
         "address_shared": proof.asked.shared,
         "not_tried": proof.asked.left,
+        "tunnels": proof.tunnels,
         "not_built": proof.left_out,
         "asked_at_most": proof.weather.rounds,
         "answered_only_when_asked_again": proof.weather.repaired,
