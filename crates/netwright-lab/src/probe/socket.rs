@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use netwright_dataplane::kernel::within;
+use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
 use rustix::net::sockopt::{
     Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_freebind,
     set_ipv6_mtu_discover, set_socket_reuseaddr, set_socket_reuseport,
@@ -32,6 +33,10 @@ pub(crate) fn bound(
     set_socket_reuseport(&socket, true)?;
     if address.is_ipv6() {
         set_ipv6_freebind(&socket, true)?;
+    }
+    if address.port() == 0 && kind == SocketType::STREAM {
+        // A port is chosen when the far end is known: as many connections to each as there are ports. Older kernels choose now.
+        let _chosen_now = setsockopt(&socket, IpBindAddressNoPort, &true);
     }
     bind(&socket, address)?;
     Ok(socket)

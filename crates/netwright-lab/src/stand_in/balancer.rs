@@ -166,7 +166,8 @@ fn one_way(mut from: &TcpStream, mut to: &TcpStream) {
     if copied.is_err() {
         for end in [from, to] {
             let _gone = set_socket_linger(end, Some(Duration::ZERO));
-            let _gone = end.shutdown(Shutdown::Both);
+            // Whoever reads there is woken; what is closed in order would be remembered for a minute.
+            let _gone = end.shutdown(Shutdown::Read);
         }
     } else {
         let _gone = to.shutdown(Shutdown::Write);
