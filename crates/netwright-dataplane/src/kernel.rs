@@ -35,6 +35,7 @@ use socket::{Netlink, Request};
 pub use space::{enter, within};
 pub use stats::{Counted, Counter, Sent};
 
+use crate::plan::hosts::Overlay;
 use crate::plan::{End, HostPlan, Link, Namespace, Role, Via};
 
 /// The table in which daemons that make tunnels put their routes.
@@ -178,24 +179,29 @@ impl Kernel {
         plan: &HostPlan,
         kept: &BTreeMap<&str, &Namespace>,
     ) -> Result<BTreeSet<(String, String)>, Vec<Failure>> {
-        fn kind(link: &Link) -> (&End, &End, bool) {
-            (&link.a, &link.b, link.unaggregated)
+        fn kind(link: &Link) -> (&End, &End, bool, Option<&Overlay>) {
+            (&link.a, &link.b, link.unaggregated, link.over.as_ref())
         }
         let wanted: BTreeSet<_> = plan.links.iter().map(kind).collect();
         let mut stay = BTreeSet::new();
         let mut gone: BTreeMap<&str, Vec<Request>> = BTreeMap::new();
         for link in &old.links {
             let both = [&link.a, &link.b];
-            if both.iter().all(|end| kept.contains_key(end.namespace.as_str()))
+            let hosts = link.over.iter().flat_map(|over| &over.hosts).map(|place| &place.host);
+            let needed = both.iter().map(|end| &end.namespace).chain(hosts);
+            if needed.into_iter().all(|name| kept.contains_key(name.as_str()))
                 && wanted.contains(&kind(link))
             {
                 stay.extend(both.map(|end| (end.namespace.clone(), end.name.clone())));
                 continue;
             }
-            let space = self.spaces.get(&link.a.namespace);
-            if let Some(index) = space.and_then(|space| space.index(&link.a.name)) {
-                let request = messages::unlink(index, &link.a.name);
-                gone.entry(link.a.namespace.as_str()).or_default().push(request);
+            // The second end goes with the first, but not over VXLAN.
+            for end in both.into_iter().take(if link.over.is_some() { 2 } else { 1 }) {
+                let space = self.spaces.get(&end.namespace);
+                if let Some(index) = space.and_then(|space| space.index(&end.name)) {
+                    let request = messages::unlink(index, &end.name);
+                    gone.entry(end.namespace.as_str()).or_default().push(request);
+                }
             }
         }
         let jobs: Vec<Mutex<Option<Job<'_>>>> = gone
@@ -256,7 +262,14 @@ impl Kernel {
             };
             numbers.push((number(&link.a), number(&link.b)));
         }
-        let requests = new.iter().zip(numbers).filter_map(|(link, (a, b))| {
+        let between = self.between_hosts(new.iter().zip(&numbers).map(|(link, own)| (*link, *own)));
+        let failures = parallel(&between, run);
+        drop(between);
+        if !failures.is_empty() {
+            return Err(failures);
+        }
+        let here = new.iter().zip(numbers).filter(|(link, _)| link.over.is_none());
+        let requests = here.filter_map(|(link, (a, b))| {
             let at = |name: &str| Some(self.spaces.get(name)?.descriptor.as_fd());
             Some(messages::link(link, (a, at(&link.a.namespace)?), (b, at(&link.b.namespace)?)))
         });
@@ -286,6 +299,30 @@ impl Kernel {
             })
             .collect();
         if failures.is_empty() { Ok(()) } else { Err(failures) }
+    }
+
+    /// The ends of links between hosts, each to be made from its host's namespace.
+    fn between_hosts<'a>(
+        &'a self,
+        new: impl Iterator<Item = (&'a Link, (u32, u32))>,
+    ) -> Vec<Mutex<Option<Job<'a>>>> {
+        let mut jobs: BTreeMap<&str, Vec<Request>> = BTreeMap::new();
+        for (link, (a, b)) in new {
+            let Some(over) = &link.over else { continue };
+            for (here, end, index) in [(0, &link.a, a), (1, &link.b, b)] {
+                let Some(space) = self.spaces.get(&end.namespace) else { continue };
+                let at = space.descriptor.as_fd();
+                let request = messages::overlay(link, over, here, index, at);
+                jobs.entry(over.hosts[here].host.as_str()).or_default().push(request);
+            }
+        }
+        jobs.into_iter()
+            .filter_map(|(name, requests)| {
+                let space = self.spaces.get(name)?;
+                let plain = Vec::new();
+                Some(Mutex::new(Some(Job { name, space, requests, ruleset: None, plain })))
+            })
+            .collect()
     }
 
     /// Rulesets first, then addresses, neighbours, routes and policy rules; removals last.

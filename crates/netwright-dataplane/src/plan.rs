@@ -14,6 +14,7 @@ mod dns;
 pub mod emulation;
 mod filters;
 mod gateways;
+pub mod hosts;
 mod intervals;
 mod links;
 mod names;
@@ -80,6 +81,9 @@ pub struct HostPlan {
     pub calls: Vec<Call>,
     /// What the description says and this plan does not build, in words.
     pub left_out: Vec<String>,
+    /// How many hosts it is spread over; 0 where it is on one and says nothing of it.
+    #[serde(default)]
+    pub hosts: usize,
 }
 
 /// The namespace of the machine that has an interface. Each node of a load balancer is a machine of its own.
@@ -130,6 +134,8 @@ pub enum Role {
     Serverless,
     /// What relays the frames of emulated links.
     Relay,
+    /// A host that other namespaces are on, or what links the hosts.
+    Host,
 }
 
 /// A network namespace.
@@ -154,6 +160,9 @@ pub struct Namespace {
     /// The name servers that its processes ask, in order.
     #[serde(default)]
     pub resolvers: Vec<IpAddr>,
+    /// The namespace of the host that it is on, where there are several.
+    #[serde(default)]
+    pub host: Option<String>,
 }
 
 /// A point-to-point link between two namespaces.
@@ -182,6 +191,9 @@ pub struct Link {
     /// Frames leave its ends as they would go over a wire: none is longer than a packet may be, and each has its checksums.
     #[serde(default)]
     pub plain: bool,
+    /// Its ends are on two hosts.
+    #[serde(default)]
+    pub over: Option<hosts::Overlay>,
 }
 
 /// An end of a link.

@@ -52,6 +52,8 @@ pub struct Row {
     pub role: String,
     /// Its addresses.
     pub addresses: Vec<String>,
+    /// The host that it is on, where the lab has several.
+    pub host: Option<String>,
     /// Processes in it: number and command.
     pub processes: Vec<(u64, String)>,
 }
@@ -130,6 +132,7 @@ pub fn ps(lab: &str) -> Result<Vec<Row>, Failure> {
         name: value.get("name").map(text).unwrap_or_default(),
         role: value.get("role").map(text).unwrap_or_default(),
         addresses: list(value, "addresses").iter().map(text).collect(),
+        host: value.get("host").and_then(Value::as_str).map(str::to_owned),
         processes: list(value, "processes")
             .iter()
             .map(|process| {

@@ -57,6 +57,7 @@ fn space(name: &str, role: Role, forwards: bool) -> Namespace {
         rules: Vec::new(),
         ruleset: String::new(),
         resolvers: Vec::new(),
+        host: None,
     }
 }
 

@@ -306,7 +306,17 @@ pub(crate) struct Up {
     #[command(flatten)]
     pub(crate) lab: LabName,
     #[command(flatten)]
+    pub(crate) hosts: Hosts,
+    #[command(flatten)]
     pub(crate) effort: Effort,
+}
+
+/// How many hosts a lab has.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Hosts {
+    /// Spread the network over so many hosts with VXLAN between them; each is a namespace of the lab.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=200))]
+    pub(crate) hosts: u16,
 }
 
 /// How much is asked with packets, and how patiently.
@@ -326,8 +336,10 @@ pub(crate) struct Prove {
     /// The network.
     pub(crate) file: PathBuf,
     /// Ask in a lab that is up, and leave it up: whether it does what this file says.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "hosts")]
     pub(crate) lab: Option<String>,
+    #[command(flatten)]
+    pub(crate) hosts: Hosts,
     #[command(flatten)]
     pub(crate) effort: Effort,
     /// How the result is written.
@@ -360,6 +372,8 @@ pub(crate) enum LabCommand {
         file: PathBuf,
         #[command(flatten)]
         lab: LabName,
+        #[command(flatten)]
+        hosts: Hosts,
         /// Stay, and end the lab with this command.
         #[arg(long)]
         foreground: bool,
@@ -468,12 +482,16 @@ pub(crate) enum LabCommand {
         /// Without tasks.
         #[arg(long)]
         bare: bool,
+        #[command(flatten)]
+        hosts: Hosts,
     },
     /// Process 1 of a lab; its keeper starts it.
     #[command(hide = true)]
     Inside {
         #[arg(long)]
         bare: bool,
+        #[command(flatten)]
+        hosts: Hosts,
         file: PathBuf,
         keeper: i64,
     },

@@ -9,6 +9,8 @@
 #[path = "lab/balancers.rs"]
 mod balancers;
 mod harness;
+#[path = "lab/hosts.rs"]
+mod hosts;
 #[path = "lab/names.rs"]
 mod names;
 

@@ -56,6 +56,18 @@ fn every_verdict_of_the_examples_is_confirmed() {
 }
 
 #[test]
+fn every_verdict_of_the_examples_is_confirmed_over_several_hosts() {
+    if lacks() {
+        return;
+    }
+    for example in
+        ["ticket-3291/reported.yaml", "staging-egress/works.yaml", "aws-three-tier/export"]
+    {
+        agrees(&root().join("examples").join(example), &["--hosts", "4"]);
+    }
+}
+
+#[test]
 fn every_verdict_of_generated_networks_of_both_kinds_of_filters_is_confirmed() {
     if lacks() {
         return;

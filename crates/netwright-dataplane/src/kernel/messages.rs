@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    InfoData, InfoKind, InfoVeth, InfoVxlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
@@ -19,6 +19,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage as Message};
 
 use super::facts::{Fact, Way};
 use super::socket::Request;
+use crate::plan::hosts::Overlay;
 use crate::plan::{End, LOCAL, Link, Namespace};
 
 /// The index of `lo` in every namespace.
@@ -63,6 +64,44 @@ pub(super) fn link(link: &Link, a: (u32, BorrowedFd<'_>), b: (u32, BorrowedFd<'_
         may_be_gone: false,
     }
 }
+
+/// Makes one end of a link between hosts, in its namespace with a given index. It is asked for in the namespace of the end's host, which the
+/// frames leave by: `here` is whether it is the first or the second end.
+pub(super) fn overlay(
+    link: &Link,
+    over: &Overlay,
+    here: usize,
+    index: u32,
+    namespace: BorrowedFd<'_>,
+) -> Request {
+    let own = if here == 0 { &link.a } else { &link.b };
+    let mut message = end(own, index, link.mtu, namespace);
+    if link.unaggregated {
+        message.attributes.push(LinkAttribute::GsoMaxSegs(1));
+    }
+    message.header.flags = LinkFlags::Up;
+    message.header.change_mask = LinkFlags::Up;
+    let [local, remote] = [&over.hosts[here], &over.hosts[1 - here]].map(|place| place.address);
+    message.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::Vxlan),
+        LinkInfo::Data(InfoData::Vxlan(vec![
+            InfoVxlan::Id(over.vni),
+            InfoVxlan::Local(local),
+            InfoVxlan::Group(remote),
+            InfoVxlan::Port(VXLAN),
+            InfoVxlan::Learning(false),
+        ])),
+    ]));
+    Request {
+        message: Message::NewLink(message),
+        flags: NLM_F_CREATE | NLM_F_EXCL,
+        object: format!("link {} of {} over VXLAN {}", own.name, own.namespace, over.vni),
+        may_be_gone: false,
+    }
+}
+
+/// The port of VXLAN (RFC 7348, section 8).
+const VXLAN: u16 = 4789;
 
 /// Brings a link up.
 pub(super) fn up(index: u32) -> Request {

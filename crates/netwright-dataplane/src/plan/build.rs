@@ -168,7 +168,8 @@ impl<'n> Build<'n> {
         }
         let mut tasks = self.tasks;
         tasks.sort_by(|one, other| one.key().cmp(&other.key()));
-        HostPlan { namespaces, links, tasks, calls: self.calls, left_out: self.left_out }
+        let (calls, left_out) = (self.calls, self.left_out);
+        HostPlan { namespaces, links, tasks, calls, left_out, hosts: 0 }
     }
 
     /// The namespace of a VPC's router.
@@ -224,6 +225,7 @@ impl Namespace {
             rules: Vec::new(),
             ruleset: String::new(),
             resolvers: Vec::new(),
+            host: None,
         }
     }
 

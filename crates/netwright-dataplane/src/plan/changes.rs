@@ -169,8 +169,7 @@ mod tests {
             namespaces: vec![space("a"), space("b")],
             links: vec![Link { a: end("a"), b: end("b"), mtu: 1500, ..Link::default() }],
             tasks: tasks.iter().map(task).collect(),
-            calls: Vec::new(),
-            left_out: Vec::new(),
+            ..HostPlan::default()
         }
     }
 

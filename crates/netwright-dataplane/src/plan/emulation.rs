@@ -328,7 +328,9 @@ fn split(link: &Link) -> (Relayed, [Link; 2]) {
         plain: true,
         ..link.clone()
     };
-    let halves = [half(link.a.clone(), at_a), half(at_b, link.b.clone())];
+    // The relay is beside the first end: what goes to another host goes there from it.
+    let near = Link { over: None, ..half(link.a.clone(), at_a) };
+    let halves = [near, half(at_b, link.b.clone())];
     let Conditions { there, back, .. } = link.conditions;
     let ends = if link.reversed { [b_name, a_name] } else { [a_name, b_name] };
     let seed = link.conditions.seed_of(&link.name);

@@ -150,6 +150,7 @@ fn rank(role: Role) -> u8 {
         Role::Internet => 9,
         Role::Tunnel => 10,
         Role::Relay => 11,
+        Role::Host => 12,
     }
 }
 

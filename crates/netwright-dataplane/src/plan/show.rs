@@ -14,6 +14,10 @@ impl fmt::Display for HostPlan {
                 "link {} {} — {} {}  mtu {}{alone}",
                 a.namespace, a.name, b.namespace, b.name, link.mtu
             )?;
+            if let Some(over) = &link.over {
+                let [a, b] = &over.hosts;
+                writeln!(f, "  over VXLAN {} between {} and {}", over.vni, a.host, b.host)?;
+            }
             if !link.conditions.is_none() {
                 let Conditions { there, back, .. } = &link.conditions;
                 writeln!(f, "  {} there: {there}; back: {back}", link.name)?;

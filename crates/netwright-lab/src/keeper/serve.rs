@@ -221,6 +221,7 @@ fn ps(lab: &Lab) -> Value {
             "name": namespace.name,
             "role": role,
             "addresses": addresses,
+            "host": namespace.host,
             "processes": here,
         })
     });
@@ -443,7 +444,9 @@ fn processes() -> BTreeMap<u64, Vec<Value>> {
         let path = entry.path();
         let Ok(namespace) = fs::metadata(path.join("ns/net")) else { continue };
         let line = fs::read(path.join("cmdline")).unwrap_or_default();
-        let command = String::from_utf8_lossy(&line).replace('\0', " ").trim_end().to_owned();
+        let command = String::from_utf8_lossy(&line).replace('\0', " ");
+        // Parts of the lab are this program, started by what the kernel calls it.
+        let command = command.trim_end().replacen("/proc/self/exe ", "netwright ", 1);
         let process = json!({"pid": pid, "command": command});
         found.entry(namespace.ino()).or_default().push(process);
     }

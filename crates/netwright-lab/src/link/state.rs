@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::{Kernel, Sent, ability, pause, within};
 use netwright_dataplane::plan::emulation::{Ability, Mechanism, RELAY, RELAY_PORT, emulated};
+use netwright_dataplane::plan::hosts::spread;
 use netwright_dataplane::plan::{Condition, Conditions, HostPlan, Link};
 use netwright_model::language::link::contradiction;
 use netwright_model::scalar::{Bandwidth, Delay, Percent};
@@ -45,6 +46,10 @@ impl Links {
         &mut self,
         described: HostPlan,
     ) -> (HostPlan, BTreeMap<String, Conditions>) {
+        // It stays on as many hosts as it was built on.
+        let hosts = self.described.hosts;
+        let described =
+            if hosts > 1 && described.hosts == 0 { spread(described, hosts) } else { described };
         let before = (std::mem::replace(&mut self.described, described), self.said.clone());
         let links = &self.described.links;
         self.said.retain(|name, _| links.iter().any(|link| link.name == *name));

@@ -11,12 +11,13 @@ mod tasks;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use netwright_dataplane::plan::hosts::spread;
 use netwright_dataplane::plan::{HostPlan, PARTS, What, plan};
 use netwright_lab::control;
 use netwright_lab::interrupt::Interrupt;
 use netwright_lab::{keeper, run as inside};
 
-use crate::arguments::{Format, LabCommand};
+use crate::arguments::{Format, Hosts, LabCommand};
 use crate::console::{Code, Console, Style};
 use crate::failure::Failure;
 use crate::network;
@@ -24,8 +25,8 @@ use follow::Follow;
 
 pub(super) fn run(command: &LabCommand, console: &mut Console) -> Result<Code, Failure> {
     match command {
-        LabCommand::Up { file, lab, foreground, watch } => {
-            up(file, &lab.name, (*foreground || *watch, *watch), console)
+        LabCommand::Up { file, lab, hosts, foreground, watch } => {
+            up(file, (&lab.name, *hosts), (*foreground || *watch, *watch), console)
         }
         LabCommand::Apply { file, lab } => {
             let input = network::open(file)?;
@@ -63,16 +64,17 @@ pub(super) fn run(command: &LabCommand, console: &mut Console) -> Result<Code, F
             control::down(&lab.name).map_err(told)?;
             Ok(Code::Pass)
         }
-        LabCommand::Keeper { name, file, stay, bare } => {
+        LabCommand::Keeper { name, file, stay, bare, hosts } => {
             let mut inside = words(&["lab", "inside"]);
+            inside.extend(hosts.words());
             if *bare {
                 inside.push("--bare".to_owned());
             }
             inside.push(file.to_string_lossy().into_owned());
             Ok(if keeper::keep(name, &inside, *stay) { Code::Pass } else { Code::Fail })
         }
-        LabCommand::Inside { bare, file, keeper } => {
-            keeper::inside(*keeper, &words(&["lab", "part"]), || planned(file, *bare));
+        LabCommand::Inside { bare, hosts, file, keeper } => {
+            keeper::inside(*keeper, &words(&["lab", "part"]), || planned(file, *bare, *hosts));
             Ok(Code::Pass)
         }
         LabCommand::Call { lab, service, dependency, wait, format } => {
@@ -102,7 +104,11 @@ pub(super) fn told(failure: netwright_lab::failure::Failure) -> Failure {
 }
 
 /// The plan of a description, in process 1; `bare` leaves out the commands of instances, and what stands in for others.
-fn planned(file: &Path, bare: bool) -> Result<HostPlan, netwright_lab::failure::Failure> {
+fn planned(
+    file: &Path,
+    bare: bool,
+    hosts: Hosts,
+) -> Result<HostPlan, netwright_lab::failure::Failure> {
     let input = network::open(file).map_err(|_| {
         netwright_lab::failure::Failure::new(format!(
             "{} can be read no more, or not from the lab",
@@ -118,13 +124,21 @@ fn planned(file: &Path, bare: bool) -> Result<HostPlan, netwright_lab::failure::
             |task| matches!(&task.what, What::Part { part, .. } if !PARTS.contains(&part.as_str())),
         );
     }
-    Ok(plan)
+    let count = usize::from(hosts.hosts);
+    Ok(if count > 1 { spread(plan, count) } else { plan })
+}
+
+impl Hosts {
+    /// The same as words of a command.
+    pub(super) fn words(self) -> [String; 2] {
+        ["--hosts".to_owned(), self.hosts.to_string()]
+    }
 }
 
 /// Starts a lab of a description and tells how it came up; with `stay`, it ends with the handle.
 pub(super) fn start(
     file: &Path,
-    name: &str,
+    (name, hosts): (&str, Hosts),
     (stay, interrupt): (bool, Option<&Interrupt>),
     console: &mut Console,
 ) -> Result<(Code, Option<keeper::Held>), Failure> {
@@ -133,6 +147,7 @@ pub(super) fn start(
         .to_str()
         .ok_or_else(|| Failure::usage("the lab needs a file whose name is UTF-8", None))?;
     let mut arguments = words(&["lab", "keeper", name, file]);
+    arguments.extend(hosts.words());
     if stay {
         arguments.push("--stay".to_owned());
     }
@@ -155,7 +170,7 @@ fn not_built(left_out: &[String], console: &mut Console) {
 
 fn up(
     file: &Path,
-    name: &str,
+    (name, hosts): (&str, Hosts),
     (stay, watch): (bool, bool),
     console: &mut Console,
 ) -> Result<Code, Failure> {
@@ -167,7 +182,7 @@ fn up(
     }
     drop(input);
     let interrupt = if stay { Some(Interrupt::watch(name).map_err(told)?) } else { None };
-    let (code, held) = match start(file, name, (stay, interrupt.as_ref()), console) {
+    let (code, held) = match start(file, (name, hosts), (stay, interrupt.as_ref()), console) {
         Err(_) if interrupt.as_ref().is_some_and(Interrupt::asked) => return Ok(Code::Pass),
         other => other?,
     };

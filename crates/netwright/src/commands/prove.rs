@@ -18,7 +18,7 @@ use netwright_lab::probe::spread::Spread;
 use netwright_lab::tunnel::Tunnel;
 use netwright_lab::{control, keeper};
 
-use crate::arguments::{Effort, Format, Prove};
+use crate::arguments::{Effort, Format, Hosts, Prove};
 use crate::console::{Code, Console};
 use crate::failure::Failure;
 use crate::network::{Input, open};
@@ -81,7 +81,7 @@ pub(super) fn run(arguments: &Prove, console: &mut Console) -> Result<Code, Fail
         Some(running) => (running.clone(), plan(&input.network).left_out),
         None => {
             let name = format!("prove-{}", std::process::id());
-            let left_out = up(&arguments.file, &name)?;
+            let left_out = up(&arguments.file, &name, arguments.hosts)?;
             (name, left_out)
         }
     };
@@ -148,13 +148,14 @@ fn agrees(question: &Question, seen: &Seen) -> Option<bool> {
 }
 
 /// Starts a lab for this proof; what it does not build.
-fn up(file: &Path, name: &str) -> Result<Vec<String>, Failure> {
+fn up(file: &Path, name: &str, hosts: Hosts) -> Result<Vec<String>, Failure> {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let file = file
         .to_str()
         .ok_or_else(|| Failure::usage("the lab needs a file whose name is UTF-8", None))?;
     // Commands of instances have no part in what is proved.
-    let words = ["lab", "keeper", name, file, "--bare"].map(str::to_owned);
+    let mut words = ["lab", "keeper", name, file, "--bare"].map(str::to_owned).to_vec();
+    words.extend(hosts.words());
     let (ready, _) = keeper::up(&words, false).map_err(super::lab::told)?;
     Ok(ready.left_out)
 }

@@ -25,17 +25,25 @@ pub(super) fn lab(
         }));
         return;
     }
+    let spread = rows.iter().any(|row| row.host.is_some());
     let all = rows.iter().map(|row| {
         let processes: Vec<String> =
             row.processes.iter().map(|(pid, command)| format!("{pid} {command}")).collect();
-        [row.name.clone(), row.role.clone(), row.addresses.join(" "), processes.join("; ")]
+        let (addresses, processes) = (row.addresses.join(" "), processes.join("; "));
+        let host = row.host.as_deref().map_or("-", |host| host.trim_start_matches("host/"));
+        [row.name.clone(), row.role.clone(), host.to_owned(), addresses, processes]
     });
-    table(
-        ["NAMESPACE", "ROLE", "ADDRESSES", "PROCESSES"],
-        &all.collect::<Vec<_>>(),
-        console,
-        |_| None,
-    );
+    let all: Vec<[String; 5]> = all.collect();
+    if spread {
+        let head = ["NAMESPACE", "ROLE", "HOST", "ADDRESSES", "PROCESSES"];
+        table(head, &all, console, |_| None);
+    } else {
+        let all: Vec<[String; 4]> = all
+            .into_iter()
+            .map(|[name, role, _, addresses, processes]| [name, role, addresses, processes])
+            .collect();
+        table(["NAMESPACE", "ROLE", "ADDRESSES", "PROCESSES"], &all, console, |_| None);
+    }
     if !tasks.is_empty() {
         console.line("");
         list(tasks, console);
@@ -95,6 +103,7 @@ fn row(row: &Row) -> Value {
         "name": row.name,
         "role": row.role,
         "addresses": row.addresses,
+        "host": row.host,
         "processes": processes,
     })
 }

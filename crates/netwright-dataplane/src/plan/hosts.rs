@@ -1,0 +1,257 @@
+//! A network spread over hosts: each namespace is on one, and what linked two on different hosts goes through VXLAN (RFC 7348) between them.
+//!
+//! The namespaces themselves stay as they are: a packet meets the same routers, filters and translations wherever they are, and what is proved
+//! of one host is true of several. What stands for the world outside is on no host.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde::{Deserialize, Serialize};
+
+use super::build::{PEER_V4, host as host_prefix};
+use super::{End, HostPlan, Link, MAIN, Namespace, Neighbour, Role, Route, Via, names};
+
+/// Most hosts of a lab.
+pub const MOST: usize = 200;
+
+/// The namespace of what links the hosts.
+pub const UNDERLAY: &str = "underlay";
+
+/// Octets that VXLAN adds to a packet: the inner Ethernet header, its own, UDP's and IPv4's (RFC 7348, section 5).
+pub const OVERHEAD: u32 = 14 + 8 + 8 + 20;
+
+/// A link whose ends are on two hosts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Overlay {
+    /// Its VXLAN network identifier.
+    pub vni: u32,
+    /// The host of each end.
+    pub hosts: [Place; 2],
+}
+
+/// Where an end is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// The namespace of the host.
+    pub host: String,
+    /// The host's address.
+    pub address: Ipv4Addr,
+}
+
+/// The name of a host's namespace.
+#[must_use]
+pub fn name(number: usize) -> String {
+    format!("host/h{number}")
+}
+
+/// The address of a host, in a range for tests of networks (RFC 2544) that only the hosts know.
+fn address(number: usize) -> Ipv4Addr {
+    let [high, low] = u16::try_from(number).unwrap_or(u16::MAX).to_be_bytes();
+    Ipv4Addr::new(198, 18, high, low)
+}
+
+/// Spreads a plan over hosts. Which has what follows from names: what comes or goes moves nothing else.
+#[must_use]
+pub fn spread(mut plan: HostPlan, hosts: usize) -> HostPlan {
+    let homes = homes(&plan, hosts);
+    for namespace in &mut plan.namespaces {
+        namespace.host = homes.get(&namespace.name).map(|number| name(*number));
+    }
+    let mut taken = BTreeSet::new();
+    for link in &mut plan.links {
+        let home = |end: &End| homes.get(&end.namespace).copied();
+        if let (Some(a), Some(b)) = (home(&link.a), home(&link.b))
+            && a != b
+        {
+            let place = |number: usize| Place { host: name(number), address: address(number) };
+            let vni = identifier(link, &mut taken);
+            link.over = Some(Overlay { vni, hosts: [place(a), place(b)] });
+        }
+    }
+    underlay(&mut plan, hosts);
+    plan.hosts = hosts;
+    plan
+}
+
+/// The host of each namespace that is on one. Machines and routers are spread; what belongs to a router is where it is.
+fn homes(plan: &HostPlan, hosts: usize) -> BTreeMap<String, usize> {
+    let mut near: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for link in &plan.links {
+        near.entry(&link.a.namespace).or_default().push(&link.b.namespace);
+        near.entry(&link.b.namespace).or_default().push(&link.a.namespace);
+    }
+    let of_role = |role: Role| -> BTreeSet<&str> {
+        let own = plan.namespaces.iter().filter(|namespace| namespace.role == role);
+        own.map(|namespace| namespace.name.as_str()).collect()
+    };
+    let (routers, sites) = (of_role(Role::Vpc), of_role(Role::Site));
+    let mut homes = BTreeMap::new();
+    for namespace in &plan.namespaces {
+        let own = namespace.name.as_str();
+        let beside = |these: &BTreeSet<&str>| {
+            let mut near = near.get(own).into_iter().flatten();
+            near.find(|name| these.contains(**name)).copied()
+        };
+        let chosen_by = match namespace.role {
+            Role::Internet | Role::Site | Role::External | Role::Host => continue,
+            // The far end of a tunnel.
+            Role::Tunnel if beside(&sites).is_some() => continue,
+            Role::Gateway | Role::Nat | Role::Vpn => beside(&routers).unwrap_or(own),
+            _ => own,
+        };
+        homes.insert(own.to_owned(), highest(chosen_by, hosts));
+    }
+    homes
+}
+
+/// The host with the highest weight for a name: where a host comes or goes, only what it gets or had moves (rendezvous hashing).
+fn highest(chosen_by: &str, hosts: usize) -> usize {
+    (1..=hosts).max_by_key(|number| weight(&format!("{chosen_by} on {number}"))).unwrap_or(1)
+}
+
+/// A hash in which the last letters matter as the first.
+fn weight(text: &str) -> u64 {
+    let hash = names::hash(text);
+    (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// The identifier of a link, by its ends; the next that is free where it is taken.
+fn identifier(link: &Link, taken: &mut BTreeSet<u32>) -> u32 {
+    let ends = format!("{} {} {} {}", link.a.namespace, link.a.name, link.b.namespace, link.b.name);
+    let mut vni = u32::try_from(weight(&ends) >> 40).unwrap_or(0).max(1);
+    while !taken.insert(vni) {
+        // 24 bits; 0 is left out.
+        vni = vni % 0xff_ffff + 1;
+    }
+    vni
+}
+
+/// The hosts, and what links them.
+fn underlay(plan: &mut HostPlan, hosts: usize) {
+    let longest = plan.links.iter().filter(|link| link.over.is_some()).map(|link| link.mtu).max();
+    let mtu = longest.unwrap_or(1500) + OVERHEAD;
+    let mut between = Namespace { forwards: true, ..Namespace::bare(UNDERLAY, Role::Host) };
+    for number in 1..=hosts {
+        let (own, at) = (name(number), IpAddr::V4(address(number)));
+        let link = format!("h{number}");
+        let mac = |far: u8| {
+            let [high, low] = u16::try_from(number).unwrap_or(u16::MAX).to_be_bytes();
+            [0x02, 0x4e, 0x57, far, high, low]
+        };
+        let (inside, outside) = (mac(1), mac(2));
+        let mut host = Namespace::bare(&own, Role::Host);
+        host.addresses.push(("eth0".to_owned(), at));
+        for (namespace, link, mac) in
+            [(&mut host, "eth0", outside), (&mut between, link.as_str(), inside)]
+        {
+            let neighbour = Neighbour { link: link.to_owned(), address: PEER_V4, mac };
+            namespace.neighbours.push(neighbour);
+        }
+        let over = |link: &str| Via::Link { link: link.to_owned(), gateway: PEER_V4 };
+        let everything = super::build::everything(false);
+        host.routes.push(Route { table: MAIN, to: everything, via: over("eth0") });
+        between.routes.push(Route { table: MAIN, to: host_prefix(at), via: over(&link) });
+        let end = |namespace: &str, name: &str, mac| End {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            mac,
+        };
+        plan.links.push(Link {
+            a: end(UNDERLAY, &link, outside),
+            b: end(&own, "eth0", inside),
+            mtu,
+            name: own.clone(),
+            reversed: true,
+            ..Link::default()
+        });
+        plan.namespaces.push(host);
+    }
+    between.neighbours.sort();
+    plan.namespaces.push(between);
+    plan.namespaces.sort_by(|one, other| one.name.cmp(&other.name));
+    plan.links.sort_by(|one, other| one.a.cmp(&other.a).then_with(|| one.b.cmp(&other.b)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BTreeMap, End, HostPlan, Link, Namespace, Role, spread};
+
+    fn plan(machines: usize) -> HostPlan {
+        let mut plan = HostPlan::default();
+        plan.namespaces.push(Namespace::bare("internet", Role::Internet));
+        plan.namespaces.push(Namespace::bare("gateway/g", Role::Gateway));
+        plan.namespaces.push(Namespace::bare("vpc/v", Role::Vpc));
+        let end = |namespace: &str, name: &str| End {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            mac: [2, 0, 0, 0, 0, 1],
+        };
+        let link = |a, b| Link { a, b, mtu: 1500, ..Link::default() };
+        plan.links.push(link(end("gateway/g", "inside"), end("vpc/v", "g")));
+        plan.links.push(link(end("gateway/g", "outside"), end("internet", "g")));
+        for number in 0..machines {
+            let own = format!("instance/m{number}");
+            plan.namespaces.push(Namespace::bare(&own, Role::Machine));
+            plan.links.push(link(end("vpc/v", &format!("m{number}")), end(&own, "eth0")));
+        }
+        plan
+    }
+
+    fn homes(plan: &HostPlan) -> BTreeMap<&str, &str> {
+        plan.namespaces
+            .iter()
+            .filter_map(|one| Some((one.name.as_str(), one.host.as_deref()?)))
+            .collect()
+    }
+
+    #[test]
+    fn machines_are_spread_and_a_gateway_is_where_its_router_is() {
+        let plan = spread(plan(300), 3);
+        let homes = homes(&plan);
+        assert_eq!(homes["gateway/g"], homes["vpc/v"]);
+        assert!(!homes.contains_key("internet"));
+        for host in ["host/h1", "host/h2", "host/h3"] {
+            let count = homes.values().filter(|home| **home == host).count();
+            assert!((70..=130).contains(&count), "{host} has {count} of 300");
+        }
+    }
+
+    #[test]
+    fn links_between_hosts_go_through_vxlan_and_no_others() {
+        let plan = spread(plan(60), 4);
+        let homes = homes(&plan);
+        let mut identifiers = Vec::new();
+        for link in &plan.links {
+            let ends = [&link.a.namespace, &link.b.namespace];
+            let [a, b] = ends.map(|end| homes.get(end.as_str()));
+            let apart = a.is_some() && b.is_some() && a != b;
+            assert_eq!(link.over.is_some(), apart, "{ends:?}");
+            if let Some(over) = &link.over {
+                assert_eq!(
+                    [a.copied(), b.copied()],
+                    [0, 1].map(|n| Some(over.hosts[n].host.as_str()))
+                );
+                identifiers.push(over.vni);
+            }
+        }
+        let many = identifiers.len();
+        identifiers.sort_unstable();
+        identifiers.dedup();
+        assert_eq!(identifiers.len(), many, "each has an identifier of its own");
+        let wire = plan.links.iter().find(|link| link.b.namespace == "host/h1");
+        assert_eq!(wire.map(|link| link.mtu), Some(1550));
+    }
+
+    #[test]
+    fn a_machine_more_moves_nothing_and_a_host_more_moves_only_what_it_gets() {
+        let (few, more) = (spread(plan(40), 3), spread(plan(41), 3));
+        let (before, after) = (homes(&few), homes(&more));
+        assert!(before.iter().all(|(name, home)| after.get(name) == Some(home)));
+        let wider = spread(plan(40), 4);
+        let moved: Vec<_> = homes(&wider)
+            .into_iter()
+            .filter(|(name, home)| before.get(name) != Some(home))
+            .collect();
+        assert!(moved.iter().all(|(_, home)| *home == "host/h4"), "{moved:?}");
+    }
+}
