@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
+use std::time::Duration;
 
 use nix::sys::socket::{getsockopt, sockopt::TcpMaxSeg};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
-use rustix::net::sockopt::set_tcp_nodelay;
+use rustix::net::sockopt::{set_socket_linger, set_tcp_nodelay};
 use rustix::net::{SocketType, connect, listen};
 
 use super::{NUMBER, Probe, Results, Round, Seen, What, socket};
@@ -216,6 +217,11 @@ impl Ends {
             } else {
                 seen.why.get_or_insert_with(|| "no answer".to_owned());
             }
+        }
+        // What is left ends at once: the same ports may be asked from again, which a connection that still sends would hold.
+        let left = self.clients.iter().map(|client| &client.stream);
+        for stream in left.chain(self.servers.iter().map(|server| &server.stream)) {
+            let _ends_later = set_socket_linger(stream, Some(Duration::ZERO));
         }
     }
 }

@@ -5,10 +5,11 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use super::here::{Lab, spread};
 
 /// How long each turn takes, and how many each way has.
 const TURN: Duration = Duration::from_secs(2);
@@ -82,67 +83,19 @@ backend web
     )
 }
 
-/// The lab and what runs in it, ended with this.
-struct Lab {
-    name: String,
-    folder: PathBuf,
-    running: Vec<Child>,
-}
-
-impl Lab {
-    fn netwright(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_netwright"));
-        command.args(["lab", words[0], "--name", &self.name]).args(&words[1..]);
-        command.current_dir(&self.folder).stdin(Stdio::null());
-        command
-    }
-
-    /// A command on a machine of the lab.
-    fn on(&self, machine: &str, words: &[&str]) -> Command {
-        self.netwright(&[&["exec", machine, "--"], words].concat())
-    }
-
-    fn start(&mut self, machine: &str, words: &[&str]) {
-        let mut command = self.on(machine, words);
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        self.running.push(child);
-    }
-
-    /// Connections per second from the client to an address; and how many failed.
-    fn turn(&self, target: &str, length: Duration) -> (f64, u64) {
-        let program = std::env::current_exe().unwrap();
-        let (program, length) = (program.to_str().unwrap(), length.as_millis().to_string());
-        let words = [program, "balancer", "connect", target, &length];
-        let ran = self.on("client", &words).stderr(Stdio::inherit()).output().unwrap();
-        let told = String::from_utf8_lossy(&ran.stdout);
-        let mut numbers = told.split_whitespace();
-        let rate = numbers.next().and_then(|number| number.parse().ok());
-        let failed = numbers.next().and_then(|number| number.parse().ok());
-        (rate.unwrap(), failed.unwrap())
-    }
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        let _ended = self.netwright(&["down"]).stdout(Stdio::null()).status();
-        for child in &mut self.running {
-            let _status = child.kill().and_then(|()| child.wait());
-        }
-        let _stays = std::fs::remove_dir_all(&self.folder);
-    }
+/// Connections per second from the client to an address; and how many failed.
+fn turn(lab: &Lab, target: &str, length: Duration) -> (f64, f64) {
+    let length = length.as_millis().to_string();
+    let told = lab.numbers("client", &["balancer", "connect", target, &length]);
+    (told[0], told[1])
 }
 
 pub(super) fn run(out: &mut impl Write) {
-    let name = format!("bench-balancer-{}", std::process::id());
-    let folder = std::env::temp_dir().join(&name);
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("network.yaml"), network()).unwrap();
-    std::fs::write(folder.join("haproxy.cfg"), configuration()).unwrap();
-    let mut lab = Lab { name, folder, running: Vec::new() };
-    let up = lab.netwright(&["up", "network.yaml"]).output().unwrap();
-    if !up.status.success() {
-        let why = String::from_utf8_lossy(&up.stderr);
-        writeln!(out, "balancer: skipped, no lab here: {}", why.trim()).unwrap();
+    let files = [("network.yaml", network()), ("haproxy.cfg", configuration())];
+    let mut lab =
+        Lab::files("balancer", &files.each_ref().map(|(name, text)| (*name, text.as_str())));
+    if let Err(why) = lab.up() {
+        writeln!(out, "balancer: skipped, no lab here: {why}").unwrap();
         return;
     }
     let program = std::env::current_exe().unwrap();
@@ -167,14 +120,14 @@ pub(super) fn run(out: &mut impl Write) {
         }
     }
     let mut rates: Vec<Vec<f64>> = vec![Vec::new(); ways.len()];
-    let mut failed = vec![0; ways.len()];
+    let mut failed = vec![0.0; ways.len()];
     // The first turn is for warming up.
     for (_, target) in &ways {
-        lab.turn(target, Duration::from_millis(300));
+        turn(&lab, target, Duration::from_millis(300));
     }
     for _ in 0..TURNS {
         for ((_, target), (rates, failed)) in ways.iter().zip(rates.iter_mut().zip(&mut failed)) {
-            let (rate, lost) = lab.turn(target, TURN);
+            let (rate, lost) = turn(&lab, target, TURN);
             rates.push(rate);
             *failed += lost;
         }
@@ -183,11 +136,9 @@ pub(super) fn run(out: &mut impl Write) {
         .unwrap();
     let mut medians = Vec::new();
     for ((name, _), (rates, failed)) in ways.iter().zip(rates.iter_mut().zip(&failed)) {
-        rates.sort_by(f64::total_cmp);
-        let median = rates[rates.len() / 2];
+        let (median, least, most) = spread(rates);
         medians.push(median);
-        let (least, most) = (rates[0], rates[rates.len() - 1]);
-        let lost = if *failed > 0 { format!(", {failed} failed") } else { String::new() };
+        let lost = if *failed > 0.0 { format!(", {failed} failed") } else { String::new() };
         writeln!(out, "  {name:22} {median:>8.0} ({least:.0} to {most:.0}{lost})").unwrap();
     }
     if let [_, passing, proxy, haproxy] = medians[..] {
