@@ -326,15 +326,16 @@ fn apply(lab: &Lab, text: &[u8]) -> Value {
     let Ok(mut kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
     let Ok(mut links) = lab.links.lock() else { return json!({"refused": BROKEN}) };
     let start = Instant::now();
-    let before = links.describe(plan.clone());
-    let changed = changes(&before.0, &plan);
+    let left_out = plan.left_out.clone();
+    let before = links.describe(plan);
+    let changed = changes(&before.0, links.described());
     let (failures, again) = bring(lab, &mut kernel, &mut links, before);
     let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     match (failures, again) {
         (None, _) => json!({
             "changes": changed,
             "tasks": kernel.applied().tasks.len(),
-            "left_out": plan.left_out,
+            "left_out": left_out,
             "milliseconds": milliseconds,
         }),
         (Some(failures), None) => refused(

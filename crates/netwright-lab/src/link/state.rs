@@ -56,6 +56,11 @@ impl Links {
         before
     }
 
+    /// The plan, as the description has it.
+    pub(crate) fn described(&self) -> &HostPlan {
+        &self.described
+    }
+
     /// Takes back what was described and said.
     pub(crate) fn restore(&mut self, (described, said): (HostPlan, BTreeMap<String, Conditions>)) {
         (self.described, self.said) = (described, said);

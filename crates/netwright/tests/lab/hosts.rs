@@ -2,9 +2,9 @@
 
 use crate::harness::{text, ways};
 
-/// Two machines behind one router, and what counts on the way.
+/// Machines behind one router that send everything and accept echoes.
 const NETWORK: &str = "vpcs: { v: { mtu: 9001, subnets: { s: { cidr: 10.0.0.0/24 } } } }
-filters: { f: { rules: [ { direction: ingress, protocol: icmp, from: 0.0.0.0/0 } ] } }
+filters: { f: { rules: [ { direction: egress }, { direction: ingress, protocol: icmp } ] } }
 instances:
 ";
 
@@ -58,6 +58,8 @@ fn a_lab_of_several_hosts_does_what_is_predicted_of_one_and_a_host_that_is_cut_o
         let file = way.file(&network(7));
         let applied = way.lab(&["apply", &file]);
         assert_eq!(applied.status.code(), Some(0), "{applied:?}");
+        let said = text(&applied.stdout);
+        assert!(said.contains("instance/m6 is new") && !said.contains("removed"), "{said}");
         let now = way.ps();
         for row in ps["namespaces"].as_array().unwrap() {
             let rows = now["namespaces"].as_array().unwrap();
