@@ -36,7 +36,7 @@ use socket::{Netlink, Request};
 pub use space::{enter, within};
 pub use stats::{Counted, Counter, Sent};
 
-use crate::plan::{End, HostPlan, Link, Namespace, Role, Via};
+use crate::plan::{End, HostPlan, Namespace, Role, Via};
 
 /// The table in which daemons that make tunnels put their routes.
 const TUNNEL_TABLE: u32 = 220;
