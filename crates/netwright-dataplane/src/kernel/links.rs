@@ -43,16 +43,7 @@ impl Kernel {
                 }
             }
         }
-        let jobs: Vec<Mutex<Option<Job<'_>>>> = gone
-            .into_iter()
-            .filter_map(|(name, requests)| {
-                let space = self.spaces.get(name)?;
-                let plain = Vec::new();
-                Some(Mutex::new(Some(Job { name, space, requests, ruleset: None, plain })))
-            })
-            .collect();
-        let failures = parallel(&jobs, run);
-        drop(jobs);
+        let failures = self.ask(gone);
         for (name, space) in &mut self.spaces {
             space.links.retain(|link, _| stay.contains(&(name.clone(), link.clone())));
         }
@@ -80,9 +71,8 @@ impl Kernel {
             };
             numbers.push((number(&link.a), number(&link.b)));
         }
-        let between = self.between_hosts(new.iter().zip(&numbers).map(|(link, own)| (*link, *own)));
-        let failures = parallel(&between, run);
-        drop(between);
+        let failures =
+            self.between_hosts(new.iter().zip(&numbers).map(|(link, own)| (*link, *own)));
         if !failures.is_empty() {
             return Err(failures);
         }
@@ -119,27 +109,34 @@ impl Kernel {
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
-    /// The ends of links between hosts, each to be made from its host's namespace.
+    /// Makes the ends of links between hosts, each from its host's namespace.
     fn between_hosts<'a>(
         &'a self,
         new: impl Iterator<Item = (&'a Link, (u32, u32))>,
-    ) -> Vec<Mutex<Option<Job<'a>>>> {
-        let mut jobs: BTreeMap<&str, Vec<Request>> = BTreeMap::new();
+    ) -> Vec<Failure> {
+        let mut asked: BTreeMap<&str, Vec<Request>> = BTreeMap::new();
         for (link, (a, b)) in new {
             let Some(over) = &link.over else { continue };
             for (here, end, index) in [(0, &link.a, a), (1, &link.b, b)] {
                 let Some(space) = self.spaces.get(&end.namespace) else { continue };
                 let at = space.descriptor.as_fd();
                 let request = messages::overlay(link, over, here, index, at);
-                jobs.entry(over.hosts[here].host.as_str()).or_default().push(request);
+                asked.entry(over.hosts[here].host.as_str()).or_default().push(request);
             }
         }
-        jobs.into_iter()
+        self.ask(asked)
+    }
+
+    /// Asks the kernel in each namespace that is there.
+    fn ask(&self, requests: BTreeMap<&str, Vec<Request>>) -> Vec<Failure> {
+        let jobs: Vec<Mutex<Option<Job<'_>>>> = requests
+            .into_iter()
             .filter_map(|(name, requests)| {
                 let space = self.spaces.get(name)?;
                 let plain = Vec::new();
                 Some(Mutex::new(Some(Job { name, space, requests, ruleset: None, plain })))
             })
-            .collect()
+            .collect();
+        parallel(&jobs, run)
     }
 }

@@ -134,11 +134,8 @@ fn underlay(plan: &mut HostPlan, hosts: usize) {
     for number in 1..=hosts {
         let (own, at) = (name(number), IpAddr::V4(address(number)));
         let link = format!("h{number}");
-        let mac = |far: u8| {
-            let [high, low] = u16::try_from(number).unwrap_or(u16::MAX).to_be_bytes();
-            [0x02, 0x4e, 0x57, far, high, low]
-        };
-        let (inside, outside) = (mac(1), mac(2));
+        let ends = [(UNDERLAY, link.as_str()), (own.as_str(), "eth0")];
+        let (outside, inside) = (names::mac(ends[0], ends[1]), names::mac(ends[1], ends[0]));
         let mut host = Namespace::bare(&own, Role::Host);
         host.addresses.push(("eth0".to_owned(), at));
         for (namespace, link, mac) in
