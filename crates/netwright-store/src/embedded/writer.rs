@@ -1,0 +1,273 @@
+//! The one thread that writes. It takes what waits as a group, does it in order, and makes it durable once; then it answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redb::Database;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::codec::Change;
+use super::tables::{Mind, Tables, failed};
+use super::{File, Shared};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::leases::seconds;
+use crate::model::{Event, LeaseId, Revision, Txn, TxnAnswer};
+use crate::rules;
+
+/// Requests that are made durable at a time.
+const GROUP: usize = 1024;
+
+/// Octets of requests that are made durable at a time.
+const GROUP_OCTETS: usize = 8 << 20;
+
+/// Revisions that are taken out of the log at a time.
+const TRIM: usize = 512;
+
+/// How often ended leases are looked for.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The longest wait before a file that failed is opened once more.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// What is asked of the writer, and where the answer goes.
+pub(super) enum Request {
+    Txn(Txn, oneshot::Sender<Result<TxnAnswer, Error>>),
+    Grant(Duration, oneshot::Sender<Result<LeaseId, Error>>),
+    KeepAlive(LeaseId, oneshot::Sender<Result<Duration, Error>>),
+    Revoke(LeaseId, oneshot::Sender<Result<(), Error>>),
+    Compact(Revision, oneshot::Sender<Result<(), Error>>),
+}
+
+impl Request {
+    fn octets(&self) -> usize {
+        match self {
+            Self::Txn(txn, _) => rules::octets(txn),
+            _ => 0,
+        }
+    }
+
+    fn refuse(self, error: Error) {
+        // Who does not wait for the answer needs none.
+        match self {
+            Self::Txn(_, answer) => drop(answer.send(Err(error))),
+            Self::Grant(_, answer) => drop(answer.send(Err(error))),
+            Self::KeepAlive(_, answer) => drop(answer.send(Err(error))),
+            Self::Revoke(_, answer) | Self::Compact(_, answer) => drop(answer.send(Err(error))),
+        }
+    }
+}
+
+/// An answer that waits for its group to be durable.
+type Answer = Box<dyn FnOnce(Result<(), Error>)>;
+
+fn later<T: 'static>(to: oneshot::Sender<Result<T, Error>>, answer: Result<T, Error>) -> Answer {
+    Box::new(move |durable| drop(to.send(answer.and_then(|answer| durable.map(|()| answer)))))
+}
+
+/// The outcome of a group's work before it is durable.
+#[derive(Default)]
+struct Group {
+    answers: Vec<Answer>,
+    events: Vec<(Revision, Vec<Event>)>,
+    /// Something must be written.
+    writes: bool,
+}
+
+impl Group {
+    fn changed(&mut self, mind: &Mind, changes: &[Change]) {
+        if changes.is_empty() {
+            return;
+        }
+        let at = Revision(mind.revision);
+        self.events.push((at, changes.iter().map(|change| change.event(at)).collect()));
+        self.writes = true;
+    }
+}
+
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) file: Box<dyn File>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) requests: mpsc::Receiver<Request>,
+    pub(super) newest: watch::Sender<Revision>,
+    pub(super) mind: Mind,
+}
+
+impl Writer {
+    /// Works until nobody can ask any more.
+    pub(super) fn run(mut self, runtime: &tokio::runtime::Handle) {
+        loop {
+            let first = runtime.block_on(async {
+                let idle = if self.mind.untrimmed { Duration::ZERO } else { TICK };
+                tokio::time::timeout(idle, self.requests.recv()).await
+            });
+            let mut group = match first {
+                Ok(Some(first)) => vec![first],
+                Ok(None) => return,
+                Err(_) => Vec::new(),
+            };
+            let mut octets: usize = group.iter().map(Request::octets).sum();
+            while group.len() < GROUP && octets < GROUP_OCTETS {
+                let Ok(request) = self.requests.try_recv() else { break };
+                octets += request.octets();
+                group.push(request);
+            }
+            let Some(database) = self.shared.database() else { return };
+            if let Err(error) = self.do_all(&database, group) {
+                drop(database);
+                if !self.mend(&error) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Does a group. An error is one of the file: nobody knows what of the group is in it.
+    fn do_all(&mut self, database: &Database, requests: Vec<Request>) -> Result<(), Error> {
+        let now = self.clock.now();
+        let ended = self.mind.leases.ended(now);
+        if requests.is_empty() && ended.is_empty() && !self.mind.untrimmed {
+            return Ok(());
+        }
+        let mut group = Group::default();
+        let mut requests = requests.into_iter();
+        let done = (|| {
+            let txn = database.begin_write().map_err(failed)?;
+            {
+                let mut tables = Tables::of(&txn)?;
+                for lease in ended {
+                    let changes = tables.end(&mut self.mind, lease)?;
+                    group.changed(&self.mind, &changes);
+                    group.writes = true;
+                }
+                for request in requests.by_ref() {
+                    one(&mut self.mind, &mut tables, &mut group, request, now)?;
+                }
+                if self.mind.untrimmed {
+                    self.mind.untrimmed = tables.trim(self.mind.compacted, TRIM)?;
+                    group.writes = true;
+                }
+                if group.writes {
+                    tables.finish(&self.mind)?;
+                }
+            }
+            if group.writes { txn.commit().map_err(failed) } else { txn.abort().map_err(failed) }
+        })();
+        if let Err(error) = &done {
+            for request in requests {
+                request.refuse(Error::Unavailable(error.to_string()));
+            }
+        } else {
+            self.shared.recent.add(group.events, Revision(self.mind.compacted));
+            self.newest.send_replace(Revision(self.mind.revision));
+        }
+        let durable = done.clone().map_err(|error| Error::OutcomeUnknown(error.to_string()));
+        for answer in group.answers {
+            answer(durable.clone());
+        }
+        done
+    }
+
+    /// Opens the file again after an error; false where nobody waits for it any more.
+    fn mend(&mut self, error: &Error) -> bool {
+        self.shared.recent.clear();
+        self.shared.lose(error);
+        let mut wait = Duration::from_millis(20);
+        loop {
+            match self.file.open().and_then(|database| {
+                let mind = Mind::of(&database, self.clock.now())?;
+                Ok((database, mind))
+            }) {
+                Ok((database, mind)) => {
+                    self.mind = mind;
+                    self.shared.regain(database);
+                    self.newest.send_replace(Revision(self.mind.revision));
+                    return true;
+                }
+                Err(error) => self.shared.lose(&error),
+            }
+            // Who asks meanwhile is told at once.
+            let deadline = self.clock.now() + wait;
+            while self.clock.now() < deadline {
+                match self.requests.try_recv() {
+                    Ok(request) => request.refuse(self.shared.why()),
+                    Err(mpsc::error::TryRecvError::Disconnected) => return false,
+                    Err(mpsc::error::TryRecvError::Empty) => {
+                        std::thread::park_timeout(Duration::from_millis(10));
+                    }
+                }
+            }
+            wait = (wait * 2).min(LONGEST);
+        }
+    }
+}
+
+/// Does one request. An error is one of the file; one of the request is its answer.
+fn one(
+    mind: &mut Mind,
+    tables: &mut Tables<'_>,
+    group: &mut Group,
+    request: Request,
+    now: Duration,
+) -> Result<(), Error> {
+    /// The file's own errors end the group.
+    fn own<T>(result: Result<T, Error>) -> Result<Result<T, Error>, Error> {
+        match result {
+            Err(error @ (Error::Unavailable(_) | Error::Damaged(_))) => Err(error),
+            other => Ok(other),
+        }
+    }
+    let answer = match request {
+        Request::Txn(txn, to) => match own(tables.txn(mind, &txn, now)) {
+            Ok(done) => {
+                if let Ok((_, changes)) = &done {
+                    group.changed(mind, changes);
+                }
+                later(to, done.map(|(answer, _)| answer))
+            }
+            Err(error) => return refuse(to, error),
+        },
+        Request::Grant(ttl, to) => {
+            let granted = seconds(ttl).and_then(|ttl| tables.grant(mind, ttl, now));
+            match own(granted) {
+                Ok(granted) => {
+                    group.writes |= granted.is_ok();
+                    later(to, granted)
+                }
+                Err(error) => return refuse(to, error),
+            }
+        }
+        Request::KeepAlive(lease, to) => later(to, mind.leases.keep(lease, now)),
+        Request::Revoke(lease, to) if !mind.leases.holds(lease, now) => {
+            later(to, Err(Error::NoLease(lease)))
+        }
+        Request::Revoke(lease, to) => match own(tables.end(mind, lease)) {
+            Ok(ended) => {
+                if let Ok(changes) = &ended {
+                    group.changed(mind, changes);
+                }
+                group.writes = true;
+                later(to, ended.map(|_| ()))
+            }
+            Err(error) => return refuse(to, error),
+        },
+        Request::Compact(at, to) => {
+            let (compacted, newest) = (Revision(mind.compacted), Revision(mind.revision));
+            let done = rules::compactable(at, compacted, newest);
+            if done.is_ok() {
+                mind.compacted = at.0;
+                mind.untrimmed = true;
+                group.writes = true;
+            }
+            later(to, done)
+        }
+    };
+    group.answers.push(answer);
+    Ok(())
+}
+
+fn refuse<T>(to: oneshot::Sender<Result<T, Error>>, error: Error) -> Result<(), Error> {
+    drop(to.send(Err(Error::Unavailable(error.to_string()))));
+    Err(error)
+}
