@@ -79,8 +79,7 @@ impl Shared {
         self.open().err().unwrap_or_else(|| Error::Unavailable("it is being opened".to_owned()))
     }
 
-    fn lose(&self, why: &Error) {
-        let why = Error::Unavailable(why.to_string());
+    fn lose(&self, why: Error) {
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = Err(why);
     }
 

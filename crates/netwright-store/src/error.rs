@@ -63,6 +63,14 @@ impl Error {
     pub const fn may_pass(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::OutcomeUnknown(_))
     }
+
+    /// What is behind it, where the engine said something.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Unavailable(why) | Self::OutcomeUnknown(why) | Self::Damaged(why) => why.clone(),
+            other => other.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Error {

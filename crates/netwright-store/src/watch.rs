@@ -1,5 +1,7 @@
 //! Events as they come.
 
+use std::time::Duration;
+
 use tokio::sync::{mpsc, watch};
 
 use crate::error::Error;
@@ -7,6 +9,9 @@ use crate::model::{Event, Keys, Revision};
 
 /// Batches that wait for a watcher who does not take them. One who is slower than that is read for again from the store's log.
 pub(crate) const WAITING: usize = 16;
+
+/// The wait before a log that could not be read is read again.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Events of whole revisions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +84,15 @@ pub(crate) fn over(
                         continue;
                     }
                     Ok(Batch { revision: until, events })
+                }
+                Err(error) if error.may_pass() => {
+                    // The log is read again when there is something new, and at times.
+                    tokio::select! {
+                        changed = newest.changed() => if changed.is_err() { return },
+                        () = tokio::time::sleep(AGAIN) => {}
+                        () = feed.closed() => return,
+                    }
+                    continue;
                 }
                 Err(error) => Err(error),
             };

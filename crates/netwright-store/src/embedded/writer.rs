@@ -116,7 +116,7 @@ impl Writer {
             let Some(database) = self.shared.database() else { return };
             if let Err(error) = self.do_all(&database, group) {
                 drop(database);
-                if !self.mend(&error) {
+                if !self.mend(error) {
                     return;
                 }
             }
@@ -156,13 +156,13 @@ impl Writer {
         })();
         if let Err(error) = &done {
             for request in requests {
-                request.refuse(Error::Unavailable(error.to_string()));
+                request.refuse(error.clone());
             }
         } else {
             self.shared.recent.add(group.events, Revision(self.mind.compacted));
             self.newest.send_replace(Revision(self.mind.revision));
         }
-        let durable = done.clone().map_err(|error| Error::OutcomeUnknown(error.to_string()));
+        let durable = done.clone().map_err(|error| Error::OutcomeUnknown(error.reason()));
         for answer in group.answers {
             answer(durable.clone());
         }
@@ -170,7 +170,7 @@ impl Writer {
     }
 
     /// Opens the file again after an error; false where nobody waits for it any more.
-    fn mend(&mut self, error: &Error) -> bool {
+    fn mend(&mut self, error: Error) -> bool {
         self.shared.recent.clear();
         self.shared.lose(error);
         let mut wait = Duration::from_millis(20);
@@ -185,7 +185,7 @@ impl Writer {
                     self.newest.send_replace(Revision(self.mind.revision));
                     return true;
                 }
-                Err(error) => self.shared.lose(&error),
+                Err(error) => self.shared.lose(error),
             }
             // Who asks meanwhile is told at once.
             let deadline = self.clock.now() + wait;
@@ -268,6 +268,6 @@ fn one(
 }
 
 fn refuse<T>(to: oneshot::Sender<Result<T, Error>>, error: Error) -> Result<(), Error> {
-    drop(to.send(Err(Error::Unavailable(error.to_string()))));
+    drop(to.send(Err(error.clone())));
     Err(error)
 }
