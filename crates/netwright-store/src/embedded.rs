@@ -208,6 +208,7 @@ impl Store for Embedded {
             Ok((tables::numbers(database)?, octets.map_or(0, |file| file.len())))
         };
         let ((compacted, revision), octets) = Self::read(&self.shared, read).await?;
+        let compacted = Some(compacted);
         Ok(Status { revision, compacted, octets, engine: "embedded (redb)".to_owned() })
     }
 }

@@ -9,6 +9,8 @@
 mod clock;
 pub mod embedded;
 mod error;
+#[cfg(feature = "etcd")]
+pub mod etcd;
 mod leases;
 pub mod memory;
 mod model;

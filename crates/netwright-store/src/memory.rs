@@ -271,7 +271,7 @@ impl Store for Memory {
         let state = self.state();
         Ok(Status {
             revision: Revision(state.revision),
-            compacted: Revision(state.compacted),
+            compacted: Some(Revision(state.compacted)),
             octets: 0,
             engine: "memory".to_owned(),
         })

@@ -96,6 +96,21 @@ impl Keys {
         }
     }
 
+    /// Those that come after a key.
+    #[must_use]
+    pub fn after(&self, key: &[u8]) -> Self {
+        let next = Bytes::from([key, &[0]].concat());
+        match self {
+            Self::One(_) => Self::Between(next.clone(), next),
+            Self::Prefix(prefix) => match after(prefix) {
+                Some(end) => Self::Between(next, end),
+                None => Self::From(next),
+            },
+            Self::Between(_, to) => Self::Between(next, to.clone()),
+            Self::From(_) => Self::From(next),
+        }
+    }
+
     /// The ends of the range that they are.
     #[must_use]
     pub fn bounds(&self) -> (Bound<Bytes>, Bound<Bytes>) {
@@ -116,7 +131,7 @@ impl Keys {
 }
 
 /// The first key after all that begin with a prefix; none where there is no such key.
-fn after(prefix: &[u8]) -> Option<Bytes> {
+pub(crate) fn after(prefix: &[u8]) -> Option<Bytes> {
     let last = prefix.iter().rposition(|octet| *octet != u8::MAX)?;
     let mut end = prefix.get(..=last)?.to_vec();
     if let Some(octet) = end.last_mut() {
@@ -353,8 +368,8 @@ impl Event {
 pub struct Status {
     /// Its revision.
     pub revision: Revision,
-    /// Revisions up to this one are forgotten; 0 where none is.
-    pub compacted: Revision,
+    /// Revisions up to this one are forgotten; 0 where none is. An engine may not know.
+    pub compacted: Option<Revision>,
     /// Octets that it takes on its disk; 0 in memory.
     pub octets: u64,
     /// The engine and its version, for people.

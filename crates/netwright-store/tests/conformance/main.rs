@@ -10,6 +10,8 @@
 
 mod leases;
 mod model;
+mod outages;
+mod server;
 mod transactions;
 mod watches;
 
@@ -93,6 +95,17 @@ macro_rules! every_engine {
                     let hands = std::sync::Arc::new($crate::Hands::default());
                     let folder = $crate::Folder::new();
                     super::$rule($crate::embedded(&folder, &hands), hands).await;
+                }
+            )+
+        }
+        mod etcd {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $rule() {
+                    if $crate::server::is_there() {
+                        let (_server, store) = $crate::server::Server::start().await;
+                        super::$rule(store, $crate::server::Real).await;
+                    }
                 }
             )+
         }

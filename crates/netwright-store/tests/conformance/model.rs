@@ -158,7 +158,7 @@ async fn compare_engines(steps: Vec<Step>) {
     let own = store.unwrap();
     let status = model.status().await.unwrap();
     settled(&own, status.revision).await;
-    let from = status.compacted.next().max(Revision(2));
+    let from = status.compacted.unwrap().next().max(Revision(2));
     if status.revision >= from {
         let last = status.revision;
         let expected = told(model.watch(Keys::all(), from).await.unwrap(), last).await;
