@@ -1,0 +1,209 @@
+//! Where what lies in the store.
+//!
+//! All keys of one network have one prefix, so that several networks, and strangers, can share an etcd. Numbers in keys have leading zeros: the
+//! order of the keys is theirs.
+
+use bytes::Bytes;
+use netwright_store::{Keys, Revision};
+
+/// The keys of one network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    prefix: String,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self::under("netwright/")
+    }
+}
+
+impl Layout {
+    /// All keys begin with a prefix.
+    #[must_use]
+    pub fn under(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned() }
+    }
+
+    /// The prefix.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Everything of this network.
+    #[must_use]
+    pub fn all(&self) -> Keys {
+        Keys::prefix(&self.prefix)
+    }
+
+    fn key(&self, rest: &str) -> Bytes {
+        format!("{}{rest}", self.prefix).into()
+    }
+
+    fn part(&self, rest: &str) -> Keys {
+        Keys::Prefix(self.key(rest))
+    }
+
+    /// The fencing epoch: how often a leader was elected.
+    #[must_use]
+    pub fn epoch(&self) -> Bytes {
+        self.key("epoch")
+    }
+
+    /// Who leads; gone when nobody does.
+    #[must_use]
+    pub fn leader(&self) -> Bytes {
+        self.key("leader")
+    }
+
+    /// The newest change. The revision at which this key was written last is the network's.
+    #[must_use]
+    pub fn head(&self) -> Bytes {
+        self.key("head")
+    }
+
+    /// The change that followed a revision of the network (0 before the first).
+    #[must_use]
+    pub fn change_after(&self, base: Revision) -> Bytes {
+        self.key(&format!("history/{:020}", base.0))
+    }
+
+    /// All changes, in their order.
+    #[must_use]
+    pub fn history(&self) -> Keys {
+        self.part("history/")
+    }
+
+    /// A part of the edits of a change that is too large for one transaction.
+    #[must_use]
+    pub fn change_part(&self, id: &str, part: usize) -> Bytes {
+        self.key(&format!("changes/{id}/{part:06}"))
+    }
+
+    /// All parts of a change.
+    #[must_use]
+    pub fn change_parts(&self, id: &str) -> Keys {
+        self.part(&format!("changes/{id}/"))
+    }
+
+    /// Parts of all large changes.
+    #[must_use]
+    pub fn changes(&self) -> Keys {
+        self.part("changes/")
+    }
+
+    /// A part of the whole network as it was at a revision.
+    #[must_use]
+    pub fn snapshot_part(&self, at: Revision, part: usize) -> Bytes {
+        self.key(&format!("snapshots/{:020}/{part:06}", at.0))
+    }
+
+    /// Parts of all snapshots.
+    #[must_use]
+    pub fn snapshots(&self) -> Keys {
+        self.part("snapshots/")
+    }
+
+    /// A pool that somebody declared.
+    #[must_use]
+    pub fn pool(&self, pool: &str) -> Bytes {
+        self.key(&format!("pools/{pool}"))
+    }
+
+    /// All pools that somebody declared.
+    #[must_use]
+    pub fn pools(&self) -> Keys {
+        self.part("pools/")
+    }
+
+    /// A value that is taken. `value` sorts as the value does.
+    #[must_use]
+    pub fn allocation(&self, pool: &str, value: &str) -> Bytes {
+        self.key(&format!("allocations/{pool}/{value}"))
+    }
+
+    /// All that is taken.
+    #[must_use]
+    pub fn allocations(&self) -> Keys {
+        self.part("allocations/")
+    }
+
+    /// A value that was released and rests.
+    #[must_use]
+    pub fn cooling(&self, pool: &str, value: &str) -> Bytes {
+        self.key(&format!("cooling/{pool}/{value}"))
+    }
+
+    /// All that rests.
+    #[must_use]
+    pub fn all_cooling(&self) -> Keys {
+        self.part("cooling/")
+    }
+
+    /// Written whenever something is taken or released.
+    #[must_use]
+    pub fn taken(&self) -> Bytes {
+        self.key("taken")
+    }
+
+    /// The answer to a request that may be sent again. `hash` is of its idempotency key.
+    #[must_use]
+    pub fn idempotency(&self, hash: &str) -> Bytes {
+        self.key(&format!("idempotency/{hash}"))
+    }
+
+    /// All answers that are kept.
+    #[must_use]
+    pub fn all_idempotency(&self) -> Keys {
+        self.part("idempotency/")
+    }
+
+    /// An API key.
+    #[must_use]
+    pub fn access(&self, id: &str) -> Bytes {
+        self.key(&format!("access/{id}"))
+    }
+
+    /// All API keys.
+    #[must_use]
+    pub fn all_access(&self) -> Keys {
+        self.part("access/")
+    }
+
+    /// What a host's agent reports.
+    #[must_use]
+    pub fn agent(&self, host: &str) -> Bytes {
+        self.key(&format!("agents/{host}"))
+    }
+
+    /// What all agents report.
+    #[must_use]
+    pub fn agents(&self) -> Keys {
+        self.part("agents/")
+    }
+
+    /// There while a host's agent lives.
+    #[must_use]
+    pub fn presence(&self, host: &str) -> Bytes {
+        self.key(&format!("presence/{host}"))
+    }
+
+    /// The agents that live.
+    #[must_use]
+    pub fn all_presence(&self) -> Keys {
+        self.part("presence/")
+    }
+
+    /// A record of who did what.
+    #[must_use]
+    pub fn audit(&self, milliseconds: u64, id: &str) -> Bytes {
+        self.key(&format!("audit/{milliseconds:016}-{id}"))
+    }
+
+    /// All records of who did what, in the order of their times.
+    #[must_use]
+    pub fn all_audit(&self) -> Keys {
+        self.part("audit/")
+    }
+}

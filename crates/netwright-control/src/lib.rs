@@ -1,0 +1,9 @@
+//! The control plane.
+//!
+//! What a network is lies in a store as [`keys`] says. Everything that changes it does so in transactions that hold only while the server that
+//! sends them leads: its [`guard`].
+//!
+//! Architecture invariant: nothing here knows the kernel; what hosts did is read from their reports.
+
+pub mod guard;
+pub mod keys;
