@@ -45,6 +45,8 @@ pub enum Error {
     NoLease(LeaseId),
     /// A lease was asked for a time that cannot be kept.
     LeaseTime(String),
+    /// The address of the store, or an option beside it, cannot be used.
+    Address(String),
     /// The store refuses who asks.
     Denied(String),
     /// What was stored cannot be read: the file is damaged, or something else wrote it.
@@ -96,6 +98,7 @@ impl fmt::Display for Error {
             }
             Self::NoLease(lease) => write!(f, "there is no lease {lease}, or no longer"),
             Self::LeaseTime(why) => write!(f, "no such lease is given: {why}"),
+            Self::Address(why) => f.write_str(why),
             Self::Denied(why) => write!(f, "the store refuses: {why}"),
             Self::Damaged(what) => write!(f, "what was stored cannot be read: {what}"),
         }

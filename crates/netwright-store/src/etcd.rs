@@ -21,9 +21,6 @@ use crate::{Store, rules};
 use convert::{Under, revision_of, signed};
 use failure::Asked;
 
-/// How long an answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// Octets of the largest answer that is read.
 const LARGEST: usize = 256 << 20;
 
@@ -38,12 +35,16 @@ const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::fro
 pub struct Options {
     /// Addresses of its members, as `http://10.0.0.1:2379` or `https://…`.
     pub endpoints: Vec<String>,
-    /// All keys are under it.
+    /// All keys are under it: it is put before each, and taken away from what is found.
     pub prefix: String,
+    /// What our keys begin with beside that. A user may be allowed to read those only, so that they are asked for where any key would do.
+    pub own: String,
     /// Name and password.
     pub user: Option<(String, String)>,
     /// For `https`.
     pub tls: Option<Tls>,
+    /// How long an answer is waited for.
+    pub patience: Duration,
 }
 
 /// Certificates, each as PEM.
@@ -74,6 +75,9 @@ impl fmt::Debug for Options {
 pub struct Etcd {
     client: Client,
     under: Under,
+    /// A key that may be read.
+    readable: Vec<u8>,
+    patience: Duration,
 }
 
 impl Etcd {
@@ -84,7 +88,7 @@ impl Etcd {
     /// [`Error::Unavailable`] where an address or a certificate cannot be used, [`Error::Denied`] where the user is refused.
     pub async fn connect(options: &Options) -> Result<Self, Error> {
         let mut connect = ConnectOptions::new()
-            .with_connect_timeout(PATIENCE)
+            .with_connect_timeout(options.patience)
             .with_keep_alive(KEEP_ALIVE.0, KEEP_ALIVE.1)
             .with_keep_alive_while_idle(true)
             .with_require_leader(true)
@@ -96,11 +100,14 @@ impl Etcd {
             connect = connect.with_tls(tls_options(tls));
         }
         let connecting = Client::connect(&options.endpoints, Some(connect));
-        let client = match timeout(PATIENCE, connecting).await {
+        let client = match timeout(options.patience, connecting).await {
             Ok(client) => client.map_err(|error| Asked::READ.failed(&error))?,
             Err(_) => return Err(Error::Unavailable("etcd does not answer".to_owned())),
         };
-        Ok(Self { client, under: Under::new(&options.prefix) })
+        let under = Under::new(&options.prefix);
+        let readable =
+            under.key(if options.own.is_empty() { b"\0" } else { options.own.as_bytes() });
+        Ok(Self { client, under, readable, patience: options.patience })
     }
 
     fn kv(&self) -> KvClient {
@@ -110,13 +117,25 @@ impl Etcd {
     async fn get(&self, key: Vec<u8>, options: GetOptions, at: Option<Revision>) -> Got {
         let asked = Asked { at, ..Asked::READ };
         let mut kv = self.kv();
-        within(asked, kv.get(key, Some(options))).await
+        self.within(asked, kv.get(key, Some(options))).await
+    }
+
+    /// Waits for an answer, but not for ever.
+    async fn within<T>(
+        &self,
+        asked: Asked,
+        answer: impl Future<Output = Result<T, etcd_client::Error>>,
+    ) -> Result<T, Error> {
+        match timeout(self.patience, answer).await {
+            Ok(answer) => answer.map_err(|error| asked.failed(&error)),
+            Err(_) => Err(asked.lost(format!("etcd does not answer for {:?}", self.patience))),
+        }
     }
 
     /// The newest revision, as all members agree.
     async fn newest(&self) -> Result<Revision, Error> {
         let options = GetOptions::new().with_count_only();
-        let answer = self.get(self.under.key(b"\0"), options, None).await?;
+        let answer = self.get(self.readable.clone(), options, None).await?;
         Ok(revision_of(answer.header()))
     }
 
@@ -143,17 +162,6 @@ fn tls_options(tls: &Tls) -> TlsOptions {
         options = options.domain_name(name);
     }
     options
-}
-
-/// Waits for an answer, but not for ever.
-async fn within<T>(
-    asked: Asked,
-    answer: impl Future<Output = Result<T, etcd_client::Error>>,
-) -> Result<T, Error> {
-    match timeout(PATIENCE, answer).await {
-        Ok(answer) => answer.map_err(|error| asked.failed(&error)),
-        Err(_) => Err(asked.lost(format!("etcd does not answer for {PATIENCE:?}"))),
-    }
 }
 
 impl Store for Etcd {
@@ -196,7 +204,7 @@ impl Store for Etcd {
         });
         let asked = Asked { lease, ..Asked::WRITE };
         let mut kv = self.kv();
-        let answer = within(asked, kv.txn(self.under.txn(&txn))).await?;
+        let answer = self.within(asked, kv.txn(self.under.txn(&txn))).await?;
         self.under.answer(&answer, &txn)
     }
 
@@ -207,7 +215,7 @@ impl Store for Etcd {
     async fn grant(&self, ttl: Duration) -> Result<LeaseId, Error> {
         let ttl = seconds(ttl)?;
         let mut leases = self.client.lease_client();
-        let granted = within(Asked::WRITE, leases.grant(signed(ttl.as_secs()), None)).await?;
+        let granted = self.within(Asked::WRITE, leases.grant(signed(ttl.as_secs()), None)).await?;
         let id = u64::try_from(granted.id());
         id.map(LeaseId).map_err(|_| Error::Damaged("etcd grants a lease below zero".to_owned()))
     }
@@ -215,10 +223,11 @@ impl Store for Etcd {
     async fn keep_alive(&self, lease: LeaseId) -> Result<Duration, Error> {
         let asked = Asked { lease: Some(lease), ..Asked::READ };
         let mut leases = self.client.lease_client();
-        let (mut keeper, mut stream) = within(asked, leases.keep_alive(signed(lease.0))).await?;
+        let (mut keeper, mut stream) =
+            self.within(asked, leases.keep_alive(signed(lease.0))).await?;
         // What opens the stream keeps alive once; how long is said to what asks again.
-        within(asked, keeper.keep_alive()).await?;
-        match within(asked, stream.message()).await? {
+        self.within(asked, keeper.keep_alive()).await?;
+        match self.within(asked, stream.message()).await? {
             Some(kept) if kept.ttl() > 0 => {
                 Ok(Duration::from_secs(u64::try_from(kept.ttl()).unwrap_or(0)))
             }
@@ -229,14 +238,14 @@ impl Store for Etcd {
     async fn revoke(&self, lease: LeaseId) -> Result<(), Error> {
         let asked = Asked { lease: Some(lease), ..Asked::WRITE };
         let mut leases = self.client.lease_client();
-        within(asked, leases.revoke(signed(lease.0))).await?;
+        self.within(asked, leases.revoke(signed(lease.0))).await?;
         Ok(())
     }
 
     async fn compact(&self, at: Revision) -> Result<(), Error> {
         let asked = Asked { at: Some(at), ..Asked::READ };
         let mut kv = self.kv();
-        let done = within(asked, kv.compact(signed(at.0), None::<CompactionOptions>)).await;
+        let done = self.within(asked, kv.compact(signed(at.0), None::<CompactionOptions>)).await;
         match done {
             Ok(_) => Ok(()),
             Err(error) => Err(self.with_newest(error).await),
@@ -246,7 +255,7 @@ impl Store for Etcd {
     async fn status(&self) -> Result<Status, Error> {
         let revision = self.newest().await?;
         let mut members = self.client.maintenance_client();
-        let member = within(Asked::READ, members.status()).await?;
+        let member = self.within(Asked::READ, members.status()).await?;
         Ok(Status {
             revision,
             compacted: None,

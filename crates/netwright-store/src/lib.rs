@@ -4,8 +4,10 @@
 //! they write, with one revision each; watches from any revision that is still known; leases whose keys go when nobody keeps them alive. The
 //! revision of the store is the version of the network.
 //!
-//! Three engines keep it alike: [`memory`], the plain one that the others are tested against; [`embedded`], one file; and etcd.
+//! Three engines keep it alike: [`memory`], the plain one that the others are tested against; [`embedded`], one file; and etcd. [`AnyStore`] is any
+//! of them, and [`open`] the way to one by its address.
 
+mod any;
 mod clock;
 pub mod embedded;
 mod error;
@@ -14,11 +16,13 @@ pub mod etcd;
 mod leases;
 pub mod memory;
 mod model;
+mod open;
 mod rules;
 mod watch;
 
 use std::time::Duration;
 
+pub use any::AnyStore;
 pub use clock::{Clock, Monotonic};
 pub use error::Error;
 pub use leases::{MAX_LEASES, MAX_TTL, MIN_TTL};
@@ -26,6 +30,7 @@ pub use model::{
     Compare, Entry, Event, Found, Keys, LeaseId, Op, OpAnswer, Range, Relation, Revision, Status,
     Target, Txn, TxnAnswer,
 };
+pub use open::{Address, OpenOptions, open};
 pub use rules::{MAX_KEY, MAX_OPS, MAX_REQUEST};
 pub use watch::{Batch, Watch};
 

@@ -43,14 +43,23 @@ impl Under {
     pub(super) fn range(&self, keys: &Keys) -> (Vec<u8>, Option<Vec<u8>>) {
         // To etcd an end of one zero octet is all that there is.
         let after = |prefix: Vec<u8>| after(&prefix).map_or(vec![0], |end| end.to_vec());
+        // It has no empty key: the first there can be is one zero octet.
+        let from = |key: &[u8]| {
+            let key = self.key(key);
+            if key.is_empty() { vec![0] } else { key }
+        };
         match keys {
             Keys::One(key) => (self.key(key), None),
-            Keys::Prefix(prefix) => (self.key(prefix), Some(after(self.key(prefix)))),
-            Keys::Between(from, to) => {
-                let to = if to < from { from } else { to };
-                (self.key(from), Some(self.key(to)))
+            Keys::Prefix(prefix) => (from(prefix), Some(after(self.key(prefix)))),
+            Keys::Between(first, to) => {
+                let to = if to < first { first } else { to };
+                // One zero octet as an end would be all that there is.
+                match self.key(to) {
+                    end if end.is_empty() => (vec![1], Some(vec![1])),
+                    end => (from(first), Some(end)),
+                }
             }
-            Keys::From(from) => (self.key(from), Some(after(self.key(b"")))),
+            Keys::From(first) => (from(first), Some(after(self.key(b"")))),
         }
     }
 

@@ -7,12 +7,15 @@ use etcd_client::{WatchClient, WatchOptions, WatchResponse, WatchStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::LARGEST;
 use super::convert::{Under, revision, signed};
 use super::failure::Asked;
-use super::{LARGEST, PATIENCE};
 use crate::error::Error;
 use crate::model::{Event, Keys, Revision};
 use crate::watch::{Batch, Watch};
+
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a stream may be silent before it is asked whether it is there.
 const SILENCE: Duration = Duration::from_secs(5);

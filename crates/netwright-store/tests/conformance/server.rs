@@ -69,8 +69,10 @@ impl Server {
         Options {
             endpoints: vec![format!("http://127.0.0.1:{}", self.ports[0])],
             prefix: prefix.to_owned(),
+            own: String::new(),
             user: None,
             tls: None,
+            patience: Duration::from_secs(5),
         }
     }
 
