@@ -38,3 +38,14 @@ pub(crate) fn open(path: &Path) -> Result<Input, Failure> {
         Err(diagnostics) => Err(Failure::Input { diagnostics, sources }),
     }
 }
+
+/// Reads two at a time: where there are two processors it takes as long as one.
+pub(crate) fn open_both(old: &Path, new: &Path) -> Result<(Input, Input), Failure> {
+    std::thread::scope(|scope| {
+        let old = scope.spawn(|| open(old));
+        let new = open(new);
+        // What panics there ends the process there: it does so here as if it had been called.
+        let old = old.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok((old?, new?))
+    })
+}

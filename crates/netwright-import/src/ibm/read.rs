@@ -1,6 +1,7 @@
 //! What the importer asks of an export: lists by kind over all documents, and objects with typed fields.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use netwright_model::scalar::Prefix;
@@ -21,15 +22,22 @@ const SAME: [(&str, &str); 3] = [
 #[derive(Debug, Clone)]
 pub(super) struct Export<'a> {
     documents: Vec<&'a Node>,
+    /// Lists that were asked for.
+    listed: RefCell<BTreeMap<&'static str, Vec<Object<'a>>>>,
 }
 
 impl<'a> Export<'a> {
     pub(super) fn of(documents: &'a [Document]) -> Self {
-        Self { documents: documents.iter().map(|document| &document.root).collect() }
+        let documents = documents.iter().map(|document| &document.root).collect();
+        Self { documents, listed: RefCell::default() }
     }
 
     /// All objects of a kind, each once.
-    pub(super) fn all(&self, kind: &str) -> Vec<Object<'a>> {
+    pub(super) fn all(&self, kind: &'static str) -> Vec<Object<'a>> {
+        self.listed.borrow_mut().entry(kind).or_insert_with(|| self.list(kind)).clone()
+    }
+
+    fn list(&self, kind: &str) -> Vec<Object<'a>> {
         let mut seen = BTreeSet::new();
         let other = SAME.iter().find(|(name, _)| *name == kind).map(|(_, other)| *other);
         self.documents

@@ -4,6 +4,8 @@
 //! gateway; and packets to the service network without either. Both stand here as an internet gateway and an
 //! attached external that every route table leads to.
 
+use std::collections::BTreeMap;
+
 use netwright_model::language::reference::Destination;
 use netwright_model::language::{
     Attachment, External, InternetGateway, NatAllocation, NatGateway, Route, RouteOrigin,
@@ -32,6 +34,12 @@ impl Import<'_> {
     pub(super) fn vpcs(&mut self) {
         let vpcs = self.export.all("vpcs");
         let mut reached = Vec::new();
+        let mut subnets: BTreeMap<String, Vec<Object<'_>>> = BTreeMap::new();
+        for subnet in self.export.all("subnets") {
+            if let Some(known) = self.catalog.subnet(subnet) {
+                subnets.entry(known.vpc.clone()).or_default().push(subnet);
+            }
+        }
         for vpc in vpcs {
             let at = vpc.span();
             let Some(key) = self.catalog.vpc(vpc).map(str::to_owned) else {
@@ -48,7 +56,7 @@ impl Import<'_> {
             for prefix in vpc.objects("address_prefixes") {
                 made.cidrs.extend(self.prefix(prefix, "cidr", &format!("vpc:{key}")));
             }
-            self.subnets(vpc, &key, &mut made);
+            self.subnets(vpc, subnets.get(&key).map_or(&[], Vec::as_slice), &mut made);
             self.widen(&key, &mut made);
             self.route_tables(vpc, &key, &mut made);
             self.gateway(&key, at);
@@ -70,12 +78,9 @@ impl Import<'_> {
         self.public_gateways();
     }
 
-    fn subnets(&mut self, vpc: Object<'_>, key: &str, made: &mut Vpc) {
-        for subnet in self.export.all("subnets") {
-            let Some(known) = self.catalog.subnet(subnet).filter(|known| known.vpc == key).cloned()
-            else {
-                continue;
-            };
+    fn subnets(&mut self, vpc: Object<'_>, subnets: &[Object<'_>], made: &mut Vpc) {
+        for subnet in subnets.iter().copied() {
+            let Some(known) = self.catalog.subnet(subnet).cloned() else { continue };
             let at = subnet.span();
             let object = format!("subnet:{}", known.reference());
             let mut row = Subnet {

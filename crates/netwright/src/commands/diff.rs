@@ -11,10 +11,10 @@ use super::check::{Checked, Services, junit, sarif, today};
 use crate::arguments::{Diff, FailOn, ReportFormat};
 use crate::console::{Code, Console};
 use crate::failure::Failure;
-use crate::network::{Input, open};
+use crate::network::{Input, open_both};
 
 pub(super) fn run(arguments: &Diff, console: &mut Console) -> Result<Code, Failure> {
-    let (old, new) = (open(&arguments.old)?, open(&arguments.new)?);
+    let (old, new) = open_both(&arguments.old, &arguments.new)?;
     let compared = match diff(&old.network, &new.network, today()) {
         Ok(compared) => compared,
         Err(overflow) => {
