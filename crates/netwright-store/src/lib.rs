@@ -32,7 +32,7 @@ pub use model::{
 };
 pub use open::{Address, OpenOptions, open};
 pub use rules::{MAX_KEY, MAX_OPS, MAX_REQUEST};
-pub use watch::{Batch, Watch};
+pub use watch::{Batch, Log, Watch, over as watch_over};
 
 /// An ordered store with revisions.
 ///

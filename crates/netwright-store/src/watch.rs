@@ -48,8 +48,8 @@ impl Watch {
     }
 }
 
-/// Where events are read that happened before.
-pub(crate) trait Log: Send + 'static {
+/// Where events are read that happened before. For those who make an engine.
+pub trait Log: Send + 'static {
     /// Events from a revision on, of whole revisions, as many as are read at a time; and up to which revision that is everything.
     fn since(
         &self,
@@ -58,7 +58,7 @@ pub(crate) trait Log: Send + 'static {
 }
 
 /// A watch over a log, for as long as somebody takes its events and the store tells its newest revision.
-pub(crate) fn over(
+pub fn over(
     log: impl Log,
     keys: Keys,
     from: Revision,

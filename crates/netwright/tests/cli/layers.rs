@@ -22,6 +22,8 @@ const LAYERS: [(&str, &[&str]); 10] = [
             "netwright-model",
             "netwright-import",
             "netwright-verify",
+            "netwright-store",
+            "netwright-control",
             "netwright-dns",
             "netwright-dataplane",
             "netwright-lab",

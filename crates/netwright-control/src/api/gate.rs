@@ -1,0 +1,118 @@
+//! Who asks, what he may do, and whether this server can do it.
+//!
+//! Without any key, who asks from this machine may do everything; as soon as there is one, it is asked for. Where it is not known which keys there
+//! are, because the store was never read, nobody gets in.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State as Shared};
+use axum::http::{HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::Who;
+use super::problem::{Kind, Problem};
+use super::route::{Meta, Where};
+use crate::access::Table;
+use crate::server::mirror::{Mirror, Source};
+use crate::server::{Peer, State};
+
+/// A route's gate.
+#[derive(Clone)]
+pub(super) struct Gate {
+    pub(super) state: Arc<State>,
+    pub(super) meta: Arc<Meta>,
+}
+
+pub(super) async fn gate(Shared(gate): Shared<Gate>, request: Request, next: Next) -> Response {
+    let Gate { state, meta } = gate;
+    match pass(&state, &meta, request, next).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn pass(
+    state: &Arc<State>,
+    meta: &Arc<Meta>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if let Some(role) = meta.needs {
+        let who = who(state, &request)?;
+        if who.role < role {
+            let why = format!("it needs the role {role}; the key `{}` has {}", who.key, who.role);
+            return Err(Problem::new(Kind::Forbidden, why).with("needs", role));
+        }
+        request.extensions_mut().insert(who);
+    }
+    if meta.done == Where::Leader {
+        state.lead()?;
+    }
+    request.extensions_mut().insert(Arc::clone(meta));
+    let mut response = next.run(request).await;
+    tell_age(state, &mut response);
+    Ok(response)
+}
+
+/// Each answer says from which state of the store it is, and how old that is.
+fn tell_age(state: &State, response: &mut Response) {
+    let now = state.now();
+    let headers = response.headers_mut();
+    headers.insert("x-netwright-revision", state.mirror.revision().0.into());
+    let age = state.mirror.age(now);
+    if let Some(age) = age {
+        headers.insert(header::AGE, age.as_secs().into());
+    }
+    if state.store().is_err() {
+        headers.insert("x-netwright-degraded", HeaderValue::from_static("store-away"));
+    }
+}
+
+/// Whose request it is.
+fn who(state: &State, request: &Request) -> Result<Who, Problem> {
+    let peer = request.extensions().get::<Peer>();
+    let address = peer.map(|peer| peer.0.ip().to_canonical());
+    let address = address.ok_or_else(|| Problem::internal("a request without a peer"))?;
+    if state.mirror.source() == Source::Nothing {
+        let why = "which keys there are is not known, because the store has never been read";
+        return Err(Problem::new(Kind::StoreAway, why));
+    }
+    let table = keys(&state.mirror, state);
+    let refused = |why: String| Problem::new(Kind::Unauthorized, why);
+    match request.headers().get("x-api-key") {
+        Some(key) => {
+            let key = key.to_str().unwrap_or_default();
+            let (id, record) =
+                table.admit(key, state.now()).map_err(|refusal| refused(refusal.to_string()))?;
+            let (key, name) = (id.to_owned(), record.name.clone());
+            Ok(Who { key, name, role: record.role, address })
+        }
+        None if table.is_empty() && address.is_loopback() => {
+            local_name(request)?;
+            Ok(Who { address, ..Who::local() })
+        }
+        None => Err(refused("the header X-API-Key is missing".to_owned())),
+    }
+}
+
+fn keys(mirror: &Mirror, state: &State) -> Table {
+    Table::of(&state.layout, &mirror.of(&state.layout.all_access()))
+}
+
+/// A page in a browser of this machine may be made to ask us under a name of its own: without keys, we answer only to our own.
+fn local_name(request: &Request) -> Result<(), Problem> {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
+        if port.bytes().all(|octet| octet.is_ascii_digit()) { name } else { host }
+    });
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    let ours = bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    if ours || name.eq_ignore_ascii_case("localhost") {
+        return Ok(());
+    }
+    let why = format!("without keys only requests to this machine are answered, not to {name:?}");
+    Err(Problem::new(Kind::Forbidden, why))
+}
