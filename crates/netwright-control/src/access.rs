@@ -136,7 +136,9 @@ impl fmt::Display for Error {
         match self {
             Self::Store(error) => error.fmt(f),
             Self::NoKey(id) => write!(f, "there is no key `{id}`"),
-            Self::Changed(id) => write!(f, "the key `{id}` was changed meanwhile, or this server no longer leads"),
+            Self::Changed(id) => {
+                write!(f, "the key `{id}` was changed meanwhile, or this server no longer leads")
+            }
             Self::Wrong(why) => f.write_str(why),
             Self::Random(why) => write!(f, "no secret can be made: {why}"),
         }
@@ -220,7 +222,8 @@ fn id_of(layout: &Layout, key: &Bytes) -> Option<String> {
 fn parts(key: &str) -> Option<(&str, &str)> {
     let (id, secret) = key.strip_prefix("nw_")?.split_once('_')?;
     let plain = |text: &str| text.bytes().all(|octet| octet.is_ascii_hexdigit());
-    (id.len() == ID * 2 && secret.len() == SECRET * 2 && plain(id) && plain(secret)).then_some((id, secret))
+    (id.len() == ID * 2 && secret.len() == SECRET * 2 && plain(id) && plain(secret))
+        .then_some((id, secret))
 }
 
 /// Octets of an id.
@@ -271,6 +274,8 @@ pub struct Issued {
     pub record: Record,
     /// The key itself.
     pub key: String,
+    /// The revision at which it was written.
+    pub at: Revision,
 }
 
 /// The longest name of a key.
@@ -310,12 +315,12 @@ impl<S: Store> Access<'_, S> {
         Ok((record.map_err(damaged)?, entry.modified))
     }
 
-    async fn put(&self, id: &str, record: &Record, is: Compare) -> Result<(), Error> {
+    async fn put(&self, id: &str, record: &Record, is: Compare) -> Result<Revision, Error> {
         let value = serde_json::to_vec(record).map_err(|error| Error::Wrong(error.to_string()))?;
         let compare = self.guard.map(Guard::compare).into_iter().chain([is]).collect();
         let then = vec![Op::put(self.layout.access(id), value)];
         let answer = self.store.txn(Txn { compare, then, otherwise: Vec::new() }).await?;
-        if answer.succeeded { Ok(()) } else { Err(Error::Changed(id.to_owned())) }
+        if answer.succeeded { Ok(answer.revision) } else { Err(Error::Changed(id.to_owned())) }
     }
 
     /// Makes a key.
@@ -326,7 +331,9 @@ impl<S: Store> Access<'_, S> {
     pub async fn create(&self, new: &New, now: Time) -> Result<Issued, Error> {
         let name = new.name.trim();
         if name.is_empty() || name.len() > NAME || name.chars().any(char::is_control) {
-            return Err(Error::Wrong(format!("a key's name has 1 to {NAME} characters on one line")));
+            return Err(Error::Wrong(format!(
+                "a key's name has 1 to {NAME} characters on one line"
+            )));
         }
         let (id, secret) = (random::<ID>()?, random::<SECRET>()?);
         let record = Record {
@@ -337,9 +344,9 @@ impl<S: Store> Access<'_, S> {
             revoked: None,
             secrets: vec![Kept { sha256: hash(&secret), made: now, until: None }],
         };
-        self.put(&id, &record, Compare::absent(self.layout.access(&id))).await?;
+        let at = self.put(&id, &record, Compare::absent(self.layout.access(&id))).await?;
         let key = format!("nw_{id}_{secret}");
-        Ok(Issued { id, record, key })
+        Ok(Issued { id, record, key, at })
     }
 
     /// Gives a key another secret. The newest of those before holds for `overlap`.
@@ -350,7 +357,9 @@ impl<S: Store> Access<'_, S> {
     pub async fn rotate(&self, id: &str, overlap: Duration, now: Time) -> Result<Issued, Error> {
         let (mut record, at) = self.get(id).await?;
         if !record.holds(now) {
-            return Err(Error::Wrong(format!("the key `{id}` does not hold any more: make another")));
+            return Err(Error::Wrong(format!(
+                "the key `{id}` does not hold any more: make another"
+            )));
         }
         let secret = random::<SECRET>()?;
         let mut before = record.secrets.pop();
@@ -360,22 +369,22 @@ impl<S: Store> Access<'_, S> {
         }
         let new = Kept { sha256: hash(&secret), made: now, until: None };
         record.secrets = before.into_iter().chain([new]).collect();
-        self.put(id, &record, Compare::unchanged(self.layout.access(id), at)).await?;
-        Ok(Issued { id: id.to_owned(), record, key: format!("nw_{id}_{secret}") })
+        let at = self.put(id, &record, Compare::unchanged(self.layout.access(id), at)).await?;
+        Ok(Issued { id: id.to_owned(), record, key: format!("nw_{id}_{secret}"), at })
     }
 
-    /// Ends a key. It stays in the list, so that what it did has a name.
+    /// Ends a key, and tells when. It stays in the list, so that what it did has a name.
     ///
     /// # Errors
     ///
     /// [`Error::NoKey`]; [`Error::Changed`]; those of the store.
-    pub async fn revoke(&self, id: &str, now: Time) -> Result<Record, Error> {
-        let (mut record, at) = self.get(id).await?;
+    pub async fn revoke(&self, id: &str, now: Time) -> Result<(Record, Revision), Error> {
+        let (mut record, mut at) = self.get(id).await?;
         if record.revoked.is_none() {
             record.revoked = Some(now);
-            self.put(id, &record, Compare::unchanged(self.layout.access(id), at)).await?;
+            at = self.put(id, &record, Compare::unchanged(self.layout.access(id), at)).await?;
         }
-        Ok(record)
+        Ok((record, at))
     }
 }
 

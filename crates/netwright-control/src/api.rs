@@ -6,7 +6,8 @@
 
 pub mod extract;
 mod gate;
-mod health;
+pub mod health;
+pub mod keys;
 mod openapi;
 pub mod problem;
 pub mod route;
@@ -30,7 +31,11 @@ use route::{Meta, Route};
 /// All routes, area by area.
 #[must_use]
 pub fn routes() -> Vec<Route> {
-    let areas = [("health", health::routes()), ("description", openapi::routes())];
+    let areas = [
+        ("health", health::routes()),
+        ("description", openapi::routes()),
+        ("keys", keys::routes()),
+    ];
     let area = |(area, routes): (&'static str, Vec<Route>)| {
         routes.into_iter().map(move |route| route.of_area(area))
     };

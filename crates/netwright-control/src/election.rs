@@ -91,9 +91,7 @@ pub async fn read<S: Store>(store: &S, layout: &Layout) -> Result<Seen, Error> {
         .map_err(|_| damaged("leader"))?;
     let number = |octets: &[u8]| std::str::from_utf8(octets).ok()?.parse().ok();
     let epoch = match epoch {
-        Some(entry) => {
-            (number(&entry.value).ok_or_else(|| damaged("epoch"))?, entry.modified)
-        }
+        Some(entry) => (number(&entry.value).ok_or_else(|| damaged("epoch"))?, entry.modified),
         None => (0, Revision(0)),
     };
     Ok(Seen { leader, epoch })
@@ -121,7 +119,8 @@ impl Candidate {
             epoch,
             token: self.token.clone(),
         };
-        let json = serde_json::to_vec(&leader).map_err(|error| Error::Damaged(error.to_string()))?;
+        let json =
+            serde_json::to_vec(&leader).map_err(|error| Error::Damaged(error.to_string()))?;
         let then = vec![
             Op::put(layout.epoch(), value(epoch)),
             Op::Put { key: layout.leader(), value: json.into(), lease: Some(lease) },

@@ -16,14 +16,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use netwright_store::{Clock, Error as StoreError};
+use netwright_store::{AnyStore, Clock, Error as StoreError, Revision};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
 pub use lead::Leading;
-pub use netwright_store::embedded::Embedded as AnyStore;
 pub use supply::Standing;
 
+use crate::access::Table;
 use crate::api::extract::PORTION;
 use crate::api::problem::{Kind, Problem};
 use crate::election::Leader;
@@ -33,6 +33,9 @@ use mirror::Mirror;
 
 /// Octets of bodies that are held at a time, of all requests together.
 const BODIES: usize = 256 << 20;
+
+/// How long it is waited for what was written to be seen.
+const SEEN: Duration = Duration::from_secs(2);
 
 /// What a server is told at its start.
 #[derive(Debug, Clone)]
@@ -49,6 +52,8 @@ pub struct Options {
     pub lease: Duration,
     /// Nobody else can have the store.
     pub alone: bool,
+    /// While there are no keys, who asks from this machine may do everything. Only for a server that nobody else reaches.
+    pub trusts_this_machine: bool,
     /// Connections that are open at a time.
     pub connections: usize,
     /// Streams of events that are open at a time.
@@ -74,7 +79,6 @@ pub struct State {
     pub began: Time,
     /// Portions of bodies that may be held.
     pub(crate) bodies: Arc<Semaphore>,
-    pub(crate) streams: Arc<Semaphore>,
     store: watch::Sender<Supply>,
     lead: watch::Sender<Option<Arc<Leading>>>,
     ending: watch::Sender<bool>,
@@ -90,13 +94,17 @@ struct Supply {
 impl State {
     /// That of a server that has not begun.
     #[must_use]
-    pub fn new(options: Options, layout: Layout, wall: Arc<dyn Wall>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        options: Options,
+        layout: Layout,
+        wall: Arc<dyn Wall>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let began = wall.now();
         let supply = Supply { store: None, standing: Standing::Starting };
         Self {
             mirror: Mirror::new(layout.clone(), clock),
             bodies: Arc::new(Semaphore::new(BODIES / PORTION)),
-            streams: Arc::new(Semaphore::new(options.streams)),
             layout,
             options,
             wall,
@@ -126,6 +134,15 @@ impl State {
         }
     }
 
+    /// Waits until reads of this server see a revision that was written: who reads after his own write sees it.
+    pub async fn sees(&self, revision: Revision) {
+        let mut newest = self.mirror.newest();
+        let seen = newest.wait_for(|newest| *newest >= revision);
+        if tokio::time::timeout(SEEN, seen).await.is_err() {
+            tracing::warn!(%revision, "what was written is not told by the store");
+        }
+    }
+
     /// How the store stands.
     #[must_use]
     pub fn standing(&self) -> Standing {
@@ -142,6 +159,12 @@ impl State {
         let lead = self.lead.borrow().clone();
         let none = || Problem::new(Kind::NoLeader, "this server does not lead");
         lead.filter(|lead| lead.holds()).ok_or_else(none)
+    }
+
+    /// The API keys, as far as is known.
+    #[must_use]
+    pub fn keys(&self) -> Table {
+        Table::of(&self.layout, &self.mirror.of(&self.layout.all_access()))
     }
 
     /// Who leads, as far as is known.
@@ -171,16 +194,50 @@ impl State {
 }
 
 /// Runs a server on a socket until [`State::end`] is called.
-pub async fn run(state: Arc<State>, opener: Opener, listener: TcpListener) {
+///
+/// # Errors
+///
+/// It would be reached from beyond this machine, and there is no key that could be asked for.
+pub async fn run(state: Arc<State>, opener: Opener, listener: TcpListener) -> Result<(), String> {
     supply::recall(&state).await;
     let supplied = tokio::spawn(supply::run(Arc::clone(&state), opener));
     let led = tokio::spawn(lead::run(Arc::clone(&state)));
-    listen::run(&state, listener).await;
+    let allowed = has_keys(&state).await;
+    if allowed.is_ok() {
+        listen::run(&state, listener).await;
+    }
+    state.end();
     for task in [supplied, led] {
         if let Err(error) = task.await {
             tracing::error!(%error, "a part of the server ended early");
         }
     }
+    allowed
+}
+
+/// How long it is waited for what the store says of keys.
+const ASKED: Duration = Duration::from_secs(5);
+
+/// Beyond this machine only with keys. Where it cannot be known, nobody gets in until it is.
+async fn has_keys(state: &State) -> Result<(), String> {
+    if state.options.trusts_this_machine {
+        return Ok(());
+    }
+    let mut newest = state.mirror.newest();
+    let read = async {
+        while state.mirror.source() != mirror::Source::Store {
+            if newest.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    let known = tokio::time::timeout(ASKED, read).await.is_ok();
+    if known && !state.keys().any(state.now()) {
+        return Err(
+            "there is no API key, and without one it may only listen on this machine".to_owned()
+        );
+    }
+    Ok(())
 }
 
 /// Where a request comes from.

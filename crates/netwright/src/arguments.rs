@@ -1,5 +1,7 @@
 //! The command line.
 
+mod service;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -7,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use netwright_model::scalar::{Bandwidth, Delay, Percent, Scalar, ScalarError, Service};
 
 use crate::console::Color;
+pub(crate) use service::{Key, KeyCommand, Remote, RoleArgument, Serve, StoreArguments};
 
 /// Proves what a network does before it is deployed.
 ///
@@ -141,6 +144,21 @@ pub(crate) enum Command {
         after_help = "Examples:\n  netwright prove network.yaml\n  netwright prove network.yaml --most 200 --format json\n  netwright prove network.yaml --lab lab"
     )]
     Prove(Prove),
+    /// Run the service of a network: what is kept, who may change it, an API over HTTP.
+    ///
+    /// It stays until Ctrl-C or SIGTERM. The address that it answers at is the first line of its output. With its store away it starts all the same:
+    /// it answers reads from what it has kept, refuses writes, and says so.
+    #[command(
+        after_help = "Examples:\n  netwright serve\n  netwright serve --store etcd://10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379 --listen 10.0.0.1:8180 --url https://net-1.example:8180"
+    )]
+    Serve(Box<Serve>),
+    /// Make, list, rotate and revoke the API keys of a network.
+    ///
+    /// A server is asked, as an admin; the first key can also be made with the store itself, while no server runs on its file (--offline).
+    #[command(
+        after_help = "Examples:\n  netwright key create --offline --role admin --name operations\n  netwright key create --role operator --name ci --expires 90\n  netwright key rotate 3f2a9c01d4e7"
+    )]
+    Key(Box<Key>),
     /// Write the JSON Schema of the description, or its reference.
     Schema(Schema),
     /// Say why a finding matters and where its rule comes from; without an identifier, list all rules.

@@ -5,10 +5,12 @@ mod diff;
 mod explain;
 mod generate;
 mod import;
+mod key;
 mod lab;
 mod prove;
 mod reach;
 mod schema;
+mod serve;
 mod shell;
 pub(crate) mod trace;
 mod up;
@@ -32,6 +34,8 @@ pub(crate) fn run(command: &Command, console: &mut Console) -> Result<Code, Fail
         Command::Up(arguments) => up::run(arguments, console),
         Command::Lab(arguments) => lab::run(&arguments.command, console),
         Command::Prove(arguments) => prove::run(arguments, console),
+        Command::Serve(arguments) => serve::run(arguments, console),
+        Command::Key(arguments) => key::run(arguments, console),
         Command::Schema(arguments) => Ok(schema::run(arguments, console)),
         Command::Explain { id } => explain::run(id.as_deref(), console),
         Command::Completions { shell } => Ok(shell::completions(*shell, console)),

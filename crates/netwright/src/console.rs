@@ -44,6 +44,16 @@ pub(crate) enum Style {
     Strong,
 }
 
+/// What a server says of itself goes to standard error, one line each.
+pub(crate) fn log(color: bool) {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
+        .with_target(false)
+        .with_ansi(color)
+        .init();
+}
+
 /// Standard output and standard error.
 #[derive(Debug)]
 pub(crate) struct Console {

@@ -26,6 +26,15 @@ pub(crate) enum Failure {
     },
     /// A file could not be written.
     Output(String),
+    /// A server did not do what it was asked.
+    Asked {
+        /// What it says, or why it says nothing.
+        message: String,
+        /// What else it says.
+        notes: Vec<String>,
+        /// How the program ends.
+        code: Code,
+    },
 }
 
 impl Failure {
@@ -34,12 +43,17 @@ impl Failure {
         Self::Usage { message: message.into(), help }
     }
 
+    /// What could not be determined.
+    pub(crate) fn unknown(message: impl Into<String>) -> Self {
+        Self::Asked { message: message.into(), notes: Vec::new(), code: Code::Unknown }
+    }
+
     /// A file that cannot be written.
     pub(crate) fn output(path: &Path, error: &std::io::Error) -> Self {
         Self::Output(format!("cannot write {}: {error}", path.display()))
     }
 
-    /// Tells it and gives the exit code: bad input or usage is 2.
+    /// Tells it and gives the exit code: bad input or usage is 2, what a server refuses is as it says.
     pub(crate) fn report(&self, console: &mut Console) -> Code {
         match self {
             Self::Input { diagnostics, sources } => {
@@ -58,6 +72,13 @@ impl Failure {
                 }
             }
             Self::Output(message) => console.error(&format!("error: {message}\n")),
+            Self::Asked { message, notes, code } => {
+                console.error(&format!("error: {message}\n"));
+                for note in notes {
+                    console.error(&format!("  = {note}\n"));
+                }
+                return *code;
+            }
         }
         Code::BadInput
     }

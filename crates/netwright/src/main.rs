@@ -4,6 +4,7 @@
 //! place where errors become messages and exit codes.
 
 mod arguments;
+mod client;
 mod commands;
 mod console;
 mod endpoints;

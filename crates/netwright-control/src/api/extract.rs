@@ -114,8 +114,10 @@ impl FromRequest<Arc<State>> for Octets {
             .extensions()
             .get::<Arc<Meta>>()
             .map_or(super::route::BODY, |meta| meta.body_limit);
-        let too_large =
-            || Problem::new(Kind::TooLarge, format!("at most {most} octets are taken")).with("limit", most);
+        let too_large = || {
+            Problem::new(Kind::TooLarge, format!("at most {most} octets are taken"))
+                .with("limit", most)
+        };
         let mut body = request.into_body();
         let said = axum::body::HttpBody::size_hint(&body).lower();
         if usize::try_from(said).map_or(true, |said| said > most) {
@@ -337,7 +339,8 @@ impl Page {
     ) -> Result<(Vec<T>, Option<String>), Problem> {
         let limit = self.limit()?;
         let after = self.after.as_deref();
-        let mut rest = all.into_iter().filter(|one| after.is_none_or(|after| name(one).as_str() > after));
+        let mut rest =
+            all.into_iter().filter(|one| after.is_none_or(|after| name(one).as_str() > after));
         let page: Vec<T> = rest.by_ref().take(limit).collect();
         let next = rest.next().and(page.last().map(name));
         Ok((page, next))

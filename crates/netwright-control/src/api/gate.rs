@@ -14,8 +14,7 @@ use axum::response::{IntoResponse, Response};
 use super::Who;
 use super::problem::{Kind, Problem};
 use super::route::{Meta, Where};
-use crate::access::Table;
-use crate::server::mirror::{Mirror, Source};
+use crate::server::mirror::Source;
 use crate::server::{Peer, State};
 
 /// A route's gate.
@@ -79,7 +78,7 @@ fn who(state: &State, request: &Request) -> Result<Who, Problem> {
         let why = "which keys there are is not known, because the store has never been read";
         return Err(Problem::new(Kind::StoreAway, why));
     }
-    let table = keys(&state.mirror, state);
+    let table = state.keys();
     let refused = |why: String| Problem::new(Kind::Unauthorized, why);
     match request.headers().get("x-api-key") {
         Some(key) => {
@@ -89,16 +88,12 @@ fn who(state: &State, request: &Request) -> Result<Who, Problem> {
             let (key, name) = (id.to_owned(), record.name.clone());
             Ok(Who { key, name, role: record.role, address })
         }
-        None if table.is_empty() && address.is_loopback() => {
+        None if table.is_empty() && state.options.trusts_this_machine && address.is_loopback() => {
             local_name(request)?;
             Ok(Who { address, ..Who::local() })
         }
         None => Err(refused("the header X-API-Key is missing".to_owned())),
     }
-}
-
-fn keys(mirror: &Mirror, state: &State) -> Table {
-    Table::of(&state.layout, &mirror.of(&state.layout.all_access()))
 }
 
 /// A page in a browser of this machine may be made to ask us under a name of its own: without keys, we answer only to our own.

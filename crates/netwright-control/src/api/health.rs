@@ -61,8 +61,6 @@ pub enum Word {
     Degraded,
     /// It has not begun.
     Starting,
-    /// It cannot answer.
-    Failed,
 }
 
 /// How it is.
@@ -130,7 +128,7 @@ impl Health {
         let word = |word| match word {
             Word::Healthy => "pass",
             Word::Degraded => "warn",
-            Word::Starting | Word::Failed => "fail",
+            Word::Starting => "fail",
         };
         let checks: serde_json::Map<String, Value> = self
             .parts
@@ -187,9 +185,7 @@ async fn live() -> Json<Status> {
 fn answering(state: &State) -> Result<Json<Status>, Problem> {
     match Health::of(state).status {
         status @ (Word::Healthy | Word::Degraded) => Ok(Json(Status { status })),
-        Word::Starting | Word::Failed => {
-            Err(Problem::new(Kind::NotReady, "nothing was read from the store yet"))
-        }
+        Word::Starting => Err(Problem::new(Kind::NotReady, "nothing was read from the store yet")),
     }
 }
 
@@ -209,7 +205,7 @@ async fn health(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> Respon
     let health = Health::of(&state);
     let status = match health.status {
         Word::Healthy | Word::Degraded => StatusCode::OK,
-        Word::Starting | Word::Failed => StatusCode::SERVICE_UNAVAILABLE,
+        Word::Starting => StatusCode::SERVICE_UNAVAILABLE,
     };
     let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     if accepts.is_some_and(|accept| accept.contains("application/health+json")) {

@@ -14,9 +14,11 @@ use super::route::{Meta, Route, SchemaOf};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/openapi.json", "describe", "This description", describe)
-            .open()
-            .answers_other(200, "application/json", "OpenAPI 3.1."),
+        Route::get("/openapi.json", "describe", "This description", describe).open().answers_other(
+            200,
+            "application/json",
+            "OpenAPI 3.1.",
+        ),
     ]
 }
 
@@ -113,7 +115,8 @@ fn parameters(meta: &Meta, generator: &mut SchemaGenerator) -> Vec<Value> {
     }
     if let Some(query) = meta.query {
         let schema = resolved(&query(generator).to_value(), generator);
-        let required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+        let required =
+            schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
         let properties = schema.get("properties").and_then(Value::as_object);
         for (name, schema) in properties.into_iter().flatten() {
             let required = required.iter().any(|known| known == name);

@@ -215,9 +215,10 @@ impl IntoResponse for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let kind = match &error {
-            StoreError::Unavailable(_) | StoreError::Denied(_) | StoreError::Damaged(_) => {
-                Kind::StoreAway
-            }
+            StoreError::Unavailable(_)
+            | StoreError::Denied(_)
+            | StoreError::Damaged(_)
+            | StoreError::Address(_) => Kind::StoreAway,
             StoreError::OutcomeUnknown(_) => Kind::OutcomeUnknown,
             StoreError::Compacted { .. } => Kind::Gone,
             StoreError::Future { .. } => Kind::Malformed,

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use netwright_store::Store;
+use netwright_store::{AnyStore, Store};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::State;
 use super::supply::jittered;
-use super::{AnyStore, State};
 use crate::access::random;
 use crate::election::{Candidate, Lead};
 use crate::guard::Guard;
@@ -54,7 +54,9 @@ pub(super) async fn run(state: Arc<State>) {
     let mut newest = state.mirror.newest();
     loop {
         let store = match state.store() {
-            Ok(store) if state.mirror.get(&state.layout.leader()).is_none() || candidate.alone => store,
+            Ok(store) if state.mirror.get(&state.layout.leader()).is_none() || candidate.alone => {
+                store
+            }
             _ => {
                 tokio::select! {
                     () = state.ended() => return,

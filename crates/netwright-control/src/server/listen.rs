@@ -113,7 +113,11 @@ impl<I> Timed<I> {
         Self { io, stuck: None }
     }
 
-    fn watched<T>(&mut self, to: Poll<T>, context: &mut Context<'_>) -> Poll<Result<T, std::io::Error>> {
+    fn watched<T>(
+        &mut self,
+        to: Poll<T>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<T, std::io::Error>> {
         match to {
             Poll::Ready(done) => {
                 self.stuck = None;
@@ -150,12 +154,18 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Timed<I> {
         self.watched(to, context).map(|done| done.and_then(|written| written))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
         let to = Pin::new(&mut self.io).poll_flush(context);
         self.watched(to, context).map(|done| done.and_then(|flushed| flushed))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
         let to = Pin::new(&mut self.io).poll_shutdown(context);
         self.watched(to, context).map(|done| done.and_then(|shut| shut))
     }

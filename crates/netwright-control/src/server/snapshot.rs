@@ -52,13 +52,20 @@ impl<W: Write> Hashed<W> {
     }
 }
 
+/// The name of the file of a store, unlike those of other stores.
+#[must_use]
+pub fn name(address: &str, prefix: &str) -> String {
+    let digest = crate::api::extract::digest(&[address.as_bytes(), prefix.as_bytes()]);
+    format!("copy-{}.snapshot", digest.get(..12).unwrap_or(&digest))
+}
+
 /// Writes a file, all of it or nothing.
 ///
 /// # Errors
 ///
 /// What the file system says.
 pub fn save(path: &Path, snapshot: &Snapshot) -> Result<(), String> {
-    let new = path.with_extension("new");
+    let new = path.with_extension(format!("new-{}", std::process::id()));
     let failed = |error: std::io::Error| format!("{}: {error}", new.display());
     write(&new, snapshot).map_err(failed)?;
     std::fs::rename(&new, path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -68,8 +75,7 @@ pub fn save(path: &Path, snapshot: &Snapshot) -> Result<(), String> {
 }
 
 fn write(path: &Path, snapshot: &Snapshot) -> std::io::Result<()> {
-    let file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     let mut to = Hashed { to: BufWriter::new(file), hash: Sha256::new() };
     to.put(MAGIC)?;
     to.number(snapshot.revision.0)?;

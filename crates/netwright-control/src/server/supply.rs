@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use netwright_store::{Error, Range, Store};
+use netwright_store::{AnyStore, Error, Range, Store};
 use tokio::time::{sleep, timeout};
 
 use super::mirror::Source;
 use super::snapshot::{self, Snapshot};
-use super::{AnyStore, Opener, State, Supply};
+use super::{Opener, State, Supply};
 use crate::api::problem::{Kind, Problem};
 use crate::time::Time;
 

@@ -8,7 +8,9 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
     let paths = document["paths"].as_object().unwrap();
     let of = |(path, item): (&String, &Value)| -> Vec<_> {
         let methods = item.as_object().unwrap().iter();
-        methods.map(|(method, operation)| (method.clone(), path.clone(), operation.clone())).collect()
+        methods
+            .map(|(method, operation)| (method.clone(), path.clone(), operation.clone()))
+            .collect()
     };
     paths.iter().flat_map(of).collect()
 }
@@ -30,12 +32,14 @@ fn each_operation_has_a_name_of_its_own_and_says_what_it_answers() {
 fn no_body_takes_fields_that_nobody_knows() {
     let document = document();
     for (method, path, operation) in operations(&document) {
-        let Some(schema) = operation.pointer("/requestBody/content/application~1json/schema") else {
+        let Some(schema) = operation.pointer("/requestBody/content/application~1json/schema")
+        else {
             continue;
         };
         let name = schema["$ref"].as_str().map(|to| to.trim_start_matches("#"));
         let schema = name.map_or(schema, |name| document.pointer(name).unwrap());
-        let closed = |schema: &Value| schema["additionalProperties"] == false || schema["type"] == "string";
+        let closed =
+            |schema: &Value| schema["additionalProperties"] == false || schema["type"] == "string";
         let parts = schema["oneOf"].as_array().or(schema["anyOf"].as_array());
         let all = parts.map_or_else(|| closed(schema), |parts| parts.iter().all(closed));
         assert!(all, "{method} {path} takes unknown fields: {schema}");
