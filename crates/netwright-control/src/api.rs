@@ -4,10 +4,13 @@
 //! both made from that list. Around every route stand the same two layers: `around` gives a request its name and writes problems, [`gate`] asks
 //! who it is, what he may, and whether this server can do it.
 
+pub mod ask;
+pub mod changes;
 pub mod extract;
 mod gate;
 pub mod health;
 pub mod keys;
+pub mod network;
 mod openapi;
 pub mod problem;
 pub mod route;
@@ -34,6 +37,9 @@ pub fn routes() -> Vec<Route> {
     let areas = [
         ("health", health::routes()),
         ("description", openapi::routes()),
+        ("network", network::routes()),
+        ("changes", changes::routes()),
+        ("questions", ask::routes()),
         ("keys", keys::routes()),
     ];
     let area = |(area, routes): (&'static str, Vec<Route>)| {

@@ -7,6 +7,7 @@
 mod lead;
 mod listen;
 pub mod mirror;
+mod network;
 pub mod snapshot;
 mod supply;
 
@@ -26,8 +27,10 @@ pub use supply::Standing;
 use crate::access::Table;
 use crate::api::extract::PORTION;
 use crate::api::problem::{Kind, Problem};
+use crate::change::{Changes, clashes::clashes};
 use crate::election::Leader;
 use crate::keys::Layout;
+use crate::network::Keeper;
 use crate::time::{Time, Wall};
 use mirror::Mirror;
 
@@ -75,6 +78,8 @@ pub struct State {
     pub wall: Arc<dyn Wall>,
     /// What the store held when it was last heard. Reads are answered from it.
     pub mirror: Mirror,
+    /// The network that it holds, and changes of it.
+    pub changes: Changes<Mirror>,
     /// When it began.
     pub began: Time,
     /// Portions of bodies that may be held.
@@ -102,8 +107,11 @@ impl State {
     ) -> Self {
         let began = wall.now();
         let supply = Supply { store: None, standing: Standing::Starting };
+        let mirror = Mirror::new(layout.clone(), clock);
+        let keeper = Keeper::new(mirror.clone(), layout.clone());
         Self {
-            mirror: Mirror::new(layout.clone(), clock),
+            changes: Changes::new(keeper, clashes),
+            mirror,
             bodies: Arc::new(Semaphore::new(BODIES / PORTION)),
             layout,
             options,
@@ -202,12 +210,13 @@ pub async fn run(state: Arc<State>, opener: Opener, listener: TcpListener) -> Re
     supply::recall(&state).await;
     let supplied = tokio::spawn(supply::run(Arc::clone(&state), opener));
     let led = tokio::spawn(lead::run(Arc::clone(&state)));
+    let network = tokio::spawn(network::run(Arc::clone(&state)));
     let allowed = has_keys(&state).await;
     if allowed.is_ok() {
         listen::run(&state, listener).await;
     }
     state.end();
-    for task in [supplied, led] {
+    for task in [supplied, led, network] {
         if let Err(error) = task.await {
             tracing::error!(%error, "a part of the server ended early");
         }

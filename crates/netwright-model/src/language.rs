@@ -12,6 +12,7 @@ pub mod exec;
 pub mod filter;
 pub mod intent;
 pub mod link;
+pub mod maps;
 pub mod names;
 pub mod operation;
 pub mod reference;

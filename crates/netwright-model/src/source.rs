@@ -134,7 +134,7 @@ impl fmt::Display for Location<'_> {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Source {
     path: PathBuf,
     text: Arc<str>,
@@ -152,8 +152,8 @@ impl Source {
     }
 }
 
-/// All files that a run has read.
-#[derive(Debug, Default)]
+/// All files that a run has read. Clones share their texts.
+#[derive(Debug, Clone, Default)]
 pub struct Sources {
     files: Vec<Source>,
 }
@@ -164,6 +164,14 @@ impl Sources {
         let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX - 1));
         self.files.push(Source { path: path.into(), text: text.into(), lines: OnceLock::new() });
         id
+    }
+
+    /// Gives a file another text. Places in the old one mean nothing any more.
+    pub fn replace(&mut self, file: FileId, text: impl Into<Arc<str>>) {
+        if let Some(source) = self.files.get_mut(file.0 as usize) {
+            source.text = text.into();
+            source.lines = OnceLock::new();
+        }
     }
 
     /// A file's text.

@@ -10,7 +10,7 @@ use netwright_model::scalar::{Prefix, Service};
 use crate::prover::Prover;
 use crate::prover::path::Origin;
 use crate::prover::policy::Layer4;
-use crate::reach::Outside;
+use crate::reach::{Member, Outside};
 use crate::space::{ANY_PORT, Family, Set, Space, protocol};
 use crate::trace::{Flow, Trace, Verdict};
 
@@ -47,6 +47,26 @@ pub struct Point {
     pub public: Vec<IpAddr>,
     /// All outside addresses that it stands for, where they are more than one.
     pub outside: Option<Asked>,
+}
+
+impl Point {
+    /// Whether a member of a group is it, or a part of it.
+    #[must_use]
+    pub fn is(&self, member: &Member) -> bool {
+        match (member, self.origin) {
+            (Member::Interface(id, _), Some(Origin::Interface(own))) => *id == own,
+            (Member::Serverless(id), Some(Origin::Serverless(own))) => *id == own,
+            (Member::Outside(whose, first, last), _) => {
+                let ranges = self.outside.as_ref();
+                let within = |address: &IpAddr| {
+                    address.is_ipv4() == first.is_ipv4() && first <= address && address <= last
+                };
+                ranges.is_some_and(|asked| asked.meets(*whose, *first, *last))
+                    || self.addresses.iter().any(within)
+            }
+            (Member::Interface(..) | Member::Serverless(_), _) => false,
+        }
+    }
 }
 
 /// Outside addresses that a reference stands for.

@@ -17,7 +17,8 @@ use crate::check::{Finding, check_with};
 use crate::dependencies::{self, Answer as Dependency};
 use crate::intents::{self, Answer, Standing};
 use crate::prover::Prover;
-use crate::reach::Relation;
+use crate::prover::change::Change as Gone;
+use crate::reach::{Reach, Relation};
 use crate::space::{Overflow, Packet};
 use crate::steps::{Step, steps};
 
@@ -93,6 +94,57 @@ impl Diff {
     }
 }
 
+/// What a network says of itself: the one side of a comparison.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// All pairs.
+    pub reach: Reach,
+    /// Its intents.
+    pub intents: Vec<Answer>,
+    /// What services depend on.
+    pub dependencies: Vec<Dependency>,
+    /// Findings.
+    pub findings: Vec<Finding>,
+}
+
+impl Seen {
+    /// Asks everything. `today` is in days since 1970-01-01: without it nothing is said about certificates that expire.
+    ///
+    /// # Errors
+    ///
+    /// When the sets outgrow their memory limit; then nothing is known.
+    pub fn of(prover: &mut Prover<'_>, today: Option<i64>) -> Result<Self, Overflow> {
+        let reach = prover.reach()?;
+        let seen = Self::with(prover, reach, today);
+        prover.space.checked(seen)
+    }
+
+    /// Asks everything after a prover has gone on, from what was seen before.
+    ///
+    /// # Errors
+    ///
+    /// When the sets outgrow their memory limit; then nothing is known.
+    pub fn after(
+        prover: &mut Prover<'_>,
+        change: &Gone,
+        before: &Self,
+        today: Option<i64>,
+    ) -> Result<Self, Overflow> {
+        let reach = prover.reach_after(change, &before.reach)?;
+        let seen = Self::with(prover, reach, today);
+        prover.space.checked(seen)
+    }
+
+    fn with(prover: &mut Prover<'_>, reach: Reach, today: Option<i64>) -> Self {
+        Self {
+            reach,
+            intents: intents::ask(prover),
+            dependencies: dependencies::ask(prover),
+            findings: check_with(prover, today),
+        }
+    }
+}
+
 /// Compares two networks. `today` is in days since 1970-01-01: without it nothing is said about certificates that expire.
 ///
 /// # Errors
@@ -100,35 +152,43 @@ impl Diff {
 /// When the sets outgrow their memory limit; then nothing is known.
 pub fn diff(old: &Network, new: &Network, today: Option<i64>) -> Result<Diff, Overflow> {
     let mut prover = Prover::new(old);
-    let before = prover.reach()?;
-    let held = intents::ask(&mut prover);
-    let had = dependencies::ask(&mut prover);
-    let found_before = check_with(&mut prover, today);
+    let before = Seen::of(&mut prover, today)?;
     let (mut prover, change) = prover.go_on(new);
-    let after = prover.reach_after(&change, &before)?;
-    let holds = intents::ask(&mut prover);
-    let has = dependencies::ask(&mut prover);
-    let found_after = check_with(&mut prover, today);
+    let after = Seen::after(&mut prover, &change, &before, today)?;
+    compare((old, &before), &after, &mut prover)
+}
+
+/// Compares what was seen of an old network with what is seen of the one that a prover has gone on to.
+///
+/// # Errors
+///
+/// When the sets outgrow their memory limit; then nothing is known.
+pub fn compare(
+    (old, before): (&Network, &Seen),
+    after: &Seen,
+    prover: &mut Prover<'_>,
+) -> Result<Diff, Overflow> {
+    let new = prover.network;
     let mut result = Diff {
-        changes: compare::changes((old, &before), (new, &after), &mut prover.space),
-        cascade_before: cascade::follow(old, &had),
-        cascade: cascade::follow(new, &has),
-        dependencies: compare_dependencies(&had, has),
-        found: without(&found_after, &found_before),
-        gone: without(&found_before, &found_after),
+        changes: compare::changes((old, &before.reach), (new, &after.reach), &mut prover.space),
+        cascade_before: cascade::follow(old, &before.dependencies),
+        cascade: cascade::follow(new, &after.dependencies),
+        dependencies: compare_dependencies(&before.dependencies, &after.dependencies),
+        found: without(&after.findings, &before.findings),
+        gone: without(&before.findings, &after.findings),
         steps: steps(&old.description, &new.description),
         ..Diff::default()
     };
     let places = cause::Places::of(new);
     for change in &mut result.changes {
         if let Some(packet) = change.sample.take() {
-            change.cause = cause::of(&mut prover, &places, change, &packet);
+            change.cause = cause::of(prover, &places, change, &packet);
         }
     }
-    let names: BTreeSet<&str> = holds.iter().map(|answer| answer.name.as_str()).collect();
-    let dropped = held.iter().filter(|answer| !names.contains(answer.name.as_str()));
+    let names: BTreeSet<&str> = after.intents.iter().map(|answer| answer.name.as_str()).collect();
+    let dropped = before.intents.iter().filter(|answer| !names.contains(answer.name.as_str()));
     result.dropped = dropped.map(|answer| answer.name.clone()).collect();
-    compare_intents(&held, holds, &mut result);
+    compare_intents(&before.intents, &after.intents, &mut result);
     prover.space.checked(result)
 }
 
@@ -149,9 +209,9 @@ fn without(all: &[Finding], known: &[Finding]) -> Vec<Finding> {
 
 fn compare_dependencies(
     had: &[Dependency],
-    has: Vec<Dependency>,
+    has: &[Dependency],
 ) -> Vec<(Option<Dependency>, Dependency)> {
-    let paired = has.into_iter().map(|now| {
+    let paired = has.iter().cloned().map(|now| {
         let before = had.iter().find(|old| (&old.service, &old.name) == (&now.service, &now.name));
         (before.cloned(), now)
     });
@@ -163,9 +223,11 @@ fn compare_dependencies(
     paired.filter(told).collect()
 }
 
-fn compare_intents(held: &[Answer], holds: Vec<Answer>, result: &mut Diff) {
-    for answer in holds {
-        let before = held.iter().find(|old| old.name == answer.name).map(|old| old.standing);
+fn compare_intents(held: &[Answer], holds: &[Answer], result: &mut Diff) {
+    let stood: BTreeMap<&str, Standing> =
+        held.iter().map(|old| (old.name.as_str(), old.standing)).collect();
+    for answer in holds.iter().cloned() {
+        let before = stood.get(answer.name.as_str()).copied();
         match (before, answer.standing) {
             (_, Standing::Unknown) => result.unsure.push(answer),
             (Some(Standing::Broken), Standing::Broken)

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use netwright_model::network::Network;
 use netwright_verify::ask::Point;
 use netwright_verify::prover::Prover;
-use netwright_verify::prover::path::Origin;
 use netwright_verify::reach::{Entry, Group, Member, Outside, Reach as Reached, Relation};
 use serde_json::{Value, json};
 
@@ -87,26 +86,10 @@ fn row(prover: &mut Prover<'_>, entry: &Entry, arguments: &Reach) -> Option<Row>
 fn wanted(reached: &Reached, points: Option<&[Point]>) -> BTreeSet<usize> {
     let holds = |group: &Group| {
         points.is_none_or(|points| {
-            points.iter().any(|point| group.members.iter().any(|member| is_member(point, member)))
+            points.iter().any(|point| group.members.iter().any(|member| point.is(member)))
         })
     };
     reached.groups.iter().enumerate().filter(|(_, group)| holds(group)).map(|(i, _)| i).collect()
-}
-
-fn is_member(point: &Point, member: &Member) -> bool {
-    match (member, point.origin) {
-        (Member::Interface(id, _), Some(Origin::Interface(own))) => *id == own,
-        (Member::Serverless(id), Some(Origin::Serverless(own))) => *id == own,
-        (Member::Outside(whose, first, last), _) => {
-            let ranges = point.outside.as_ref();
-            ranges.is_some_and(|asked| asked.meets(*whose, *first, *last))
-                || point
-                    .addresses
-                    .iter()
-                    .any(|a| a.is_ipv4() == first.is_ipv4() && first <= a && a <= last)
-        }
-        (Member::Interface(..) | Member::Serverless(_), _) => false,
-    }
 }
 
 fn name(network: &Network, member: &Member) -> String {
