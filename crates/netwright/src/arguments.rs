@@ -1,5 +1,6 @@
 //! The command line.
 
+mod change;
 mod service;
 
 use std::net::IpAddr;
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use netwright_model::scalar::{Bandwidth, Delay, Percent, Scalar, ScalarError, Service};
 
 use crate::console::Color;
+pub(crate) use change::{Apply, Get, History, Rollback, Wish};
 pub(crate) use service::{Key, KeyCommand, Remote, RoleArgument, Serve, StoreArguments};
 
 /// Proves what a network does before it is deployed.
@@ -152,6 +154,28 @@ pub(crate) enum Command {
         after_help = "Examples:\n  netwright serve\n  netwright serve --store etcd://10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379 --listen 10.0.0.1:8180 --url https://net-1.example:8180"
     )]
     Serve(Box<Serve>),
+    /// Declare the network of a service: planned, proved, written; or refused with what it would break.
+    ///
+    /// Objects of the network that the description lacks stay unless they are pruned. Ends with 1 where it is refused, or would be.
+    #[command(
+        after_help = "Examples:\n  netwright apply network.yaml --dry-run\n  netwright apply network.yaml --why 'NET-42: database subnet'\n  netwright apply network.yaml --force 'agreed outage'"
+    )]
+    Apply(Box<Apply>),
+    /// Write the network of a service, or objects of it, as YAML.
+    #[command(
+        after_help = "Examples:\n  netwright get > network.yaml\n  netwright get filters/web\n  netwright get --revision 12"
+    )]
+    Get(Box<Get>),
+    /// List the changes of a network, or show one: who, what, why, what it broke.
+    #[command(after_help = "Examples:\n  netwright history\n  netwright history 12")]
+    History(Box<History>),
+    /// Bring the network back to an earlier revision, by a change that is proved like any other.
+    ///
+    /// Where a step of it loses something for good, it is refused unless it is forced.
+    #[command(
+        after_help = "Examples:\n  netwright rollback 12 --dry-run\n  netwright rollback 12 --why 'NET-43'"
+    )]
+    Rollback(Box<Rollback>),
     /// Make, list, rotate and revoke the API keys of a network.
     ///
     /// A server is asked, as an admin; the first key can also be made with the store itself, while no server runs on its file (--offline).

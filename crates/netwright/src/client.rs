@@ -90,6 +90,17 @@ impl Client {
         headers: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<Answer, Failure> {
+        self.exchange(method, path, headers, body)?.map_err(|(status, body)| problem(status, &body))
+    }
+
+    /// The same, with the status and words of a refusal as they came.
+    pub(crate) fn exchange(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Result<Answer, (u16, Value)>, Failure> {
         let mut response = self.send(method, path, headers, body)?;
         let limited = response.body_mut().with_config().limit(LARGEST);
         let octets = limited.read_to_vec().map_err(|error| self.lost(&error))?;
@@ -103,15 +114,15 @@ impl Client {
         };
         let status = response.status().as_u16();
         if status >= 400 {
-            return Err(problem(status, &body));
+            return Ok(Err((status, body)));
         }
         let age = || header("age").and_then(|age| age.parse().ok()).unwrap_or(0);
-        Ok(Answer {
+        Ok(Ok(Answer {
             status,
             body,
             etag: header("etag").map(str::to_owned),
             degraded: header("x-netwright-degraded").map(|_| age()),
-        })
+        }))
     }
 
     fn send(
@@ -151,7 +162,7 @@ impl Client {
 }
 
 /// A server's refusal.
-fn problem(status: u16, body: &Value) -> Failure {
+pub(crate) fn problem(status: u16, body: &Value) -> Failure {
     let text = |name: &str| body.get(name).and_then(Value::as_str);
     let message = match (text("title"), text("detail")) {
         (Some(title), Some(detail)) => format!("{title}: {detail}"),

@@ -1,14 +1,19 @@
 //! One file for each command.
 
+mod apply;
+mod change;
 mod check;
 mod diff;
 mod explain;
 mod generate;
+mod get;
+mod history;
 mod import;
 mod key;
 mod lab;
 mod prove;
 mod reach;
+mod rollback;
 mod schema;
 mod serve;
 mod shell;
@@ -35,6 +40,10 @@ pub(crate) fn run(command: &Command, console: &mut Console) -> Result<Code, Fail
         Command::Lab(arguments) => lab::run(&arguments.command, console),
         Command::Prove(arguments) => prove::run(arguments, console),
         Command::Serve(arguments) => serve::run(arguments, console),
+        Command::Apply(arguments) => apply::run(arguments, console),
+        Command::Get(arguments) => get::run(arguments, console),
+        Command::History(arguments) => history::run(arguments, console),
+        Command::Rollback(arguments) => rollback::run(arguments, console),
         Command::Key(arguments) => key::run(arguments, console),
         Command::Schema(arguments) => Ok(schema::run(arguments, console)),
         Command::Explain { id } => explain::run(id.as_deref(), console),

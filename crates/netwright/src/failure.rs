@@ -26,6 +26,13 @@ pub(crate) enum Failure {
     },
     /// A file could not be written.
     Output(String),
+    /// A server says what is wrong with a description.
+    Told {
+        /// All that is wrong, as it is told of a file.
+        text: String,
+        /// How much that is.
+        message: String,
+    },
     /// A server did not do what it was asked.
     Asked {
         /// What it says, or why it says nothing.
@@ -72,6 +79,7 @@ impl Failure {
                 }
             }
             Self::Output(message) => console.error(&format!("error: {message}\n")),
+            Self::Told { text, message } => console.error(&format!("{text}{message}\n")),
             Self::Asked { message, notes, code } => {
                 console.error(&format!("error: {message}\n"));
                 for note in notes {

@@ -151,8 +151,9 @@ async fn trace(
 fn traced(live: &Live, query: &TraceQuery) -> Result<TraceAnswer, Problem> {
     let service = match &query.service {
         None => Service::Any,
-        Some(text) => Service::parse_scalar(text)
-            .map_err(|e| wrong(Kind::Invalid, e.message, e.help))?,
+        Some(text) => {
+            Service::parse_scalar(text).map_err(|e| wrong(Kind::Invalid, e.message, e.help))?
+        }
     };
     let network = &live.network;
     let from = points(network, &reference(&query.from)?).map_err(missing)?;
@@ -224,7 +225,8 @@ fn reached(live: &Live, query: &ReachQuery) -> Result<ReachAnswer, Problem> {
     let found = found.map_err(|overflow| Problem::new(Kind::Busy, overflow.to_string()))?;
     let names = |group: &Group, asked: &Option<Vec<Point>>| -> Vec<String> {
         let own: Vec<&Member> = group.members.iter().filter(|member| is(asked, member)).collect();
-        let mut names: Vec<String> = own.iter().take(NAMES).map(|member| name(live, member)).collect();
+        let mut names: Vec<String> =
+            own.iter().take(NAMES).map(|member| name(live, member)).collect();
         if own.len() > NAMES {
             names.push(format!("{} more", own.len() - NAMES));
         }

@@ -164,11 +164,8 @@ async fn whole(
 ) -> Result<Response, Problem> {
     let live = live(&state, at.revision).await?;
     let revision = live.revision;
-    let answer = Network {
-        revision: revision.0,
-        objects: live.objects.len(),
-        description: live.yaml(),
-    };
+    let answer =
+        Network { revision: revision.0, objects: live.objects.len(), description: live.yaml() };
     Ok(([etag(revision)], Json(answer)).into_response())
 }
 
@@ -203,10 +200,9 @@ async fn list(
         let mut all: Vec<_> = live.objects.of_part(part.as_str()).collect();
         all.sort_unstable_by(|a, b| a.0.cmp(b.0));
         let (some, next) = page.of(all, |(name, _)| name.to_string())?;
-        let told = some.into_iter().map(|(name, object)| Object {
-            name: name.to_string(),
-            text: object.text.to_string(),
-        });
+        let told = some
+            .into_iter()
+            .map(|(name, object)| Object { name: name.to_string(), text: object.text.to_string() });
         (told.collect(), next)
     };
     let revision = live.revision;

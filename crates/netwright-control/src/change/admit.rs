@@ -1,7 +1,7 @@
 //! Whether a change may land.
 //!
 //! It may not where an intent that held does not hold any more or is not known to, where an intent that the change brings does not hold,
-//! and where a value is used that was allocated for something else. A reason lands it nevertheless, and is remembered.
+//! where ranges overlap that a provider does not let overlap, and where a value is used that was allocated for something else. A reason lands it nevertheless, and is remembered.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +11,9 @@ use netwright_verify::steps::Undo;
 use super::judge::Judged;
 use super::report::Report;
 use crate::network::{Edit, Live};
+
+/// Findings about ranges that no provider accepts: subnets of one VPC, and networks that are connected, which overlap.
+const NEVER: [&str; 2] = ["NW-ADDR-001", "NW-ADDR-003"];
 
 /// Fills in why a change may not land, and what should be known of it.
 pub(crate) fn decide(report: &mut Report, judged: &Judged, edits: &[Edit], new: &Live) {
@@ -30,6 +33,8 @@ pub(crate) fn decide(report: &mut Report, judged: &Judged, edits: &[Edit], new: 
             None => {}
         }
     }
+    let never = judged.diff.found.iter().filter(|found| NEVER.contains(&found.id));
+    report.refused.extend(never.map(|found| format!("{}: {}", found.id, found.message)));
     if judged.stood.len() + judged.fails.len() == 0 && new.network.description.expect.is_empty() {
         let nothing = "the network says nothing of what must work (`expect`): nothing is proved";
         report.warnings.push(nothing.to_owned());

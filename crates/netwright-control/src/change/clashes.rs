@@ -59,8 +59,10 @@ impl All {
         let mut found = BTreeSet::new();
         for subnet in &network.subnets {
             let taken = self.ranges.get(&network[subnet.vpc].name);
-            for (cidr, (range, taken)) in
-                subnet.cidrs.iter().flat_map(|cidr| taken.into_iter().flatten().map(move |t| (cidr, t)))
+            for (cidr, (range, taken)) in subnet
+                .cidrs
+                .iter()
+                .flat_map(|cidr| taken.into_iter().flatten().map(move |t| (cidr, t)))
             {
                 let meets = cidr.first() <= range.last() && range.first() <= cidr.last();
                 let own = *cidr == *range && is_for(&taken.purpose, &[&subnet.name]);
@@ -129,20 +131,25 @@ mod tests {
         let load = |text: &str| {
             netwright_model::load("x", text, &mut Sources::default()).expect("a network")
         };
-        let old = load("vpcs: { prod: { cidr: 10.0.0.0/16, subnets: { a: { cidr: 10.0.1.0/24 } } } }");
+        let old =
+            load("vpcs: { prod: { cidr: 10.0.0.0/16, subnets: { a: { cidr: 10.0.1.0/24 } } } }");
         let new = load(
             "vpcs: { prod: { cidr: 10.0.0.0/16, subnets: { a: { cidr: 10.0.1.0/24 }, b: { cidr: 10.0.2.0/24 } } } }\n\
              instances: { i: { subnet: b, address: 10.0.2.9 } }\n",
         );
         let range = |purpose: &str, value: &str| {
-            entry(&format!(r#"{{"pool":"vpc:prod","value":"{value}","for":"{purpose}","owner":"me"}}"#))
+            entry(&format!(
+                r#"{{"pool":"vpc:prod","value":"{value}","for":"{purpose}","owner":"me"}}"#
+            ))
         };
         assert_eq!(clashes(&[range("subnet:prod/b", "10.0.2.0/24")], &old, &new), [""; 0]);
         assert_eq!(clashes(&[range("b", "10.0.2.0/24")], &old, &new), [""; 0]);
         assert_eq!(clashes(&[range("other", "10.0.2.128/25")], &old, &new).len(), 1);
         assert_eq!(clashes(&[range("other", "10.0.1.128/25")], &old, &new).len(), 0, "as before");
         let address = |purpose: &str| {
-            entry(&format!(r#"{{"pool":"subnet:prod/b","value":"10.0.2.9","for":"{purpose}","owner":"me"}}"#))
+            entry(&format!(
+                r#"{{"pool":"subnet:prod/b","value":"10.0.2.9","for":"{purpose}","owner":"me"}}"#
+            ))
         };
         assert_eq!(clashes(&[address("instance:i")], &old, &new), [""; 0]);
         let clash = clashes(&[address("instance:other")], &old, &new);

@@ -78,7 +78,7 @@ pub async fn commit<S: Store>(
     let damaged = |error: serde_json::Error| Error::Damaged(error.to_string());
     let text = serde_json::to_vec(&body).map_err(damaged)?;
     if text.len() <= INLINE {
-        record.body = Stored::Inline(body);
+        record.body = Stored::Inline(Box::new(body));
     } else {
         record.body = Stored::Parts(text.chunks(PART).count());
         for (part, chunk) in text.chunks(PART).enumerate() {
@@ -91,10 +91,8 @@ pub async fn commit<S: Store>(
         }
     }
     let history = layout.change_after(basis.network);
-    let head = Head {
-        history: String::from_utf8_lossy(&history).into_owned(),
-        change: record.id.clone(),
-    };
+    let head =
+        Head { history: String::from_utf8_lossy(&history).into_owned(), change: record.id.clone() };
     let flip = Txn {
         compare: vec![
             guard.compare(),
@@ -129,9 +127,8 @@ pub async fn commit<S: Store>(
         let is_own = serde_json::from_slice(&own.value).is_ok_and(|r: Record| r.id == record.id);
         return if is_own { Ok(own.modified) } else { Err(Failed::Overtaken) };
     }
-    let revision = |entry: Option<netwright_store::Entry>| {
-        entry.map_or(Revision(0), |entry| entry.modified)
-    };
+    let revision =
+        |entry: Option<netwright_store::Entry>| entry.map_or(Revision(0), |entry| entry.modified);
     if revision(head) != basis.network {
         Err(Failed::Overtaken)
     } else if revision(taken) != basis.taken {

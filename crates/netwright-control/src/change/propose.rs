@@ -168,7 +168,8 @@ fn put(live: &Live, key: &ObjectKey, text: &str) -> Result<Proposal, Wrong> {
     let mut sources = live.sources.clone();
     let file = sources.add(key.to_string(), text);
     let (node, mut errors) = yaml::read(text, file, &Limits::default());
-    let alone = Alone { part: key.part, name: key.name.to_string(), node: node.unwrap_or_default() };
+    let alone =
+        Alone { part: key.part, name: key.name.to_string(), node: node.unwrap_or_default() };
     let decoded = decode_description(&maps::join([(alone, Span::new(file, 0, 0))]));
     let description = match decoded {
         Ok(description) if errors.is_empty() => description,

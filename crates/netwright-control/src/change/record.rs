@@ -37,7 +37,7 @@ pub struct Record {
 #[serde(rename_all = "snake_case")]
 pub enum Stored {
     /// Here.
-    Inline(Body),
+    Inline(Box<Body>),
     /// In so many parts beside it.
     Parts(usize),
 }

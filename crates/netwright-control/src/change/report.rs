@@ -15,6 +15,9 @@ use crate::network::Live;
 /// Most items of a list.
 const MOST: usize = 200;
 
+/// Ranges of the Internet that are named one by one.
+const RANGES: usize = 2;
+
 /// Most parties of a flow.
 const PARTIES: usize = 20;
 
@@ -259,7 +262,8 @@ impl Report {
 
 fn intents(live: &Live, answers: &[Answer]) -> Vec<Intent> {
     let told = answers.iter().take(MOST).map(|answer| {
-        let (forward, back) = answer.example.as_ref().map(|trace| hops(live, trace)).unwrap_or_default();
+        let (forward, back) =
+            answer.example.as_ref().map(|trace| hops(live, trace)).unwrap_or_default();
         Intent {
             name: answer.name.clone(),
             why: answer.why.clone(),
@@ -314,9 +318,17 @@ fn party(party: &Party) -> String {
 
 fn flows(live: &Live, diff: &Diff) -> Vec<Flow> {
     let parties = |all: &[Party]| -> Vec<String> {
-        let mut names: Vec<String> = all.iter().take(PARTIES).map(party).collect();
-        if all.len() > PARTIES {
-            names.push(format!("{} more", all.len() - PARTIES));
+        let internet = |p: &&Party| matches!(p, Party::Outside(whose, ..) if whose == "internet");
+        let ranges = all.iter().filter(internet).count();
+        let whole = ranges > RANGES;
+        let told = all.iter().filter(|party| !whole || !internet(party));
+        let mut names: Vec<String> = told.clone().take(PARTIES).map(party).collect();
+        if whole {
+            names.push(format!("internet ({ranges} ranges)"));
+        }
+        let more = told.count().saturating_sub(PARTIES);
+        if more > 0 {
+            names.push(format!("{more} more"));
         }
         names
     };

@@ -1,6 +1,7 @@
 //! Changes, from the wish to the revision that every server reads.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use netwright_model::network::Network;
 use netwright_store::{Entry, Error, Keys, Op, Range, Revision, Store, Txn};
@@ -18,7 +19,7 @@ use crate::keys::Layout;
 use crate::network::{Edit, Keeper, Live, read, snapshot};
 
 /// How often a change is written again because something was allocated meanwhile.
-const TRIES: usize = 20;
+const TRIES: u64 = 20;
 
 /// Changes after which the whole network is written again.
 const CHANGES: u32 = 64;
@@ -116,6 +117,19 @@ impl From<Error> for Refusal {
     }
 }
 
+impl From<Failed> for Refusal {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Overtaken | Failed::Taken => {
+                let why = "another change was accepted while this one was judged: send it again";
+                Self::Conflict(why.to_owned())
+            }
+            Failed::NotLeading => Self::NotLeading,
+            Failed::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 /// Changes of one network. What is read may come from a copy of the store: what is written holds only where it was true.
 #[derive(Clone)]
 pub struct Changes<R> {
@@ -181,22 +195,19 @@ impl<R: Store> Changes<R> {
         if proposal.edits.is_empty() {
             return Ok(Accepted { answer, live });
         }
-        let mut tries = 0;
-        loop {
+        let told = answer.report.refused.len();
+        for wait in 0..TRIES {
             let (taken, clashes) = self.clashes(&live, &proposal).await?;
-            let reasons = answer.report.refused.len();
+            answer.report.refused.truncate(told);
             answer.report.refused.extend(clashes);
             let refused = !answer.report.refused.is_empty();
-            if request.dry_run {
+            if request.dry_run || (refused && request.force.is_none()) {
                 let word = if refused { "would_be_refused" } else { "would_be_accepted" };
-                answer.outcome = word.to_owned();
-                answer.revision = None;
-                return Ok(Accepted { answer, live });
-            }
-            if refused && request.force.is_none() {
-                answer.outcome = "would_be_refused".to_owned();
-                answer.revision = None;
-                return Err(Refusal::Refused(Box::new(answer)));
+                answer = Answer { outcome: word.to_owned(), revision: None, ..answer };
+                return match request.dry_run {
+                    true => Ok(Accepted { answer, live }),
+                    false => Err(Refusal::Refused(Box::new(answer))),
+                };
             }
             let basis = Basis { network: live.revision, taken };
             match self.write((store, guard), basis, &request, &proposal, &answer.report).await {
@@ -211,22 +222,13 @@ impl<R: Store> Changes<R> {
                     since.octets += octets(&proposal.edits);
                     return Ok(Accepted { answer, live });
                 }
-                Err(Failed::Taken) if tries < TRIES => {
-                    tries += 1;
-                    answer.report.refused.truncate(reasons);
-                }
-                Err(Failed::Taken) => {
-                    let why = "values were allocated all the time while it was written";
-                    return Err(Refusal::Conflict(why.to_owned()));
-                }
-                Err(Failed::Overtaken) => {
-                    let why = "another change was accepted while this one was judged: send it again";
-                    return Err(Refusal::Conflict(why.to_owned()));
-                }
-                Err(Failed::NotLeading) => return Err(Refusal::NotLeading),
-                Err(Failed::Store(error)) => return Err(Refusal::Store(error)),
+                // A copy of the store is told a little later of what was allocated.
+                Err(Failed::Taken) => tokio::time::sleep(Duration::from_millis(wait)).await,
+                Err(failed) => return Err(failed.into()),
             }
         }
+        let why = "values were allocated all the time while it was written: send it again";
+        Err(Refusal::Conflict(why.to_owned()))
     }
 
     /// What is proposed, and what is proved of it.
@@ -286,11 +288,11 @@ impl<R: Store> Changes<R> {
         };
         let change = record.id.clone();
         let body = Body { edits: proposal.edits.clone(), report: report.clone() };
-        let (store, layout) = (self.keeper.store(), self.keeper.layout());
+        let layout = self.keeper.layout();
         let beside = request.again.as_ref().map(|(key, asked)| {
             let again = Again { request: asked.clone(), base: basis.network.0, at: request.now };
             let value = serde_json::to_vec(&again).unwrap_or_default();
-            Op::put(again_key(self.keeper.layout(), key), value)
+            Op::put(again_key(layout, key), value)
         });
         let beside = beside.into_iter().collect();
         let revision = commit(store, layout, guard, basis, record, body, beside).await?;
@@ -362,7 +364,9 @@ impl<R: Store> Changes<R> {
             let found = listed.iter().find(|change| change.revision == revision.0);
             if let Some(found) = found {
                 let change = self.change_of(Revision(found.base)).await?;
-                return Ok(change.map(|(change, body)| (change.record.listed(change.revision), body)));
+                return Ok(
+                    change.map(|(change, body)| (change.record.listed(change.revision), body))
+                );
             }
             match listed.last() {
                 Some(last) if more && last.revision < revision.0 => from = Revision(last.revision),
@@ -376,12 +380,7 @@ impl<R: Store> Changes<R> {
     /// # Errors
     ///
     /// When the store fails; it is done the next time.
-    pub async fn tidy<S: Store>(
-        &self,
-        store: &S,
-        guard: &Guard,
-        now: u64,
-    ) -> Result<(), Error> {
+    pub async fn tidy<S: Store>(&self, store: &S, guard: &Guard, now: u64) -> Result<(), Error> {
         let layout = self.keeper.layout();
         let mut since = self.writing.lock().await;
         let live = self.keeper.newest().await?;
@@ -410,11 +409,8 @@ impl<R: Store> Changes<R> {
             read.map_or(true, |again| again.at.saturating_add(REMEMBERED) < now)
         };
         let entries = read::all(store, keys).await?;
-        let gone: Vec<Op> = entries
-            .into_iter()
-            .filter(old)
-            .map(|entry| Op::Delete(Keys::One(entry.key)))
-            .collect();
+        let gone: Vec<Op> =
+            entries.into_iter().filter(old).map(|entry| Op::Delete(Keys::One(entry.key))).collect();
         for then in gone.chunks(64) {
             let (compare, then) = (vec![guard.compare()], then.to_vec());
             store.txn(Txn { compare, then, otherwise: Vec::new() }).await?;

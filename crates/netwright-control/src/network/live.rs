@@ -206,8 +206,13 @@ mod tests {
         assert_eq!(whole.map(|whole| whole.yaml()).ok(), Some(live.yaml()));
         let mut undo: Vec<Edit> = Vec::new();
         for round in 0..60 {
-            let names: Vec<_> = live.objects.of_part("expect").map(|(name, _)| name.clone()).collect();
-            let filters: Vec<_> = live.objects.of_part("filters").map(|(name, o)| (name.clone(), o.text.clone())).collect();
+            let names: Vec<_> =
+                live.objects.of_part("expect").map(|(name, _)| name.clone()).collect();
+            let filters: Vec<_> = live
+                .objects
+                .of_part("filters")
+                .map(|(name, o)| (name.clone(), o.text.clone()))
+                .collect();
             let edits = if round % 3 == 2 && !undo.is_empty() {
                 vec![undo.remove(random.below(u32::try_from(undo.len()).unwrap_or(1)) as usize)]
             } else if round % 3 == 1 && !names.is_empty() {
@@ -217,15 +222,21 @@ mod tests {
                 undo.extend(edit.clone().map(Edit::undone));
                 edit.into_iter().collect()
             } else {
-                let (_, text) = &filters[random.below(u32::try_from(filters.len()).unwrap_or(1)) as usize];
-                let key = super::ObjectKey { part: "filters", name: format!("copy-{}", random.below(5)).into() };
+                let (_, text) =
+                    &filters[random.below(u32::try_from(filters.len()).unwrap_or(1)) as usize];
+                let key = super::ObjectKey {
+                    part: "filters",
+                    name: format!("copy-{}", random.below(5)).into(),
+                };
                 live.objects.edits_to(&[Wish { key, text: text.to_string() }])
             };
             live = match live.after(&edits, live.revision.next()) {
                 Ok(live) => live,
                 Err(wrong) => panic!("{wrong:?}"),
             };
-            let Ok(whole) = Live::of(live.objects.clone(), live.revision) else { panic!("no network") };
+            let Ok(whole) = Live::of(live.objects.clone(), live.revision) else {
+                panic!("no network")
+            };
             assert_eq!(whole.yaml(), live.yaml());
             assert_eq!(whole.network.written.filters, live.network.written.filters);
             assert_eq!(whole.network.written.rest, live.network.written.rest);
@@ -235,7 +246,9 @@ mod tests {
     #[test]
     fn places_name_the_object_and_its_line() {
         let live = live(&Plan::default());
-        let Some((name, filter)) = live.network.description.filters.first() else { panic!("no filter") };
+        let Some((name, filter)) = live.network.description.filters.first() else {
+            panic!("no filter")
+        };
         let at = live.at(*filter.span).unwrap_or_default();
         assert!(at.starts_with(&format!("filters/{}:1:", name.value)), "{at}");
     }

@@ -281,7 +281,9 @@ impl Objects {
                     edits.push(put(own.place, Some(Arc::clone(&own.text)), None));
                     edits.push(put(object.place, None, text));
                 }
-                there => edits.push(put(object.place, there.map(|own| Arc::clone(&own.text)), text)),
+                there => {
+                    edits.push(put(object.place, there.map(|own| Arc::clone(&own.text)), text));
+                }
             }
         }
         // Places are free before others take them.
@@ -389,7 +391,8 @@ mod tests {
         let before = objects.clone();
         let key = objects.of_part("instances").next().map(|(name, _)| name.to_string());
         let key = ObjectKey::of("instances", &key.unwrap_or_default());
-        let mut edit = key.and_then(|key| objects.removal(&key)).unwrap_or_else(|| panic!("no object"));
+        let mut edit =
+            key.and_then(|key| objects.removal(&key)).unwrap_or_else(|| panic!("no object"));
         edit.old = Some("other".into());
         assert!(objects.apply(&edit).is_err());
         edit.old = None;

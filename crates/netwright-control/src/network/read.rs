@@ -51,7 +51,7 @@ pub(crate) async fn body<S: Store>(
     record: &Record,
 ) -> Result<Body, Error> {
     let count = match &record.body {
-        Stored::Inline(body) => return Ok(body.clone()),
+        Stored::Inline(body) => return Ok(body.as_ref().clone()),
         Stored::Parts(count) => *count,
     };
     let parts = all(store, layout.change_parts(&record.id)).await?;
@@ -103,7 +103,8 @@ pub(super) async fn load<S: Store>(
         revision = change.revision;
     }
     if revision < newest {
-        let message = format!("the history ends at revision {revision}, the network is at {newest}");
+        let message =
+            format!("the history ends at revision {revision}, the network is at {newest}");
         return Err(Error::Damaged(message));
     }
     blocking(move || Live::of(objects, revision)).await?.map_err(unfit)

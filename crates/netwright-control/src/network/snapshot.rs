@@ -78,10 +78,8 @@ async fn whole<S: Store>(
     layout: &Layout,
     revision: Revision,
 ) -> Result<Option<String>, Error> {
-    let keys = Keys::Between(
-        layout.snapshot_part(revision, 0),
-        layout.snapshot_part(revision.next(), 0),
-    );
+    let keys =
+        Keys::Between(layout.snapshot_part(revision, 0), layout.snapshot_part(revision.next(), 0));
     let mut bytes: Vec<u8> = Vec::new();
     let mut ended = false;
     for (number, part) in all(store, keys).await?.into_iter().enumerate() {
@@ -107,10 +105,12 @@ async fn revisions<S: Store>(store: &S, layout: &Layout) -> Result<Vec<Revision>
     let mut keys = layout.snapshots();
     let mut found = Vec::new();
     loop {
-        let Some(entry) = store.range(Range::of(keys).limit(1)).await?.entries.into_iter().next() else {
+        let Some(entry) = store.range(Range::of(keys).limit(1)).await?.entries.into_iter().next()
+        else {
             return Ok(found);
         };
-        let number = entry.key.get(start..start + 20).and_then(|part| std::str::from_utf8(part).ok());
+        let number =
+            entry.key.get(start..start + 20).and_then(|part| std::str::from_utf8(part).ok());
         let revision = Revision(number.and_then(|text| text.parse().ok()).unwrap_or_default());
         keys = layout.snapshots().after(&layout.snapshot_part(revision, 999_999));
         found.push(revision);
@@ -175,7 +175,8 @@ async fn staged<S: Store>(store: &S, layout: &Layout) -> Result<Vec<String>, Err
     };
     let mut found = Vec::new();
     loop {
-        let Some(entry) = store.range(Range::of(keys).limit(1)).await?.entries.into_iter().next() else {
+        let Some(entry) = store.range(Range::of(keys).limit(1)).await?.entries.into_iter().next()
+        else {
             return Ok(found);
         };
         let rest = String::from_utf8_lossy(entry.key.get(start..).unwrap_or_default()).into_owned();

@@ -93,12 +93,16 @@ impl Store for Dying {
 }
 
 fn forced(text: &str) -> Request {
-    Request { force: Some("drill".to_owned()), again: Some(("k".into(), "r".into())), ..apply(text) }
+    Request {
+        force: Some("drill".to_owned()),
+        again: Some(("k".into(), "r".into())),
+        ..apply(text)
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_dies_leaves_the_old_network_or_the_new_one() {
-    let large = super::large::description(300);
+    let large = super::large::description(150);
     for (end, text) in [End::Before, End::After, End::AnswerLost]
         .into_iter()
         .flat_map(|end| [MISTAKE, large.as_str()].map(|text| (end, text)))
@@ -116,7 +120,11 @@ async fn whoever_dies_leaves_the_old_network_or_the_new_one() {
                 Err(Refusal::Store(_)) => {}
                 Err(other) => panic!("{other:?}"),
             }
-            if is_old { landed.0 += 1 } else { landed.1 += 1 }
+            if is_old {
+                landed.0 += 1
+            } else {
+                landed.1 += 1
+            }
             // Whatever was heard, the same request comes to the same end, once.
             let again = changes(store.clone()).propose(&guard(), forced(text)).await.unwrap();
             let (history, _) = changes(store).history(Revision(0), 10).await.unwrap();
@@ -127,6 +135,8 @@ async fn whoever_dies_leaves_the_old_network_or_the_new_one() {
             }
         }
         assert!(landed.1 > 0, "{end:?}");
-        assert!(end == End::AnswerLost || landed.0 > 0, "{end:?}");
+        // A change of one write lands with it.
+        let one = end == End::After && text == MISTAKE;
+        assert!(one || end == End::AnswerLost || landed.0 > 0, "{end:?}");
     }
 }

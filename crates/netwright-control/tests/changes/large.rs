@@ -15,7 +15,11 @@ pub(crate) fn description(vpcs: usize) -> String {
     let at = text.find("vpcs:\n").expect("a map of VPCs") + "vpcs:\n".len();
     let mut more = String::new();
     for number in 0..vpcs {
-        let _infallible = write!(more, "  more-{number}:\n    cidr: 10.9.0.0/16\n    region: {}\n", "x".repeat(10_000));
+        let _infallible = write!(
+            more,
+            "  more-{number}:\n    cidr: 10.9.0.0/16\n    region: {}\n",
+            "x".repeat(10_000)
+        );
     }
     text.insert_str(at, &more);
     text

@@ -43,7 +43,11 @@ pub(crate) struct Server<S> {
 }
 
 impl<S: Store> Server<S> {
-    pub(crate) async fn propose(&self, guard: &Guard, request: Request) -> Result<Accepted, Refusal> {
+    pub(crate) async fn propose(
+        &self,
+        guard: &Guard,
+        request: Request,
+    ) -> Result<Accepted, Refusal> {
         self.changes.propose(&self.store, guard, request).await
     }
 
@@ -117,10 +121,13 @@ async fn what_breaks_an_intent_is_refused_with_the_trace_and_nothing_is_written(
     };
     assert_eq!(store.status().await.unwrap().revision, before);
     let report = &refused.report;
-    assert!(report.refused[0].starts_with("intent web-reaches-db held and is broken"), "{report:?}");
+    assert!(
+        report.refused[0].starts_with("intent web-reaches-db held and is broken"),
+        "{report:?}"
+    );
     assert_eq!(report.broken[0].name, "web-reaches-db");
     let last = report.broken[0].forward.last().unwrap();
-    assert_eq!((last.passed, last.name.as_str()), (Some(false), "db"));
+    assert_eq!((last.passed, last.name.as_str()), (Some(false), "db-1"));
     assert!(last.at.as_deref().unwrap().starts_with("filters/db:"), "{last:?}");
     assert_eq!(report.summary.flows_lost, 1);
 }
@@ -160,6 +167,22 @@ async fn an_intent_that_a_change_brings_must_hold() {
         panic!("it is let in");
     };
     assert!(refused.report.refused[0].contains("which this change brings, is broken"));
+}
+
+#[tokio::test]
+async fn a_peering_of_networks_that_overlap_is_refused() {
+    let changes = changes(store().await);
+    changes.propose(&guard(), apply(NETWORK)).await.unwrap();
+    let text = NETWORK.replace(
+        "vpcs:\n",
+        "vpcs:\n  other: { cidr: 10.0.0.0/20, subnets: { a: { cidr: 10.0.1.0/24 } } }\n",
+    );
+    changes.propose(&guard(), apply(&text)).await.unwrap();
+    let text = "vpcs: [prod, other]\n".to_owned();
+    let peering = Wanted::Put { key: key("peerings", "both"), text };
+    let answer = changes.propose(&guard(), request(peering)).await;
+    let Err(Refusal::Refused(refused)) = answer else { panic!("{answer:?}") };
+    assert!(refused.report.refused[0].starts_with("NW-ADDR-003"), "{:?}", refused.report.refused);
 }
 
 #[tokio::test]
@@ -207,7 +230,10 @@ async fn what_a_description_lacks_stays_unless_it_is_pruned() {
     let extra = Wanted::Put { key: key("vpcs", "extra"), text };
     changes.propose(&guard(), request(extra)).await.unwrap();
     let kept = changes.propose(&guard(), apply(NETWORK)).await.unwrap();
-    assert_eq!((outcome(&kept), &kept.answer.report.kept[..]), ("unchanged", &["vpcs/extra".to_owned()][..]));
+    assert_eq!(
+        (outcome(&kept), &kept.answer.report.kept[..]),
+        ("unchanged", &["vpcs/extra".to_owned()][..])
+    );
     let (name, text) = ("network.yaml".to_owned(), NETWORK.to_owned());
     let pruned = request(Wanted::Apply { name, text, prune: true });
     let pruned = changes.propose(&guard(), pruned).await.unwrap();
@@ -243,7 +269,8 @@ async fn going_back_is_a_change_of_its_own() {
 async fn what_is_lost_for_good_by_going_back_is_refused() {
     let changes = changes(store().await);
     let first = changes.propose(&guard(), apply(NETWORK)).await.unwrap();
-    let text = "subnet: prod/front\nprivate_address: 10.0.1.11\naddresses: 198.51.100.9\n".to_owned();
+    let text =
+        "subnet: prod/front\nprivate_address: 10.0.1.11\naddresses: 198.51.100.9\n".to_owned();
     let nat = Wanted::Put { key: key("nat_gateways", "out"), text };
     let nat = changes.propose(&guard(), request(nat)).await;
     assert!(nat.is_ok(), "{nat:?}");
@@ -287,14 +314,15 @@ async fn a_request_that_comes_again_is_answered_as_at_first() {
 async fn of_two_writers_one_loses_and_nothing_is_mixed() {
     let store = store().await;
     let (a, b) = (changes(store.clone()), changes(store.clone()));
-    a.propose(&guard(), apply(NETWORK)).await.unwrap();
+    let guard = guard();
+    a.propose(&guard, apply(NETWORK)).await.unwrap();
     for round in 0..10 {
         let put = |name: &str, octet: u32| {
             let text = format!("cidr: 10.{octet}.0.0/16\n");
             request(Wanted::Put { key: key("vpcs", &format!("{name}{round}")), text })
         };
         let (one, other) =
-            tokio::join!(a.propose(&guard(), put("a", 20)), b.propose(&guard(), put("b", 40)));
+            tokio::join!(a.propose(&guard, put("a", 20)), b.propose(&guard, put("b", 40)));
         let won = [&one, &other].iter().filter(|result| result.is_ok()).count();
         assert!(won >= 1);
         for result in [one, other] {
@@ -333,10 +361,12 @@ async fn what_was_allocated_for_something_else_is_refused() {
     let subnet = "      back: { cidr: 10.0.2.0/24, route_table: private }\n";
     let more = "      next: { cidr: 10.0.3.0/24, route_table: private }\n";
     let text = NETWORK.replace(subnet, &format!("{subnet}{more}"));
-    let Err(Refusal::Refused(refused)) = changes.propose(&store, &guard(), apply(&text)).await else {
+    let Err(Refusal::Refused(refused)) = changes.propose(&store, &guard(), apply(&text)).await
+    else {
         panic!("it is let in");
     };
-    let why = "subnet prod/next uses 10.0.3.0/24, and 10.0.3.0/25 is allocated for subnet:prod/x by me";
+    let why =
+        "subnet prod/next uses 10.0.3.0/24, and 10.0.3.0/25 is allocated for subnet:prod/x by me";
     assert_eq!(refused.report.refused, [why]);
 }
 

@@ -204,10 +204,10 @@ mod tests {
 
     use super::{join, split};
     use crate::decode::Encode;
+    use crate::decode_description;
     use crate::generate::{Plan, Shape, generate};
     use crate::language::Description;
     use crate::source::Span;
-    use crate::decode_description;
 
     #[test]
     fn what_is_split_and_joined_is_what_it_was() {
@@ -233,9 +233,15 @@ mod tests {
         assert_eq!(whole.instances.last().map(|(name, _)| name.value.as_str()), Some("new"));
         whole.remove(&BTreeSet::from([("instances", "new"), ("instances", name.as_str())]));
         assert_eq!(whole.instances.len(), before.instances.len() - 1);
-        whole.put(Description { instances: before.instances.iter().skip(3).take(1).cloned().collect(), ..Description::default() });
-        let order: Vec<String> = before.instances.iter().map(|(name, _)| name.value.clone()).collect();
-        whole.arrange("instances", |name| order.iter().position(|own| own == name).unwrap_or(0) as u64);
+        whole.put(Description {
+            instances: before.instances.iter().skip(3).take(1).cloned().collect(),
+            ..Description::default()
+        });
+        let order: Vec<String> =
+            before.instances.iter().map(|(name, _)| name.value.clone()).collect();
+        whole.arrange("instances", |name| {
+            order.iter().position(|own| own == name).unwrap_or(0) as u64
+        });
         assert_eq!(whole.encode(), before.encode());
     }
 }

@@ -1,0 +1,83 @@
+//! Arguments of commands that read and change the network of a service.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Format, Remote};
+
+/// What goes with every change.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Wish {
+    /// Write nothing: show the steps, what would break and whether it would be refused.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Why, for the history.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) why: Option<String>,
+    /// Land it although it is refused. The reason stands in the history.
+    #[arg(long, value_name = "REASON")]
+    pub(crate) force: Option<String>,
+    /// Only while the network is at this revision.
+    #[arg(long, value_name = "REVISION")]
+    pub(crate) if_revision: Option<u64>,
+    /// A key of your own by which the request is known when it is sent again: it is done once.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+    /// How the result is written.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+/// Arguments of `apply`.
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// Description, folder or export.
+    pub(crate) file: PathBuf,
+    /// Take away what the network has and the description lacks; without it that stays, and is named.
+    #[arg(long)]
+    pub(crate) prune: bool,
+    #[command(flatten)]
+    pub(crate) wish: Wish,
+}
+
+/// Arguments of `get`.
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    /// A part of the network (filters), or an object (filters/web); all of it unless given.
+    pub(crate) object: Option<String>,
+    /// As it was at this revision.
+    #[arg(long, value_name = "REVISION")]
+    pub(crate) revision: Option<u64>,
+    /// How the result is written: YAML, or JSON with the revision.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+/// Arguments of `history`.
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// The change that made this revision, with its edits; all changes unless given.
+    pub(crate) revision: Option<u64>,
+    /// Changes from this revision on.
+    #[arg(long, value_name = "REVISION", conflicts_with = "revision")]
+    pub(crate) from: Option<u64>,
+    /// How the result is written.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+/// Arguments of `rollback`.
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    /// The revision to go back to, as `history` lists it.
+    pub(crate) revision: u64,
+    #[command(flatten)]
+    pub(crate) wish: Wish,
+}

@@ -1,0 +1,71 @@
+//! `netwright get`.
+
+use serde_json::{Value, json};
+
+use super::change::query;
+use crate::arguments::{Format, Get};
+use crate::client::Client;
+use crate::console::{Code, Console};
+use crate::failure::Failure;
+
+pub(super) fn run(arguments: &Get, console: &mut Console) -> Result<Code, Failure> {
+    let client = Client::new(&arguments.remote)?;
+    let at = arguments.revision.map(|revision| ("revision", revision.to_string()));
+    let at: Vec<(&str, String)> = at.into_iter().collect();
+    let Some(object) = &arguments.object else {
+        let answer = client.get(&query("/api/v1/network", &at))?;
+        told(console, answer.degraded);
+        match arguments.format {
+            Format::Json => console.json(&answer.body),
+            Format::Text => console.write(text(&answer.body, "description")),
+        }
+        return Ok(Code::Pass);
+    };
+    let (part, name) = object.split_once('/').unwrap_or((object, ""));
+    let path = format!("/api/v1/network/{part}");
+    if !name.is_empty() {
+        let with = [&at[..], &[("name", name.to_owned())]].concat();
+        let answer = client.get(&query(&path, &with))?;
+        told(console, answer.degraded);
+        match arguments.format {
+            Format::Json => console.json(&answer.body),
+            Format::Text => console.write(text(&answer.body["objects"][0], "text")),
+        }
+        return Ok(Code::Pass);
+    }
+    let mut objects = Vec::new();
+    let mut after: Option<String> = None;
+    let revision = loop {
+        let mut with = [&at[..], &[("limit", "1000".to_owned())]].concat();
+        with.extend(after.take().map(|after| ("after", after)));
+        let mut page = client.get(&query(&path, &with))?.body;
+        objects.append(page["objects"].as_array_mut().unwrap_or(&mut Vec::new()));
+        match page["next"].as_str() {
+            Some(next) => after = Some(next.to_owned()),
+            None => break page["revision"].take(),
+        }
+    };
+    match arguments.format {
+        Format::Json => console.json(&json!({ "revision": revision, "objects": objects })),
+        Format::Text => objects.iter().for_each(|object| {
+            let (name, body) = (text(object, "name"), text(object, "text"));
+            if name.is_empty() {
+                console.write(body);
+            } else {
+                console.line(name);
+            }
+        }),
+    }
+    Ok(Code::Pass)
+}
+
+fn told(console: &mut Console, degraded: Option<u64>) {
+    if let Some(age) = degraded {
+        let line = format!("note: the store is away; this is {age} s old\n");
+        console.error(&line);
+    }
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}

@@ -1,0 +1,248 @@
+//! Changes of a network through a real server with the embedded store, by the commands that people use.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops where it cannot go on"
+)]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// A server with a store of its own; both go with it.
+struct Server {
+    child: Child,
+    url: String,
+    folder: PathBuf,
+}
+
+impl Server {
+    fn start() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::SeqCst);
+        let name = format!("netwright-changes-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        Self::on(folder)
+    }
+
+    fn on(folder: PathBuf) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_netwright"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--lease", "2", "--state"])
+            .arg(&folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("listening at ").unwrap().to_owned();
+        let server = Self { child, url, folder };
+        // It leads soon after it answers.
+        for _ in 0..200 {
+            if server.run(&["rollback", "1", "--dry-run"]).status.code() != Some(3) {
+                break;
+            }
+            std::process::Command::new("sleep").arg("0.1").status().unwrap();
+        }
+        server
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_netwright"))
+            .args(words)
+            .env("NETWRIGHT_SERVER", &self.url)
+            .current_dir(root())
+            .output()
+            .unwrap()
+    }
+
+    /// The exit code, and what was written to both.
+    fn ask(&self, words: &[&str]) -> (i32, String, String) {
+        let output = self.run(words);
+        let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _ended = self.child.wait();
+        let _removed = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+const NETWORK: &str = "examples/quickstart/network.yaml";
+const MISTAKE: &str = "examples/quickstart/mistake.yaml";
+
+#[test]
+fn a_network_is_declared_proved_and_brought_back() {
+    let mut server = Server::start();
+    let (code, out, _) = server.ask(&["apply", NETWORK, "--dry-run"]);
+    assert_eq!(code, 0, "{out}");
+    assert!(out.starts_with("would be accepted"), "{out}");
+    let (code, out, err) = server.ask(&["apply", NETWORK, "--why", "NET-1"]);
+    assert_eq!(code, 0, "{out}{err}");
+    let first: u64 =
+        out.split(['n', ',']).nth(2).unwrap_or_default().trim().parse().unwrap_or_default();
+    assert!(out.starts_with("accepted: revision "), "{out}");
+
+    let (code, out, _) = server.ask(&["apply", MISTAKE]);
+    assert_eq!(code, 1, "{out}");
+    assert!(out.starts_with("refused: the network stays at revision "), "{out}");
+    assert!(
+        out.contains("✗   db denies into db-1: no rule matches (default)  filters/db:1:1"),
+        "{out}"
+    );
+
+    // What was acknowledged is there after the server was killed.
+    server.kill();
+    let server = Server::on(server.folder.clone());
+    let (code, out, _) = server.ask(&["get"]);
+    assert_eq!(code, 0);
+    let file = server.folder.join("got.yaml");
+    std::fs::write(&file, &out).unwrap();
+    let (code, out, _) = server.ask(&["diff", NETWORK, file.to_str().unwrap()]);
+    assert_eq!(
+        (code, out.lines().next()),
+        (0, Some("nothing breaks: no flow, intent or finding changes"))
+    );
+
+    let (code, out, _) = server.ask(&["apply", MISTAKE, "--force", "drill", "--format", "json"]);
+    assert_eq!(code, 0, "{out}");
+    let answer: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&answer["outcome"], &answer["forced"]), (&"accepted".into(), &true.into()));
+    let base = answer["base"].as_u64().unwrap();
+    assert!(first == 0 || first == base);
+    let (code, out, _) = server.ask(&["history", &answer["revision"].to_string()]);
+    assert_eq!(code, 0);
+    assert!(out.contains("forced: drill") && out.contains("\n  - "), "{out}");
+    let (code, out, err) = server.ask(&["rollback", &base.to_string()]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("intents fixed\n  web-reaches-db"), "{out}");
+    let (_, out, _) = server.ask(&["history"]);
+    assert_eq!(out.lines().count(), 4, "{out}");
+    assert!(out.contains("forced: drill") && out.contains("NET-1"), "{out}");
+}
+
+#[test]
+fn mistakes_have_their_places_in_the_file() {
+    let server = Server::start();
+    let file = server.folder.join("wrong.yaml");
+    let text = std::fs::read_to_string(root().join(NETWORK)).unwrap();
+    std::fs::write(&file, text.replace("filters: db,", "filters: bd,")).unwrap();
+    let (code, out, err) = server.ask(&["apply", file.to_str().unwrap()]);
+    assert_eq!((code, out.as_str()), (2, ""), "{err}");
+    assert!(err.contains("wrong.yaml:37:") && err.contains("did you mean"), "{err}");
+}
+
+#[test]
+fn questions_are_asked_of_the_network_as_it_is() {
+    let server = Server::start();
+    let (code, _, err) = server.ask(&["apply", NETWORK]);
+    assert_eq!(code, 0, "{err}");
+    let get = |path: &str| -> serde_json::Value {
+        let url = format!("{}{path}", server.url);
+        let mut answer = ureq::get(&url).call().unwrap();
+        serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
+    };
+    let trace = get("/api/v1/trace?from=web-1&to=db-1&service=tcp/5432");
+    assert_eq!(trace["verdict"], "reachable");
+    let trace = get("/api/v1/trace?from=db-1&to=web-1&service=tcp/22");
+    assert_eq!(trace["verdict"], "blocked");
+    assert!(trace["forward"].as_array().unwrap().iter().any(|hop| hop["passed"] == false));
+    let reach = get("/api/v1/reach?from=internet&to=web-1");
+    assert_eq!(reach["pairs"][0]["reachable"], "tcp dst 443", "{reach}");
+    let filters = get("/api/v1/network/filters");
+    assert_eq!(filters["objects"].as_array().unwrap().len(), 2);
+}
+
+/// Revisions as the guide shows them: other writes lie between those of the network.
+const SHOWN: [&str; 4] = ["3", "5", "8", "13"];
+
+/// Whole words of a text that are one of some, as the others.
+fn renamed(text: &str, from: &[String], to: &[String]) -> String {
+    let word = |word: &str| {
+        let bare = word.trim_end_matches([':', ',']);
+        let at = from.iter().position(|own| own == bare);
+        at.and_then(|at| to.get(at)).map_or_else(
+            || word.to_owned(),
+            // Columns stay where they are.
+            |new| format!("{new}{}", &word[bare.len()..]),
+        )
+    };
+    let lines = text.split('\n').map(|line| {
+        let first = line.chars().take_while(|c| *c == ' ').count();
+        let words: Vec<String> = line[first..].split(' ').map(word).collect();
+        format!("{}{}", &line[..first], words.join(" "))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A time is that of the run.
+fn timeless(text: &str) -> String {
+    let is_time = |word: &str| word.len() == 24 && word.ends_with('Z') && word.contains('T');
+    let word = |word| if is_time(word) { "2026-11-21T14:04:16.042Z" } else { word };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+fn words(command: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for c in command.chars() {
+        match c {
+            '\'' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            c => words.last_mut().unwrap().push(c),
+        }
+    }
+    words
+}
+
+/// With `UPDATE_DOCUMENTS=1` the guide is written anew.
+#[test]
+fn the_guide_shows_what_the_program_prints() {
+    let server = Server::start();
+    let path = root().join("docs/guides/change-a-network.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let shown: Vec<String> = SHOWN.map(str::to_owned).to_vec();
+    let mut revisions: Vec<String> = Vec::new();
+    let (mut new, mut inside, mut count) = (String::new(), false, 0);
+    for line in text.lines() {
+        if inside && line != "```" && !line.starts_with("$ ") {
+            continue;
+        }
+        inside = (inside && line != "```") || line == "```console server";
+        new += line;
+        new.push('\n');
+        let Some(command) = line.strip_prefix("$ netwright ").filter(|_| inside) else { continue };
+        let words = words(&renamed(command, &shown, &revisions));
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (_, out, err) = server.ask(&words);
+        let (_, history, _) = server.ask(&["history", "--format", "json"]);
+        let history: serde_json::Value = serde_json::from_str(&history).unwrap();
+        let all = history["changes"].as_array().unwrap();
+        revisions = all.iter().map(|change| change["revision"].to_string()).collect();
+        new += &timeless(&renamed(&format!("{out}{err}"), &revisions, &shown));
+        count += 1;
+    }
+    assert!(count >= 6);
+    if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
+        std::fs::write(&path, new).unwrap();
+    } else {
+        assert_eq!(text, new);
+    }
+}
