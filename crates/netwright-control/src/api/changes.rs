@@ -142,8 +142,24 @@ pub(super) fn unique() -> Result<u64, Problem> {
     getrandom::u64().map_err(|error| Problem::internal(format!("no random octets: {error}")))
 }
 
+/// The longest reason.
+const WORDS: usize = 4000;
+
+/// The longest name of a description.
+const NAME: usize = 400;
+
 /// Judges a wish, writes it where it may land, and waits until this server shows it.
 pub(super) async fn granted(state: &State, request: Request) -> Result<Response, Problem> {
+    for (name, words) in [("why", &request.why), ("force", &request.force)] {
+        let wrong = |what: String| Err(Problem::new(Kind::Malformed, what));
+        match words.as_deref().map(str::trim) {
+            Some("") if name == "force" => return wrong("force needs a reason".to_owned()),
+            Some(words) if words.len() > WORDS => {
+                return wrong(format!("{name} has at most {WORDS} octets"));
+            }
+            _ => {}
+        }
+    }
     let (lead, store) = (state.lead()?, state.store()?);
     let accepted = state.changes.propose(&store, &lead.guard(), request).await?;
     if accepted.answer.outcome == "accepted" {
@@ -188,11 +204,13 @@ async fn apply(
     IfMatch(revision): IfMatch,
     Once { asked, idempotency }: Once<Apply>,
 ) -> Result<Response, Problem> {
-    let wanted = Wanted::Apply {
-        name: asked.name.unwrap_or_else(|| "network.yaml".to_owned()),
-        text: asked.description,
-        prune: asked.prune.unwrap_or_default(),
-    };
+    let name = asked.name.unwrap_or_else(|| "network.yaml".to_owned());
+    if name.is_empty() || name.len() > NAME {
+        let why = format!("name has 1 to {NAME} octets");
+        return Err(Problem::new(Kind::Malformed, why));
+    }
+    let wanted =
+        Wanted::Apply { name, text: asked.description, prune: asked.prune.unwrap_or_default() };
     let request = Request {
         wanted,
         who: who.name,

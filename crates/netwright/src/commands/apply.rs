@@ -11,14 +11,21 @@ use crate::console::{Code, Console};
 use crate::failure::Failure;
 use crate::network::load;
 
+/// The longest name of a description, in octets, that a service takes.
+const LONGEST: usize = 400;
+
 pub(super) fn run(arguments: &Apply, console: &mut Console) -> Result<Code, Failure> {
     let (loaded, sources) = load(&arguments.file)?;
     for note in &loaded.notes {
         console.error(&format!("note: {note}\n"));
     }
+    let mut name = arguments.file.display().to_string();
+    if name.len() > LONGEST {
+        name = "network.yaml".to_owned();
+    }
     let mut body = json!({
         "description": to_yaml(&loaded.description, ""),
-        "name": arguments.file.display().to_string(),
+        "name": name,
         "prune": arguments.prune,
     });
     let sent = send(&Method::POST, "/api/v1/changes", &mut body, &arguments.wish, console);
