@@ -3,32 +3,28 @@
 mod convert;
 mod failure;
 mod follow;
+mod member;
+mod members;
+mod wire;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use etcd_client::{
-    Certificate, Client, CompactionOptions, ConnectOptions, GetOptions, Identity, KvClient,
-    TlsOptions,
-};
-use tokio::time::timeout;
+use bytes::Bytes;
 
 use crate::error::Error;
 use crate::leases::seconds;
 use crate::model::{Found, Keys, LeaseId, Range, Revision, Status, Txn, TxnAnswer};
 use crate::watch::Watch;
 use crate::{Store, rules};
-use convert::{Under, revision_of, signed};
+use convert::{Under, revision_of, signed, unsigned};
 use failure::Asked;
-
-/// Octets of the largest answer that is read.
-const LARGEST: usize = 256 << 20;
+use member::Member;
+use members::Members;
 
 /// Entries that are asked for at a time.
 const PAGE: usize = 5_000;
-
-/// How often a connection that is quiet is looked after, and how long it may stay away.
-const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(5));
 
 /// Where etcd is, and who we are there.
 #[derive(Clone)]
@@ -70,73 +66,91 @@ impl fmt::Debug for Options {
     }
 }
 
+/// Who we are, with the password.
+#[derive(Clone)]
+struct User {
+    name: String,
+    password: String,
+}
+
 /// A store in etcd.
 #[derive(Clone)]
 pub struct Etcd {
-    client: Client,
+    members: Members,
     under: Under,
     /// A key that may be read.
-    readable: Vec<u8>,
-    patience: Duration,
+    readable: Bytes,
+}
+
+/// What a member of etcd says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberStatus {
+    /// Its address as it was given.
+    pub address: String,
+    /// What it says; why it says nothing.
+    pub answer: Result<MemberAnswer, Error>,
+}
+
+/// What a member says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberAnswer {
+    /// Its number in the cluster.
+    pub id: u64,
+    /// The number of the one that it takes for the leader; none where it knows none.
+    pub leader: Option<u64>,
+    /// The term of that.
+    pub term: u64,
+    /// The newest revision that it has.
+    pub revision: Revision,
+    /// Octets of its data.
+    pub octets: u64,
+    /// Its version.
+    pub version: String,
 }
 
 impl Etcd {
-    /// Connects; where no member answers that is told when something is asked.
+    /// A store in the etcd of some addresses. Where a user is given, its password is tried; else nothing is asked of it yet. Where no member answers,
+    /// that is told when something is asked.
     ///
     /// # Errors
     ///
-    /// [`Error::Unavailable`] where an address or a certificate cannot be used, [`Error::Denied`] where the user is refused.
+    /// [`Error::Address`] where an address or a certificate cannot be used, [`Error::Denied`] where the user is refused.
     pub async fn connect(options: &Options) -> Result<Self, Error> {
-        let mut connect = ConnectOptions::new()
-            .with_connect_timeout(options.patience)
-            .with_keep_alive(KEEP_ALIVE.0, KEEP_ALIVE.1)
-            .with_keep_alive_while_idle(true)
-            .with_require_leader(true)
-            .with_auto_token_refresh(true);
-        if let Some((name, password)) = &options.user {
-            connect = connect.with_user(name, password);
-        }
-        if let Some(tls) = &options.tls {
-            connect = connect.with_tls(tls_options(tls));
-        }
-        let connecting = Client::connect(&options.endpoints, Some(connect));
-        let client = match timeout(options.patience, connecting).await {
-            Ok(client) => client.map_err(|error| Asked::READ.failed(&error))?,
-            Err(_) => return Err(Error::Unavailable("etcd does not answer".to_owned())),
-        };
         let under = Under::new(&options.prefix);
-        let readable =
-            under.key(if options.own.is_empty() { b"\0" } else { options.own.as_bytes() });
-        Ok(Self { client, under, readable, patience: options.patience })
-    }
-
-    fn kv(&self) -> KvClient {
-        self.client.kv_client().max_decoding_message_size(LARGEST)
-    }
-
-    async fn get(&self, key: Vec<u8>, options: GetOptions, at: Option<Revision>) -> Got {
-        let asked = Asked { at, ..Asked::READ };
-        let mut kv = self.kv();
-        self.within(asked, kv.get(key, Some(options))).await
-    }
-
-    /// Waits for an answer, but not for ever.
-    async fn within<T>(
-        &self,
-        asked: Asked,
-        answer: impl Future<Output = Result<T, etcd_client::Error>>,
-    ) -> Result<T, Error> {
-        match timeout(self.patience, answer).await {
-            Ok(answer) => answer.map_err(|error| asked.failed(&error)),
-            Err(_) => Err(asked.lost(format!("etcd does not answer for {:?}", self.patience))),
+        let own = if options.own.is_empty() { "\0" } else { &options.own };
+        let readable = under.key(own.as_bytes());
+        let store = Self { members: Members::new(options)?, under, readable };
+        if options.user.is_some()
+            && let Err(error) = store.newest().await
+            && !error.may_pass()
+        {
+            return Err(error);
         }
+        Ok(store)
+    }
+
+    async fn get(&self, request: wire::RangeRequest) -> Result<wire::RangeResponse, Error> {
+        let at = (request.revision > 0).then(|| Revision(unsigned(request.revision)));
+        self.ask(Asked { at, ..Asked::READ }, wire::RANGE, request).await
+    }
+
+    async fn ask<Q, A>(&self, asked: Asked, path: &'static str, message: Q) -> Result<A, Error>
+    where
+        Q: prost::Message + Clone + 'static,
+        A: prost::Message + Default + 'static,
+    {
+        let call = |member: Arc<Member>| {
+            let message = message.clone();
+            async move { member.unary(asked, path, message).await }
+        };
+        self.members.ask(asked, call).await
     }
 
     /// The newest revision, as all members agree.
     async fn newest(&self) -> Result<Revision, Error> {
-        let options = GetOptions::new().with_count_only();
-        let answer = self.get(self.readable.clone(), options, None).await?;
-        Ok(revision_of(answer.header()))
+        let key = self.readable.clone();
+        let request = wire::RangeRequest { key, count_only: true, ..wire::RangeRequest::default() };
+        Ok(revision_of(self.get(request).await?.header.as_ref()))
     }
 
     /// What is told of a revision that etcd has not, or no longer: with the newest one.
@@ -149,19 +163,38 @@ impl Etcd {
             other => other,
         }
     }
+
+    /// What each member says of itself, in the order of the addresses.
+    pub async fn members(&self) -> Vec<MemberStatus> {
+        let mut asked = tokio::task::JoinSet::new();
+        for number in 0..self.members.all().len() {
+            let members = self.members.clone();
+            asked.spawn(async move {
+                let member = &members.all()[number];
+                let answer = member.unary(Asked::READ, wire::STATUS, wire::Nothing {});
+                let answer = match tokio::time::timeout(members.patience(), answer).await {
+                    Ok(answer) => answer.map(|answer| said(&answer)),
+                    Err(_) => Err(Error::Unavailable("it does not answer".to_owned())),
+                };
+                (number, MemberStatus { address: member.name.clone(), answer })
+            });
+        }
+        let mut all = asked.join_all().await;
+        all.sort_by_key(|(number, _)| *number);
+        all.into_iter().map(|(_, status)| status).collect()
+    }
 }
 
-type Got = Result<etcd_client::GetResponse, Error>;
-
-fn tls_options(tls: &Tls) -> TlsOptions {
-    let mut options = TlsOptions::new().ca_certificate(Certificate::from_pem(&tls.authority));
-    if let Some((certificate, key)) = &tls.identity {
-        options = options.identity(Identity::from_pem(certificate, key));
+fn said(answer: &wire::StatusResponse) -> MemberAnswer {
+    let header = answer.header.clone().unwrap_or_default();
+    MemberAnswer {
+        id: header.member,
+        leader: (answer.leader != 0).then_some(answer.leader),
+        term: header.term,
+        revision: revision_of(answer.header.as_ref()),
+        octets: unsigned(answer.octets),
+        version: answer.version.clone(),
     }
-    if let Some(name) = &tls.name {
-        options = options.domain_name(name);
-    }
-    options
 }
 
 impl Store for Etcd {
@@ -174,8 +207,7 @@ impl Store for Etcd {
                 limit.saturating_sub(found.as_ref().map_or(0, |found| found.entries.len()))
             });
             rest.limit = Some(left.map_or(PAGE, |left| left.min(PAGE)));
-            let (key, options) = self.under.get(&rest);
-            let answer = match self.get(key, options, rest.at).await {
+            let answer = match self.get(self.under.get(&rest)).await {
                 Ok(answer) => answer,
                 Err(error) => return Err(self.with_newest(error).await),
             };
@@ -203,50 +235,45 @@ impl Store for Etcd {
             _ => None,
         });
         let asked = Asked { lease, ..Asked::WRITE };
-        let mut kv = self.kv();
-        let answer = self.within(asked, kv.txn(self.under.txn(&txn))).await?;
+        let answer = self.ask(asked, wire::TXN, self.under.txn(&txn)).await?;
         self.under.answer(&answer, &txn)
     }
 
     async fn watch(&self, keys: Keys, from: Revision) -> Result<Watch, Error> {
-        Ok(follow::follow(self.client.watch_client(), self.under.clone(), keys, from))
+        Ok(follow::follow(self.members.clone(), self.under.clone(), keys, from))
     }
 
     async fn grant(&self, ttl: Duration) -> Result<LeaseId, Error> {
-        let ttl = seconds(ttl)?;
-        let mut leases = self.client.lease_client();
-        let granted = self.within(Asked::WRITE, leases.grant(signed(ttl.as_secs()), None)).await?;
-        let id = u64::try_from(granted.id());
+        let ttl = signed(seconds(ttl)?.as_secs());
+        // One that is granted and not told of ends by itself.
+        let granted: wire::GrantResponse =
+            self.ask(Asked::WRITE, wire::GRANT, wire::GrantRequest { ttl }).await?;
+        let id = u64::try_from(granted.id);
         id.map(LeaseId).map_err(|_| Error::Damaged("etcd grants a lease below zero".to_owned()))
     }
 
     async fn keep_alive(&self, lease: LeaseId) -> Result<Duration, Error> {
         let asked = Asked { lease: Some(lease), ..Asked::READ };
-        let mut leases = self.client.lease_client();
-        let (mut keeper, mut stream) =
-            self.within(asked, leases.keep_alive(signed(lease.0))).await?;
-        // What opens the stream keeps alive once; how long is said to what asks again.
-        self.within(asked, keeper.keep_alive()).await?;
-        match self.within(asked, stream.message()).await? {
-            Some(kept) if kept.ttl() > 0 => {
-                Ok(Duration::from_secs(u64::try_from(kept.ttl()).unwrap_or(0)))
-            }
-            _ => Err(Error::NoLease(lease)),
+        let id = signed(lease.0);
+        let call = |member: Arc<Member>| async move { member.keep_alive(asked, id).await };
+        let kept = self.members.ask(asked, call);
+        match unsigned(kept.await?) {
+            0 => Err(Error::NoLease(lease)),
+            seconds => Ok(Duration::from_secs(seconds)),
         }
     }
 
     async fn revoke(&self, lease: LeaseId) -> Result<(), Error> {
         let asked = Asked { lease: Some(lease), ..Asked::WRITE };
-        let mut leases = self.client.lease_client();
-        self.within(asked, leases.revoke(signed(lease.0))).await?;
+        let request = wire::LeaseRequest { id: signed(lease.0) };
+        let _: wire::Nothing = self.ask(asked, wire::REVOKE, request).await?;
         Ok(())
     }
 
     async fn compact(&self, at: Revision) -> Result<(), Error> {
         let asked = Asked { at: Some(at), ..Asked::READ };
-        let mut kv = self.kv();
-        let done = self.within(asked, kv.compact(signed(at.0), None::<CompactionOptions>)).await;
-        match done {
+        let request = wire::CompactRequest { revision: signed(at.0) };
+        match self.ask::<_, wire::Nothing>(asked, wire::COMPACT, request).await {
             Ok(_) => Ok(()),
             Err(error) => Err(self.with_newest(error).await),
         }
@@ -254,13 +281,13 @@ impl Store for Etcd {
 
     async fn status(&self) -> Result<Status, Error> {
         let revision = self.newest().await?;
-        let mut members = self.client.maintenance_client();
-        let member = self.within(Asked::READ, members.status()).await?;
+        let member: wire::StatusResponse =
+            self.ask(Asked::READ, wire::STATUS, wire::Nothing {}).await?;
         Ok(Status {
             revision,
             compacted: None,
-            octets: u64::try_from(member.db_size()).unwrap_or(0),
-            engine: format!("etcd {}", member.version()),
+            octets: unsigned(member.octets),
+            engine: format!("etcd {}", member.version),
         })
     }
 }

@@ -1,9 +1,8 @@
 //! Our words in etcd's, and back. All keys are under a prefix: an etcd may have other users.
 
 use bytes::Bytes;
-use etcd_client as theirs;
-use theirs::{CompareOp, DeleteOptions, GetOptions, PutOptions, TxnOp, TxnOpResponse};
 
+use super::wire::{self, Given, Header, Request, RequestOp, Response};
 use crate::error::Error;
 use crate::model::{
     Compare, Entry, Event, Found, Keys, LeaseId, Op, OpAnswer, Range, Relation, Revision, Target,
@@ -18,7 +17,7 @@ pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn unsigned(number: i64) -> u64 {
+pub(super) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
@@ -26,8 +25,8 @@ pub(super) fn revision(number: i64) -> Revision {
     Revision(unsigned(number))
 }
 
-pub(super) fn revision_of(header: Option<&theirs::ResponseHeader>) -> Revision {
-    revision(header.map_or(0, theirs::ResponseHeader::revision))
+pub(super) fn revision_of(header: Option<&Header>) -> Revision {
+    revision(header.map_or(0, |header| header.revision))
 }
 
 impl Under {
@@ -35,156 +34,134 @@ impl Under {
         Self(Bytes::copy_from_slice(prefix.as_bytes()))
     }
 
-    pub(super) fn key(&self, key: &[u8]) -> Vec<u8> {
-        [self.0.as_ref(), key].concat()
+    pub(super) fn key(&self, key: &[u8]) -> Bytes {
+        [self.0.as_ref(), key].concat().into()
     }
 
-    /// The first key and the end of a range; one key alone where there is no end.
-    pub(super) fn range(&self, keys: &Keys) -> (Vec<u8>, Option<Vec<u8>>) {
-        // To etcd an end of one zero octet is all that there is.
-        let after = |prefix: Vec<u8>| after(&prefix).map_or(vec![0], |end| end.to_vec());
-        // It has no empty key: the first there can be is one zero octet.
+    /// The first key and the end of a range; one key alone where the end is empty.
+    pub(super) fn range(&self, keys: &Keys) -> (Bytes, Bytes) {
+        // To etcd an end of one zero octet is all that there is. It has no empty key: the first there can be is one zero octet.
+        let zero = Bytes::from_static(&[0]);
+        let after = |prefix: &[u8]| after(prefix).unwrap_or_else(|| zero.clone());
         let from = |key: &[u8]| {
             let key = self.key(key);
-            if key.is_empty() { vec![0] } else { key }
+            if key.is_empty() { zero.clone() } else { key }
         };
         match keys {
-            Keys::One(key) => (self.key(key), None),
-            Keys::Prefix(prefix) => (from(prefix), Some(after(self.key(prefix)))),
+            Keys::One(key) => (self.key(key), Bytes::new()),
+            Keys::Prefix(prefix) => (from(prefix), after(&self.key(prefix))),
             Keys::Between(first, to) => {
                 let to = if to < first { first } else { to };
-                // One zero octet as an end would be all that there is.
                 match self.key(to) {
-                    end if end.is_empty() => (vec![1], Some(vec![1])),
-                    end => (from(first), Some(end)),
+                    end if end.is_empty() => (Bytes::from_static(&[1]), Bytes::from_static(&[1])),
+                    end => (from(first), end),
                 }
             }
-            Keys::From(first) => (from(first), Some(after(self.key(b"")))),
+            Keys::From(first) => (from(first), after(&self.0)),
         }
     }
 
     /// One of our keys without the prefix.
-    fn own(&self, key: &[u8]) -> Bytes {
-        Bytes::copy_from_slice(key.strip_prefix(self.0.as_ref()).unwrap_or(key))
+    fn own(&self, key: &Bytes) -> Bytes {
+        if key.starts_with(&self.0) { key.slice(self.0.len()..) } else { key.clone() }
     }
 
-    pub(super) fn entry(&self, found: &theirs::KeyValue) -> Entry {
-        let lease = unsigned(found.lease());
+    pub(super) fn entry(&self, found: &wire::KeyValue) -> Entry {
+        let lease = unsigned(found.lease);
         Entry {
-            key: self.own(found.key()),
-            value: Bytes::copy_from_slice(found.value()),
-            created: revision(found.create_revision()),
-            modified: revision(found.mod_revision()),
-            version: unsigned(found.version()),
+            key: self.own(&found.key),
+            value: found.value.clone(),
+            created: revision(found.created),
+            modified: revision(found.modified),
+            version: unsigned(found.version),
             lease: (lease != 0).then_some(LeaseId(lease)),
         }
     }
 
-    pub(super) fn event(&self, event: &theirs::Event) -> Option<Event> {
-        let there = event.kv()?;
-        Some(match event.event_type() {
-            theirs::EventType::Put => Event::Put(self.entry(there)),
-            theirs::EventType::Delete => {
-                Event::Deleted { key: self.own(there.key()), at: revision(there.mod_revision()) }
-            }
+    pub(super) fn event(&self, event: &wire::Event) -> Option<Event> {
+        let there = event.entry.as_ref()?;
+        Some(match event.kind {
+            wire::PUT => Event::Put(self.entry(there)),
+            _ => Event::Deleted { key: self.own(&there.key), at: revision(there.modified) },
         })
     }
 
-    fn compare(&self, compare: &Compare) -> theirs::Compare {
-        let is = match compare.is {
-            Relation::Equal => CompareOp::Equal,
-            Relation::NotEqual => CompareOp::NotEqual,
-            Relation::Less => CompareOp::Less,
-            Relation::Greater => CompareOp::Greater,
+    fn compare(&self, compare: &Compare) -> wire::Compare {
+        let result = match compare.is {
+            Relation::Equal => wire::EQUAL,
+            Relation::NotEqual => wire::NOT_EQUAL,
+            Relation::Less => wire::LESS,
+            Relation::Greater => wire::GREATER,
         };
-        let key = self.key(&compare.key);
-        match &compare.target {
-            Target::Version(given) => theirs::Compare::version(key, is, signed(*given)),
-            Target::Created(given) => theirs::Compare::create_revision(key, is, signed(given.0)),
-            Target::Modified(given) => theirs::Compare::mod_revision(key, is, signed(given.0)),
-            Target::Value(given) => theirs::Compare::value(key, is, given.as_ref()),
-        }
+        let (target, given) = match &compare.target {
+            Target::Version(given) => (wire::VERSION, Given::Version(signed(*given))),
+            Target::Created(given) => (wire::CREATED, Given::Created(signed(given.0))),
+            Target::Modified(given) => (wire::MODIFIED, Given::Modified(signed(given.0))),
+            Target::Value(given) => (wire::VALUE, Given::Value(given.clone())),
+        };
+        wire::Compare { result, target, key: self.key(&compare.key), given: Some(given) }
     }
 
-    fn op(&self, op: &Op) -> TxnOp {
-        match op {
-            Op::Put { key, value, lease } => {
-                let lease = lease.map_or(0, |lease| signed(lease.0));
-                let options = PutOptions::new().with_lease(lease);
-                TxnOp::put(self.key(key), value.as_ref(), Some(options))
-            }
+    fn op(&self, op: &Op) -> RequestOp {
+        let request = match op {
+            Op::Put { key, value, lease } => Request::Put(wire::PutRequest {
+                key: self.key(key),
+                value: value.clone(),
+                lease: lease.map_or(0, |lease| signed(lease.0)),
+            }),
             Op::Delete(keys) => {
-                let (from, end) = self.range(keys);
-                let options = end.map(|end| DeleteOptions::new().with_range(end));
-                TxnOp::delete(from, options)
+                let (key, end) = self.range(keys);
+                Request::Delete(wire::DeleteRequest { key, end })
             }
-            Op::Get(range) => {
-                let (from, options) = self.get(range);
-                TxnOp::get(from, Some(options))
-            }
-        }
+            Op::Get(range) => Request::Range(self.get(range)),
+        };
+        RequestOp { request: Some(request) }
     }
 
-    pub(super) fn get(&self, range: &Range) -> (Vec<u8>, GetOptions) {
-        let (from, end) = self.range(&range.keys);
-        let mut options = GetOptions::new();
-        if let Some(end) = end {
-            options = options.with_range(end);
-        }
-        if let Some(limit) = range.limit {
-            // To etcd zero is no limit.
-            options = options.with_limit(i64::try_from(limit.max(1)).unwrap_or(i64::MAX));
-        }
-        if let Some(at) = range.at {
-            options = options.with_revision(signed(at.0));
-        }
-        (from, options)
+    pub(super) fn get(&self, range: &Range) -> wire::RangeRequest {
+        let (key, end) = self.range(&range.keys);
+        // To etcd zero is no limit.
+        let limit = range.limit.map_or(0, |limit| i64::try_from(limit.max(1)).unwrap_or(i64::MAX));
+        let revision = range.at.map_or(0, |at| signed(at.0));
+        wire::RangeRequest { key, end, limit, revision, count_only: false }
     }
 
-    pub(super) fn found(&self, answer: &theirs::GetResponse, range: &Range) -> Found {
-        let mut entries: Vec<Entry> = answer.kvs().iter().map(|kv| self.entry(kv)).collect();
+    pub(super) fn found(&self, answer: &wire::RangeResponse, range: &Range) -> Found {
+        let mut entries: Vec<Entry> = answer.found.iter().map(|found| self.entry(found)).collect();
         let limit = range.limit.unwrap_or(usize::MAX);
-        let more = answer.more() || entries.len() > limit;
+        let more = answer.more || entries.len() > limit;
         entries.truncate(limit);
-        Found { entries, more, revision: revision_of(answer.header()) }
+        Found { entries, more, revision: revision_of(answer.header.as_ref()) }
     }
 
-    pub(super) fn txn(&self, txn: &Txn) -> theirs::Txn {
-        let ops = |ops: &[Op]| ops.iter().map(|op| self.op(op)).collect::<Vec<_>>();
-        let conditions: Vec<_> = txn.compare.iter().map(|one| self.compare(one)).collect();
-        let mut theirs = theirs::Txn::new();
-        // An empty list given twice would be refused; one that is not given is empty.
-        if !conditions.is_empty() {
-            theirs = theirs.when(conditions);
+    pub(super) fn txn(&self, txn: &Txn) -> wire::TxnRequest {
+        let ops = |ops: &[Op]| ops.iter().map(|op| self.op(op)).collect();
+        wire::TxnRequest {
+            compare: txn.compare.iter().map(|one| self.compare(one)).collect(),
+            success: ops(&txn.then),
+            failure: ops(&txn.otherwise),
         }
-        if !txn.then.is_empty() {
-            theirs = theirs.and_then(ops(&txn.then));
-        }
-        if !txn.otherwise.is_empty() {
-            theirs = theirs.or_else(ops(&txn.otherwise));
-        }
-        theirs
     }
 
-    pub(super) fn answer(
-        &self,
-        answer: &theirs::TxnResponse,
-        txn: &Txn,
-    ) -> Result<TxnAnswer, Error> {
-        let revision = revision_of(answer.header());
-        let succeeded = answer.succeeded();
+    pub(super) fn answer(&self, answer: &wire::TxnResponse, txn: &Txn) -> Result<TxnAnswer, Error> {
+        let revision = revision_of(answer.header.as_ref());
+        let succeeded = answer.succeeded;
         let ops = if succeeded { &txn.then } else { &txn.otherwise };
+        let strange = || Error::Damaged("etcd answers what was not asked".to_owned());
+        if ops.len() != answer.responses.len() {
+            return Err(strange());
+        }
         let mut answers = Vec::with_capacity(ops.len());
-        for (op, theirs) in ops.iter().zip(answer.op_responses()) {
-            answers.push(match (op, theirs) {
-                (Op::Put { .. }, TxnOpResponse::Put(_)) => OpAnswer::Put,
-                (Op::Delete(_), TxnOpResponse::Delete(gone)) => {
-                    OpAnswer::Deleted(unsigned(gone.deleted()))
+        for (op, theirs) in ops.iter().zip(&answer.responses) {
+            answers.push(match (op, &theirs.response) {
+                (Op::Put { .. }, Some(Response::Put(_))) => OpAnswer::Put,
+                (Op::Delete(_), Some(Response::Delete(gone))) => {
+                    OpAnswer::Deleted(unsigned(gone.deleted))
                 }
-                (Op::Get(range), TxnOpResponse::Get(found)) => {
-                    OpAnswer::Got(Found { revision, ..self.found(&found, range) })
+                (Op::Get(range), Some(Response::Range(found))) => {
+                    OpAnswer::Got(Found { revision, ..self.found(found, range) })
                 }
-                _ => return Err(Error::Damaged("etcd answers what was not asked".to_owned())),
+                _ => return Err(strange()),
             });
         }
         Ok(TxnAnswer { succeeded, revision, answers })

@@ -1,6 +1,8 @@
 //! etcd's errors, by what the caller can do about them. Its numbers are gRPC's; its words tell more.
 
-use etcd_client as theirs;
+use std::error::Error as _;
+
+use tonic::{Code, Status};
 
 use crate::error::Error;
 use crate::model::{LeaseId, Revision};
@@ -25,44 +27,96 @@ impl Asked {
         if self.writes { Error::OutcomeUnknown(why) } else { Error::Unavailable(why) }
     }
 
-    pub(super) fn failed(self, error: &theirs::Error) -> Error {
-        let status = match error {
-            theirs::Error::GRpcStatus(status) => status,
-            theirs::Error::LeaseKeepAliveError(_) if self.lease.is_some() => {
-                return Error::NoLease(self.lease.unwrap_or(LeaseId(0)));
-            }
-            // Nothing was sent.
-            theirs::Error::InvalidArgs(_)
-            | theirs::Error::InvalidUri(_)
-            | theirs::Error::EndpointError(_) => return Error::Unavailable(error.to_string()),
-            other => return self.lost(other.to_string()),
-        };
+    pub(super) fn failed(self, status: &Status) -> Error {
         let said = status.message();
-        let number = status.code() as i32;
         let at = self.at.unwrap_or(Revision(0));
-        match number {
-            OUT_OF_RANGE if said.contains("compacted") => Error::Compacted { at },
-            OUT_OF_RANGE if said.contains("future") => {
+        match status.code() {
+            Code::OutOfRange if said.contains("compacted") => Error::Compacted { at },
+            Code::OutOfRange if said.contains("future") => {
                 Error::Future { asked: at, newest: Revision(0) }
             }
-            NOT_FOUND if said.contains("lease") => Error::NoLease(self.lease.unwrap_or(LeaseId(0))),
-            PERMISSION_DENIED | UNAUTHENTICATED => Error::Denied(said.to_owned()),
-            INVALID_ARGUMENT | FAILED_PRECONDITION | RESOURCE_EXHAUSTED | UNIMPLEMENTED => {
-                Error::Unavailable(said.to_owned())
+            Code::NotFound if said.contains("lease") => {
+                Error::NoLease(self.lease.unwrap_or(LeaseId(0)))
             }
-            // No connection: nothing was sent.
-            UNAVAILABLE if said.contains("connect error") => Error::Unavailable(said.to_owned()),
-            _ => self.lost(said.to_owned()),
+            Code::PermissionDenied | Code::Unauthenticated => Error::Denied(said.to_owned()),
+            _ if is_refusal(said) => Error::Denied(said.to_owned()),
+            Code::InvalidArgument
+            | Code::FailedPrecondition
+            | Code::ResourceExhausted
+            | Code::Unimplemented => Error::Unavailable(said.to_owned()),
+            // Told before anything is done.
+            Code::Unavailable if said.ends_with("no leader") => Error::Unavailable(said.to_owned()),
+            _ if was_not_sent(status) => Error::Unavailable(chain(status)),
+            _ => match refused_by_tls(&chain(status)) {
+                Some(why) => Error::Denied(why),
+                None => self.lost(chain(status)),
+            },
         }
     }
 }
 
-const INVALID_ARGUMENT: i32 = 3;
-const NOT_FOUND: i32 = 5;
-const PERMISSION_DENIED: i32 = 7;
-const RESOURCE_EXHAUSTED: i32 = 8;
-const FAILED_PRECONDITION: i32 = 9;
-const OUT_OF_RANGE: i32 = 11;
-const UNIMPLEMENTED: i32 = 12;
-const UNAVAILABLE: i32 = 14;
-const UNAUTHENTICATED: i32 = 16;
+/// etcd's words for who it does not let in; most come with a number of something else.
+fn is_refusal(said: &str) -> bool {
+    ["authentication failed", "authentication is not enabled", "user name is empty"]
+        .iter()
+        .any(|words| said.contains(words))
+}
+
+/// Whether etcd wants who asks to say anew who it is: its token has ended, or rights have changed since.
+pub(super) fn is_token_old(status: &Status) -> bool {
+    let said = status.message();
+    status.code() == Code::Unauthenticated
+        || said.contains("invalid auth token")
+        || said.contains("revision of auth store is old")
+}
+
+/// There was no connection to send it over.
+fn was_not_sent(status: &Status) -> bool {
+    let mut source = status.source();
+    while let Some(error) = source {
+        if error.is::<tonic::ConnectError>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+/// What is behind an error, down to the reason.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut told: Vec<String> = Vec::new();
+    let mut next = match error.downcast_ref::<Status>() {
+        // A status shows all that it has; its message is what people need.
+        Some(status) => {
+            told.push(status.message().to_owned());
+            status.source()
+        }
+        None => Some(error),
+    };
+    while let Some(error) = next {
+        let said = error.to_string();
+        if told.last().is_none_or(|last| *last != said) {
+            told.push(said);
+        }
+        next = error.source();
+    }
+    told.join(": ")
+}
+
+/// Why TLS failed, where it did: it will not do better later.
+fn refused_by_tls(told: &str) -> Option<String> {
+    if let Some((_, why)) = told.split_once("invalid peer certificate: ") {
+        return Some(format!("its certificate is not trusted: {why}"));
+    }
+    let (_, why) = told.split_once("received fatal alert: ")?;
+    Some(format!("it ends TLS: {why}"))
+}
+
+/// A connection could not be made. Nothing was sent.
+pub(super) fn connecting(error: &tonic::transport::Error, to: &str) -> Error {
+    let told = chain(error);
+    match refused_by_tls(&told) {
+        Some(why) => Error::Denied(format!("{to}: {why}")),
+        None => Error::Unavailable(format!("{to}: {told}")),
+    }
+}

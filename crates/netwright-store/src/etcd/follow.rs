@@ -1,21 +1,19 @@
-//! A watch that goes on over lost connections. The client's own ends with its stream.
+//! A watch that goes on over lost connections, at another member where one is away.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use etcd_client::{WatchClient, WatchOptions, WatchResponse, WatchStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::LARGEST;
 use super::convert::{Under, revision, signed};
 use super::failure::Asked;
+use super::member::Member;
+use super::members::Members;
+use super::wire::{WatchCreate, WatchResponse};
 use crate::error::Error;
 use crate::model::{Event, Keys, Revision};
 use crate::watch::{Batch, Watch};
-
-/// How long an answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a stream may be silent before it is asked whether it is there.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -24,11 +22,13 @@ const SILENCE: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(5);
 
 struct Follower {
-    client: WatchClient,
+    members: Members,
     under: Under,
     keys: Keys,
     next: Revision,
     feed: mpsc::Sender<Result<Batch, Error>>,
+    /// It was refused, and asked again with a new token.
+    refused: bool,
 }
 
 /// How a stream ended.
@@ -41,11 +41,10 @@ enum End {
     Failed(Error),
 }
 
-pub(super) fn follow(client: WatchClient, under: Under, keys: Keys, from: Revision) -> Watch {
+pub(super) fn follow(members: Members, under: Under, keys: Keys, from: Revision) -> Watch {
     let (feed, watch) = Watch::fed();
-    let client = client.max_decoding_message_size(LARGEST);
     let next = from.max(Revision::EMPTY);
-    let follower = Follower { client, under, keys, next, feed };
+    let follower = Follower { members, under, keys, next, feed, refused: false };
     tokio::spawn(follower.run());
     watch
 }
@@ -55,15 +54,20 @@ impl Follower {
         let jitter = RandomState::new();
         let mut wait = Duration::from_millis(50);
         for attempt in 0_u64.. {
-            match self.stream().await {
+            let members = self.members.clone();
+            let (number, member) = members.choose();
+            match self.stream(member).await {
                 End::Unheard => return,
                 End::Failed(error) => {
                     // Who does not listen need not be told.
                     let _unheard = self.feed.send(Err(error)).await;
                     return;
                 }
-                End::Lost(came) if came => wait = Duration::from_millis(50),
-                End::Lost(_) => wait = (wait * 2).min(LONGEST),
+                End::Lost(came) => {
+                    members.leave(number);
+                    let longer = if came { Duration::from_millis(50) } else { wait * 2 };
+                    wait = longer.min(LONGEST);
+                }
             }
             let part = u32::try_from(jitter.hash_one(attempt) % 1000).unwrap_or(0);
             tokio::select! {
@@ -73,37 +77,31 @@ impl Follower {
         }
     }
 
-    async fn stream(&mut self) -> End {
-        let (from, end) = self.under.range(&self.keys);
-        let mut options = WatchOptions::new().with_start_revision(signed(self.next.0));
-        if let Some(end) = end {
-            options = options.with_range(end);
-        }
-        let mut stream = match timeout(PATIENCE, self.client.watch(from, Some(options))).await {
+    async fn stream(&mut self, member: &Member) -> End {
+        let (key, end) = self.under.range(&self.keys);
+        let create = WatchCreate { key, end, from: signed(self.next.0) };
+        let mut stream = match timeout(self.members.patience(), member.watch(create)).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return ended(Asked::READ.failed(&error), false),
+            Ok(Err(error)) => return self.ended(error, false, member).await,
             Err(_) => return End::Lost(false),
         };
         let (mut came, mut asked) = (false, false);
         loop {
             tokio::select! {
-                message = timeout(SILENCE, stream.message()) => match message {
+                message = timeout(SILENCE, stream.next()) => match message {
                     Ok(Ok(Some(message))) => {
                         asked = false;
-                        if let Some(end) = self.take(&message, came).await {
+                        if let Some(end) = self.take(&message, came, member).await {
                             return end;
                         }
                         came = true;
                     }
                     Ok(Ok(None)) => return End::Lost(came),
-                    Ok(Err(error)) => return ended(Asked::READ.failed(&error), came),
-                    Err(_) if asked => return End::Lost(came),
-                    Err(_) => {
-                        asked = true;
-                        if !still_there(&mut stream).await {
-                            return End::Lost(came);
-                        }
+                    Ok(Err(status)) => {
+                        return self.ended(Asked::READ.failed(&status), came, member).await;
                     }
+                    Err(_) if asked || !stream.ask() => return End::Lost(came),
+                    Err(_) => asked = true,
                 },
                 () = self.feed.closed() => return End::Unheard,
             }
@@ -111,34 +109,39 @@ impl Follower {
     }
 
     /// Takes an answer; how it ends where it is the last.
-    async fn take(&mut self, message: &WatchResponse, came: bool) -> Option<End> {
-        if message.compact_revision() > 0 {
-            let at = revision(message.compact_revision());
-            return Some(End::Failed(Error::Compacted { at }));
+    async fn take(&mut self, message: &WatchResponse, came: bool, member: &Member) -> Option<End> {
+        if message.compacted > 0 {
+            return Some(End::Failed(Error::Compacted { at: revision(message.compacted) }));
         }
-        if message.canceled() {
-            let why = message.cancel_reason();
-            let denied = why.contains("permission") || why.contains("auth");
-            return Some(match denied {
-                true => End::Failed(Error::Denied(why.to_owned())),
-                false => End::Lost(came),
-            });
+        if message.canceled {
+            let why = &message.reason;
+            let error = if why.contains("permission") || why.contains("auth") {
+                Error::Denied(why.clone())
+            } else {
+                Error::Unavailable(why.clone())
+            };
+            return Some(self.ended(error, came, member).await);
         }
         let events: Vec<Event> =
-            message.events().iter().filter_map(|event| self.under.event(event)).collect();
+            message.events.iter().filter_map(|event| self.under.event(event)).collect();
         let last = events.last()?.revision();
+        self.refused = false;
         self.next = last.next();
         match self.feed.send(Ok(Batch { revision: last, events })).await {
             Ok(()) => None,
             Err(_) => Some(End::Unheard),
         }
     }
-}
 
-fn ended(error: Error, came: bool) -> End {
-    if error.may_pass() { End::Lost(came) } else { End::Failed(error) }
-}
-
-async fn still_there(stream: &mut WatchStream) -> bool {
-    matches!(timeout(PATIENCE, stream.request_progress()).await, Ok(Ok(())))
+    /// An error as an end. etcd also says that something is not permitted to who has an old token: that is asked for anew, once.
+    async fn ended(&mut self, error: Error, came: bool, member: &Member) -> End {
+        let again = matches!(error, Error::Denied(_))
+            && !self.refused
+            && (member.forget_token().await || member.is_away().await);
+        if again {
+            self.refused = true;
+            return End::Lost(came);
+        }
+        if error.may_pass() { End::Lost(came) } else { End::Failed(error) }
+    }
 }
