@@ -20,6 +20,7 @@ The project's own commands:
   cargo xtask test              formatting, lints, fuzzing for a moment where it can, all tests
   cargo xtask bench [NAME]      benchmarks; NAME is one of the benches of netwright-verify, dns, or lab
   cargo xtask bench lab [PART]  benchmarks of the lab; PART is size, stream or balancer
+  cargo xtask bench control [PART]  benchmarks of the control plane; PART is transactions
   cargo xtask fuzz [SECONDS]    each fuzz target for so long (60 seconds unless given)
   cargo xtask docs              write the generated pages under docs/ anew";
 

@@ -35,7 +35,7 @@ pub(crate) fn run() -> Result<Outcome, String> {
             }
         }
     }
-    step("what the lab needs");
+    step("what tests need");
     programs()?;
     step("tests");
     let mut count = Count::default();
@@ -52,10 +52,10 @@ pub(crate) fn run() -> Result<Outcome, String> {
     Ok(if failed.is_empty() { Outcome::Passed } else { Outcome::Failed })
 }
 
-/// Programs that the lab uses: where they may be, the packages that hold them, and what is left out without them.
+/// Programs that tests use: where they may be, the packages that hold them, and what is left out without them.
 type Used = (&'static str, &'static [&'static str], &'static [&'static str], &'static str);
 
-const USED: [Used; 3] = [
+const USED: [Used; 6] = [
     ("nft", &["nft", "/usr/sbin/nft", "/sbin/nft"], &["nftables"], "the lab's tests are left out"),
     (
         "strongSwan",
@@ -70,9 +70,17 @@ const USED: [Used; 3] = [
         "IPsec tunnels are tested without IKE",
     ),
     ("wg", &["wg"], &["wireguard-tools"], "WireGuard is tested without the kernel's"),
+    ("etcd", &["etcd", "/usr/bin/etcd"], &["etcd-server"], "a network kept in etcd is not tested"),
+    ("openssl", &["/usr/bin/openssl", "openssl"], &["openssl"], "etcd is tested without TLS"),
+    (
+        "ip",
+        &["/usr/bin/ip", "/bin/ip", "/usr/sbin/ip", "/sbin/ip"],
+        &["iproute2"],
+        "members of etcd are not cut off from each other",
+    ),
 ];
 
-/// What the lab uses is installed here where that needs no question, else told.
+/// What tests use is installed here where that needs no question, else told.
 fn programs() -> Result<(), String> {
     for (name, places, packages, without) in USED {
         let there =

@@ -8,7 +8,7 @@ use crate::error::Error;
 #[cfg(feature = "etcd")]
 use crate::etcd::Etcd;
 use crate::memory::Memory;
-use crate::model::{Found, Keys, LeaseId, Range, Revision, Status, Txn, TxnAnswer};
+use crate::model::{Found, Keys, LeaseId, MemberStatus, Range, Revision, Status, Txn, TxnAnswer};
 use crate::watch::Watch;
 
 /// A store of any engine.
@@ -32,6 +32,17 @@ macro_rules! each {
             AnyStore::Etcd($store) => $answer,
         }
     };
+}
+
+impl AnyStore {
+    /// What each member says of itself, where several servers keep the store together; else none.
+    pub async fn members(&self) -> Vec<MemberStatus> {
+        match self {
+            #[cfg(feature = "etcd")]
+            Self::Etcd(store) => store.members().await,
+            _ => Vec::new(),
+        }
+    }
 }
 
 impl Store for AnyStore {

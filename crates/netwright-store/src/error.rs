@@ -9,7 +9,7 @@ use crate::model::{LeaseId, Revision};
 pub enum Error {
     /// The store cannot be reached or cannot write. Nothing was done; later it may be.
     Unavailable(String),
-    /// The answer was lost. It may have been done and it may not: read before trying again.
+    /// The answer was lost. It may have been done, and where a server was paused it may be done yet: read before trying again, and compare what was read.
     OutcomeUnknown(String),
     /// What happened at that revision is no longer known. Read everything, and watch from there.
     Compacted {

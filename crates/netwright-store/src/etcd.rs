@@ -15,7 +15,9 @@ use bytes::Bytes;
 
 use crate::error::Error;
 use crate::leases::seconds;
-use crate::model::{Found, Keys, LeaseId, Range, Revision, Status, Txn, TxnAnswer};
+use crate::model::{
+    Found, Keys, LeaseId, MemberAnswer, MemberStatus, Range, Revision, Status, Txn, TxnAnswer,
+};
 use crate::watch::Watch;
 use crate::{Store, rules};
 use convert::{Under, revision_of, signed, unsigned};
@@ -80,32 +82,6 @@ pub struct Etcd {
     under: Under,
     /// A key that may be read.
     readable: Bytes,
-}
-
-/// What a member of etcd says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MemberStatus {
-    /// Its address as it was given.
-    pub address: String,
-    /// What it says; why it says nothing.
-    pub answer: Result<MemberAnswer, Error>,
-}
-
-/// What a member says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MemberAnswer {
-    /// Its number in the cluster.
-    pub id: u64,
-    /// The number of the one that it takes for the leader; none where it knows none.
-    pub leader: Option<u64>,
-    /// The term of that.
-    pub term: u64,
-    /// The newest revision that it has.
-    pub revision: Revision,
-    /// Octets of its data.
-    pub octets: u64,
-    /// Its version.
-    pub version: String,
 }
 
 impl Etcd {

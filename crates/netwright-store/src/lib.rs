@@ -18,6 +18,7 @@ pub mod memory;
 mod model;
 mod open;
 mod rules;
+pub mod transfer;
 mod watch;
 
 use std::time::Duration;
@@ -27,8 +28,8 @@ pub use clock::{Clock, Monotonic};
 pub use error::Error;
 pub use leases::{MAX_LEASES, MAX_TTL, MIN_TTL};
 pub use model::{
-    Compare, Entry, Event, Found, Keys, LeaseId, Op, OpAnswer, Range, Relation, Revision, Status,
-    Target, Txn, TxnAnswer,
+    Compare, Entry, Event, Found, Keys, LeaseId, MemberAnswer, MemberStatus, Op, OpAnswer, Range,
+    Relation, Revision, Status, Target, Txn, TxnAnswer,
 };
 pub use open::{Address, OpenOptions, open};
 pub use rules::{MAX_KEY, MAX_OPS, MAX_REQUEST};

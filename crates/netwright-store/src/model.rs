@@ -376,6 +376,32 @@ pub struct Status {
     pub engine: String,
 }
 
+/// What one of several servers that keep a store together says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberStatus {
+    /// Its address as it was given.
+    pub address: String,
+    /// What it says; why it says nothing.
+    pub answer: Result<MemberAnswer, crate::Error>,
+}
+
+/// What a member says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberAnswer {
+    /// Its number in the cluster.
+    pub id: u64,
+    /// The number of the one that it takes for the leader; none where it knows none.
+    pub leader: Option<u64>,
+    /// The term of that.
+    pub term: u64,
+    /// The newest revision that it has.
+    pub revision: Revision,
+    /// Octets of its data.
+    pub octets: u64,
+    /// Its version.
+    pub version: String,
+}
+
 #[cfg(test)]
 mod tests {
     use std::ops::Bound;

@@ -2,6 +2,7 @@
 
 mod change;
 mod service;
+mod store;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use netwright_model::scalar::{Bandwidth, Delay, Percent, Scalar, ScalarError, Se
 use crate::console::Color;
 pub(crate) use change::{Apply, Get, History, Rollback, Wish};
 pub(crate) use service::{Key, KeyCommand, Remote, RoleArgument, Serve, StoreArguments};
+pub(crate) use store::{StoreCommand, StoreOf};
 
 /// Proves what a network does before it is deployed.
 ///
@@ -183,6 +185,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  netwright key create --offline --role admin --name operations\n  netwright key create --role operator --name ci --expires 90\n  netwright key rotate 3f2a9c01d4e7"
     )]
     Key(Box<Key>),
+    /// Look at the store of a network, write all of it to a file, read it back.
+    #[command(
+        after_help = "Examples:\n  netwright store status --store etcd://10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379\n  netwright store export network.jsonl\n  netwright store import network.jsonl --store etcd://10.0.0.1:2379"
+    )]
+    Store(Box<StoreOf>),
     /// Write the JSON Schema of the description, or its reference.
     Schema(Schema),
     /// Say why a finding matters and where its rule comes from; without an identifier, list all rules.

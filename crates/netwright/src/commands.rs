@@ -17,6 +17,7 @@ mod rollback;
 mod schema;
 mod serve;
 mod shell;
+mod store;
 pub(crate) mod trace;
 mod up;
 mod what_if;
@@ -45,6 +46,7 @@ pub(crate) fn run(command: &Command, console: &mut Console) -> Result<Code, Fail
         Command::History(arguments) => history::run(arguments, console),
         Command::Rollback(arguments) => rollback::run(arguments, console),
         Command::Key(arguments) => key::run(arguments, console),
+        Command::Store(arguments) => store::run(&arguments.command, console),
         Command::Schema(arguments) => Ok(schema::run(arguments, console)),
         Command::Explain { id } => explain::run(id.as_deref(), console),
         Command::Completions { shell } => Ok(shell::completions(*shell, console)),

@@ -113,7 +113,7 @@ fn refused_by_tls(told: &str) -> Option<String> {
 }
 
 /// A connection could not be made. Nothing was sent.
-pub(super) fn connecting(error: &tonic::transport::Error, to: &str) -> Error {
+pub(super) fn connecting(error: &(dyn std::error::Error + 'static), to: &str) -> Error {
     let told = chain(error);
     match refused_by_tls(&told) {
         Some(why) => Error::Denied(format!("{to}: {why}")),

@@ -25,6 +25,10 @@ const LARGEST: usize = 256 << 20;
 /// How long a member that could not be connected to is not tried again.
 const AWAY: Duration = Duration::from_millis(300);
 
+/// How often TLS may come about and end before an answer until that is taken for a refusal, and the time between.
+const REFUSALS: u32 = 3;
+const AGAIN: Duration = Duration::from_millis(50);
+
 /// How long a member that failed is asked only where no other is left.
 const LEFT: Duration = Duration::from_secs(1);
 
@@ -89,16 +93,44 @@ impl Member {
             Link::Away { until, why } if Instant::now() < *until => return Err(why.clone()),
             _ => {}
         }
-        let why = match timeout(self.patience, self.endpoint.connect()).await {
+        let why = match timeout(self.patience, self.connect()).await {
             Ok(Ok(channel)) => {
                 *link = (Link::Up(channel.clone()), link.1 + 1);
                 return Ok((channel, link.1));
             }
-            Ok(Err(error)) => connecting(&error, &self.name),
+            Ok(Err(error)) => error,
             Err(_) => Error::Unavailable(format!("{}: no connection in time", self.name)),
         };
         link.0 = Link::Away { until: Instant::now() + AWAY, why: why.clone() };
         Err(why)
+    }
+
+    /// A new connection that an answer has come over: with TLS, who is refused hears it after the connection is made, and what was sent until then
+    /// would count as perhaps done.
+    async fn connect(&self) -> Result<Channel, Error> {
+        let mut why = String::new();
+        for _ in 0..REFUSALS {
+            let channel = self.endpoint.connect().await;
+            let channel = channel.map_err(|error| connecting(&error, &self.name))?;
+            let asked: Result<wire::StatusResponse, Status> =
+                call(channel.clone(), None, wire::STATUS, wire::Nothing {}).await;
+            match asked {
+                Err(status) if std::error::Error::source(&status).is_some() => {
+                    let error = connecting(&status, &self.name);
+                    if !self.name.starts_with("https") || !error.may_pass() {
+                        return Err(error);
+                    }
+                    // The reason is lost where the connection ends before it is read.
+                    why = error.reason();
+                    tokio::time::sleep(AGAIN).await;
+                }
+                // Whatever else etcd says: it says something.
+                _ => return Ok(channel),
+            }
+        }
+        Err(Error::Denied(format!(
+            "{why}: it agrees to TLS, and ends it before any answer: does it ask for a certificate of ours?"
+        )))
     }
 
     /// A connection broke: what comes next makes a new one.

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use netwright_store::embedded::Embedded;
+use netwright_store::etcd::Etcd;
 use netwright_store::{
-    Compare, Error, Event, Keys, LeaseId, Op, Range, Relation, Revision, Store, Target, Txn,
-    TxnAnswer, Watch,
+    Compare, Entry, Error, Event, Found, Keys, LeaseId, Op, OpAnswer, Range, Relation, Revision,
+    Store, Target, Txn, TxnAnswer, Watch,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use crate::server::{Server, is_there};
 use crate::{Folder, Hands, bytes, memory, put};
 
 #[derive(Debug, Clone)]
@@ -97,7 +99,7 @@ enum Outcome {
     Lease(Result<LeaseId, Error>),
     Kept(Result<Duration, Error>),
     Done(Result<(), Error>),
-    Read(Result<netwright_store::Found, Error>),
+    Read(Result<Found, Error>),
     Nothing,
 }
 
@@ -118,6 +120,160 @@ async fn take(store: &impl Store, step: &Step) -> Outcome {
             Outcome::Read(store.range(Range { keys: keys.clone(), limit: *limit, at }).await)
         }
         Step::Pass(_) | Step::Reopen => Outcome::Nothing,
+    }
+}
+
+/// How the numbers of one store are to those of another to which the same is done.
+#[derive(Debug, Default)]
+struct Shift {
+    /// So many revisions more.
+    revisions: u64,
+    /// The other's leases, in the order in which they were granted.
+    leases: Vec<LeaseId>,
+}
+
+impl Shift {
+    fn revision(&self, own: Revision) -> Revision {
+        if own.0 == 0 { own } else { Revision(own.0 + self.revisions) }
+    }
+
+    fn lease(&self, own: LeaseId) -> LeaseId {
+        let place = usize::try_from(own.0).unwrap().checked_sub(1);
+        place.and_then(|place| self.leases.get(place)).copied().unwrap_or(LeaseId(4_242))
+    }
+
+    fn range(&self, range: &Range) -> Range {
+        Range { at: range.at.map(|at| self.revision(at)), ..range.clone() }
+    }
+
+    fn ops(&self, ops: &[Op]) -> Vec<Op> {
+        let op = |op: &Op| match op {
+            Op::Put { key, value, lease } => Op::Put {
+                key: key.clone(),
+                value: value.clone(),
+                lease: lease.map(|lease| self.lease(lease)),
+            },
+            Op::Delete(keys) => Op::Delete(keys.clone()),
+            Op::Get(range) => Op::Get(self.range(range)),
+        };
+        ops.iter().map(op).collect()
+    }
+
+    fn txn(&self, txn: &Txn) -> Txn {
+        let compare = |one: &Compare| {
+            let target = match &one.target {
+                Target::Created(at) => Target::Created(self.revision(*at)),
+                Target::Modified(at) => Target::Modified(self.revision(*at)),
+                other => other.clone(),
+            };
+            Compare { target, ..one.clone() }
+        };
+        let compare = txn.compare.iter().map(compare).collect();
+        Txn { compare, then: self.ops(&txn.then), otherwise: self.ops(&txn.otherwise) }
+    }
+
+    fn entry(&self, entry: &Entry) -> Entry {
+        Entry {
+            created: self.revision(entry.created),
+            modified: self.revision(entry.modified),
+            lease: entry.lease.map(|lease| self.lease(lease)),
+            ..entry.clone()
+        }
+    }
+
+    fn found(&self, found: &Found) -> Found {
+        Found {
+            entries: found.entries.iter().map(|entry| self.entry(entry)).collect(),
+            more: found.more,
+            revision: self.revision(found.revision),
+        }
+    }
+
+    fn answer(&self, answer: &TxnAnswer) -> TxnAnswer {
+        let one = |answer: &OpAnswer| match answer {
+            OpAnswer::Got(found) => OpAnswer::Got(self.found(found)),
+            other => other.clone(),
+        };
+        TxnAnswer {
+            succeeded: answer.succeeded,
+            revision: self.revision(answer.revision),
+            answers: answer.answers.iter().map(one).collect(),
+        }
+    }
+}
+
+/// The kind of an error: engines name other numbers beside it.
+fn kind<T>(answer: Result<T, Error>) -> Result<T, std::mem::Discriminant<Error>> {
+    answer.map_err(|error| std::mem::discriminant(&error))
+}
+
+/// Does a step with the plain engine and with etcd, and compares what comes of it.
+async fn step_of_both(model: &impl Store, etcd: &impl Store, shift: &mut Shift, step: &Step) {
+    let newest = model.status().await.unwrap().revision;
+    // What was before the first revision is another test's.
+    let back = |by: u64| Revision(newest.0.saturating_sub(by).max(2));
+    match step {
+        Step::Txn(txn) => {
+            let expected = model.txn(txn.clone()).await;
+            let found = etcd.txn(shift.txn(txn)).await;
+            let expected = expected.map(|answer| shift.answer(&answer));
+            assert_eq!(kind(found), kind(expected), "{txn:?}");
+        }
+        Step::Grant(_) => {
+            let day = Duration::from_secs(24 * 60 * 60);
+            model.grant(day).await.unwrap();
+            shift.leases.push(etcd.grant(day).await.unwrap());
+        }
+        Step::KeepAlive(lease) => {
+            let expected = model.keep_alive(LeaseId(*lease)).await;
+            let found = etcd.keep_alive(shift.lease(LeaseId(*lease))).await;
+            assert_eq!(kind(found), kind(expected));
+        }
+        Step::Revoke(lease) => {
+            let expected = model.revoke(LeaseId(*lease)).await;
+            let found = etcd.revoke(shift.lease(LeaseId(*lease))).await;
+            assert_eq!(kind(found), kind(expected));
+        }
+        Step::Compact(by) => {
+            let expected = model.compact(back(*by)).await;
+            let found = etcd.compact(shift.revision(back(*by))).await;
+            assert_eq!(kind(found), kind(expected), "{by} back");
+        }
+        Step::Read(keys, by, limit) => {
+            let range = Range { keys: keys.clone(), limit: *limit, at: by.map(back) };
+            let expected = model.range(range.clone()).await;
+            let found = etcd.range(shift.range(&range)).await;
+            let expected = expected.map(|found| shift.found(&found));
+            assert_eq!(kind(found), kind(expected), "{range:?}");
+        }
+        Step::Pass(_) | Step::Reopen => {}
+    }
+}
+
+async fn compare_with_etcd(steps: Vec<Step>, server: &Server, number: usize) {
+    let model = memory(&Arc::new(Hands::default()));
+    let options = server.options(&format!("/case-{number}/"));
+    let etcd = Etcd::connect(&options).await.unwrap();
+    let ahead = etcd.status().await.unwrap().revision.0 - Revision::EMPTY.0;
+    let mut shift = Shift { revisions: ahead, leases: Vec::new() };
+    // So that there is a revision of the test's own.
+    for step in std::iter::once(&Step::Txn(Txn::of(vec![put("s", "")]))).chain(&steps) {
+        step_of_both(&model, &etcd, &mut shift, step).await;
+    }
+    let status = model.status().await.unwrap();
+    let from = status.compacted.unwrap().next().max(Revision(2));
+    if status.revision >= from {
+        let expected = told(model.watch(Keys::all(), from).await.unwrap(), status.revision);
+        let watch = etcd.watch(Keys::all(), shift.revision(from)).await.unwrap();
+        let found = told(watch, shift.revision(status.revision)).await;
+        let expected = expected.await;
+        let expected = expected.iter().map(|event| match event {
+            Event::Put(entry) => Event::Put(shift.entry(entry)),
+            Event::Deleted { key, at } => {
+                Event::Deleted { key: key.clone(), at: shift.revision(*at) }
+            }
+        });
+        assert_eq!(found, expected.collect::<Vec<_>>());
     }
 }
 
@@ -189,6 +345,29 @@ fn the_embedded_engine_answers_random_requests_as_the_plain_one_does() {
     TestRunner::new(config)
         .run(&steps(), |steps| {
             runtime.block_on(compare_engines(steps));
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn etcd_answers_random_requests_as_the_plain_engine_does() {
+    if !is_there() {
+        return;
+    }
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (server, _store) = runtime.block_on(Server::start());
+    let begun = std::time::Instant::now();
+    let number = std::cell::Cell::new(0);
+    let config = Config { cases: 48, failure_persistence: None, ..Config::default() };
+    TestRunner::new(config)
+        .run(&steps(), |steps| {
+            // A slow disk has fewer cases.
+            if begun.elapsed() < Duration::from_secs(30) {
+                number.set(number.get() + 1);
+                runtime.block_on(compare_with_etcd(steps, &server, number.get()));
+            }
             Ok(())
         })
         .unwrap();

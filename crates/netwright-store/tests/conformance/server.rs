@@ -1,73 +1,33 @@
 //! A real etcd for a test, which goes with it.
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use netwright_store::Store;
 use netwright_store::etcd::{Etcd, Options};
 
-use crate::{Folder, Passes};
+use crate::Passes;
 
-pub(crate) struct Server {
-    child: Child,
-    folder: Folder,
-    ports: [u16; 2],
-}
+pub(crate) use netwright_testbed::is_there;
 
-/// Whether this machine has an etcd; says so where it has none.
-pub(crate) fn is_there() -> bool {
-    let there = Command::new("etcd").arg("--version").output().is_ok();
-    if !there {
-        eprintln!("skipped: there is no etcd here; install it: `apt install etcd-server`");
-    }
-    there
-}
-
-fn spawn(folder: &Folder, [clients, peers]: [u16; 2]) -> Child {
-    let (clients, peers) =
-        (format!("http://127.0.0.1:{clients}"), format!("http://127.0.0.1:{peers}"));
-    // It ends with the thread that started it: no test leaves one behind.
-    Command::new("setpriv")
-        .args(["--pdeathsig", "KILL", "etcd", "--data-dir"])
-        .arg(folder.file())
-        .args(["--listen-client-urls", &clients, "--advertise-client-urls", &clients])
-        .args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers])
-        .args(["--initial-cluster", &format!("default={peers}"), "--log-level", "fatal"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
-}
+pub(crate) struct Server(netwright_testbed::Server);
 
 impl Server {
     pub(crate) async fn start() -> (Self, Etcd) {
-        let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let ports = listeners.each_ref().map(|one| one.local_addr().unwrap().port());
-        drop(listeners);
-        let folder = Folder::new();
-        let server = Self { child: spawn(&folder, ports), folder, ports };
+        let server = Self(netwright_testbed::Server::start());
         let store = server.connected().await;
         (server, store)
     }
 
     /// A store once the server answers.
-    pub(crate) async fn connected(&self) -> Etcd {
-        let options = self.options("/netwright/");
-        for _ in 0..400 {
-            if let Ok(store) = Etcd::connect(&options).await
-                && store.status().await.is_ok()
-            {
-                return store;
-            }
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-        panic!("etcd does not answer");
+    async fn connected(&self) -> Etcd {
+        let store = Etcd::connect(&self.options("/netwright/")).await.unwrap();
+        crate::until("etcd answers", || async { store.status().await.is_ok() }).await;
+        store
     }
 
     pub(crate) fn options(&self, prefix: &str) -> Options {
         Options {
-            endpoints: vec![format!("http://127.0.0.1:{}", self.ports[0])],
+            endpoints: vec![format!("http://{}", self.0.address())],
             prefix: prefix.to_owned(),
             own: String::new(),
             user: None,
@@ -77,19 +37,11 @@ impl Server {
     }
 
     pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.0.kill();
     }
 
     pub(crate) fn start_again(&mut self) {
-        self.child = spawn(&self.folder, self.ports);
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _gone = self.child.wait();
+        self.0.start_again();
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Each crate with the crates of ours it may use.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     ("netwright-model", &[]),
     ("netwright-import", &["netwright-model"]),
     ("netwright-verify", &["netwright-model"]),
@@ -30,6 +30,8 @@ const LAYERS: [(&str, &[&str]); 10] = [
         ],
     ),
     ("xtask", &[]),
+    // For tests only: no program has it.
+    ("netwright-testbed", &[]),
 ];
 
 fn root() -> PathBuf {

@@ -13,6 +13,7 @@ mod output;
 mod picture;
 mod reach;
 mod run;
+mod store;
 mod tools;
 mod trace;
 mod what_if;
