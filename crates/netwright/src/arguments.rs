@@ -183,7 +183,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  netwright key create --offline --role admin --name operations\n  netwright key create --role operator --name ci --expires 90\n  netwright key rotate 3f2a9c01d4e7"
     )]
     Key(Box<Key>),
-    /// Write the JSON Schema of the description, or its reference.
+    /// Write the JSON Schema of the description, its reference, or the description of the service's API.
     Schema(Schema),
     /// Say why a finding matters and where its rule comes from; without an identifier, list all rules.
     #[command(after_help = "Example:\n  netwright explain NW-FLT-001")]
@@ -611,6 +611,9 @@ pub(crate) struct Schema {
     /// The reference for people, in Markdown, instead.
     #[arg(long)]
     pub(crate) reference: bool,
+    /// The description of the service's API (OpenAPI 3.1) instead.
+    #[arg(long, conflicts_with = "reference")]
+    pub(crate) api: bool,
 }
 
 fn told(error: &ScalarError) -> String {

@@ -62,6 +62,21 @@ pub(crate) struct Serve {
     /// Streams of events that may be open at a time.
     #[arg(long, value_name = "N", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) streams: u32,
+    /// Requests a second that one key, and one address, may make; twice as many at once.
+    #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub(crate) rate: u32,
+    /// Certificate (PEM), with those that signed it: the server answers over TLS.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Private key (PEM) of the certificate.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Certificates (PEM) of who signed those of the other servers; our own certificate unless given.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) peer_ca: Option<PathBuf>,
+    /// End where the store is away at the start, and do not answer from what was kept.
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 /// Which server is asked, and as whom.
