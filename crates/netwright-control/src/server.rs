@@ -48,6 +48,9 @@ use mirror::Mirror;
 /// Octets of bodies that are held at a time, of all requests together.
 const BODIES: usize = 256 << 20;
 
+/// How long a write waits for a leader to be known.
+const ELECTED: Duration = Duration::from_secs(3);
+
 /// How long it is waited for what was written to be seen.
 const SEEN: Duration = Duration::from_secs(2);
 
@@ -229,6 +232,23 @@ impl State {
     pub fn leader(&self) -> Option<Leader> {
         let entry = self.mirror.get(&self.layout.leader())?;
         serde_json::from_slice(&entry.value).ok()
+    }
+
+    /// Waits a little while it is open who leads; whether this server does.
+    pub(crate) async fn decided(&self) -> bool {
+        let mut newest = self.mirror.newest();
+        let known = async {
+            loop {
+                let other = |leader: Leader| leader.server != self.options.server;
+                if self.lead().is_ok() || self.leader().is_some_and(other) {
+                    return;
+                }
+                // What this server itself becomes is not told by its copy.
+                let _again = tokio::time::timeout(ELECTED / 60, newest.changed()).await;
+            }
+        };
+        let _open = tokio::time::timeout(ELECTED, known).await;
+        self.lead().is_ok()
     }
 
     /// The epoch, as far as is known; 0 before the first election.

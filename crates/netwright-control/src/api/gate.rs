@@ -84,6 +84,10 @@ async fn done(
 ) -> Result<Response, Problem> {
     if meta.done == Where::Leader && state.lead().is_err() {
         state.store()?;
+        if state.decided().await {
+            request.extensions_mut().insert(Arc::clone(meta));
+            return Ok(next.run(request).await);
+        }
         let mut response = forward::to_leader(state, request, meta.body_limit).await?;
         let leader = state.leader().and_then(|leader| HeaderValue::from_str(&leader.server).ok());
         let leader = leader.unwrap_or_else(|| HeaderValue::from_static("leader"));

@@ -11,31 +11,37 @@ use super::Format;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StoreArguments {
     /// Where the network is kept: file:PATH, etcd://HOST:PORT,… or etcds://…; a file in the state folder unless given.
-    #[arg(long, env = "NETWRIGHT_STORE", hide_env_values = true, value_name = "ADDRESS")]
+    #[arg(
+        long,
+        global = true,
+        env = "NETWRIGHT_STORE",
+        hide_env_values = true,
+        value_name = "ADDRESS"
+    )]
     pub(crate) store: Option<String>,
     /// Where a server keeps files of its own; STATE_DIRECTORY as systemd sets it, or ~/.local/state/netwright, unless given.
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, global = true, value_name = "FOLDER")]
     pub(crate) state: Option<PathBuf>,
     /// With etcd: what all keys of the network begin with.
-    #[arg(long, value_name = "PREFIX", default_value = "netwright/")]
+    #[arg(long, global = true, value_name = "PREFIX", default_value = "netwright/")]
     pub(crate) prefix: String,
     /// With etcds: certificates (PEM) of who signed those of the members.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) store_ca: Option<PathBuf>,
     /// With etcds: our own certificate (PEM).
-    #[arg(long, value_name = "FILE", requires = "store_key")]
+    #[arg(long, global = true, value_name = "FILE", requires = "store_key")]
     pub(crate) store_cert: Option<PathBuf>,
     /// With etcds: its private key (PEM).
-    #[arg(long, value_name = "FILE", requires = "store_cert")]
+    #[arg(long, global = true, value_name = "FILE", requires = "store_cert")]
     pub(crate) store_key: Option<PathBuf>,
     /// With etcds: the name in the members' certificates, where it is not the host of the address.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME")]
     pub(crate) store_name: Option<String>,
     /// With etcd: the user.
-    #[arg(long, value_name = "NAME", requires = "store_password_file")]
+    #[arg(long, global = true, value_name = "NAME", requires = "store_password_file")]
     pub(crate) store_user: Option<String>,
     /// With etcd: the file that holds the user's password.
-    #[arg(long, value_name = "FILE", requires = "store_user")]
+    #[arg(long, global = true, value_name = "FILE", requires = "store_user")]
     pub(crate) store_password_file: Option<PathBuf>,
 }
 
@@ -92,13 +98,25 @@ pub(crate) struct Remote {
     )]
     pub(crate) server: String,
     /// File that holds the API key; without it the variable NETWRIGHT_KEY, where it is set.
-    #[arg(long, env = "NETWRIGHT_KEY_FILE", hide_env_values = true, value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "NETWRIGHT_KEY_FILE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
     pub(crate) key_file: Option<PathBuf>,
     /// Certificates (PEM) of who signed that of the server, where those of the public do not do.
-    #[arg(long, env = "NETWRIGHT_CA_FILE", hide_env_values = true, value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "NETWRIGHT_CA_FILE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
     pub(crate) ca_file: Option<PathBuf>,
     /// How many seconds an answer is waited for.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) timeout: u64,
 }
 
