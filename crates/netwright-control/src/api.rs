@@ -4,6 +4,7 @@
 //! both made from that list. Around every route stand the same two layers: `around` gives a request its name and writes problems, [`gate`] asks
 //! who it is, what he may, and whether this server can do it.
 
+pub mod agents;
 pub mod allocations;
 pub mod ask;
 pub mod changes;
@@ -41,6 +42,7 @@ use route::{Meta, Route};
 pub fn routes() -> Vec<Route> {
     let areas = [
         ("health", health::routes()),
+        ("hosts", agents::routes()),
         ("description", openapi::routes()),
         ("network", network::routes()),
         ("changes", changes::routes()),

@@ -6,9 +6,11 @@
 //! Architecture invariant: nothing here knows the kernel; what hosts did is read from their reports.
 
 pub mod access;
+pub mod agents;
 pub mod alloc;
 pub mod api;
 pub mod change;
+pub mod convergence;
 pub mod election;
 pub mod guard;
 pub mod keys;

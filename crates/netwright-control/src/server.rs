@@ -24,9 +24,10 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use netwright_store::{AnyStore, Clock, Error as StoreError, Revision};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Mutex as Turn, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 pub use lead::Leading;
@@ -109,6 +110,8 @@ pub struct State {
     pub changes: Changes<Mirror>,
     /// Its allocators, once it has begun.
     allocator: OnceLock<Allocator>,
+    /// What agents were told last, of which network and hosts.
+    pub(crate) told_agents: Turn<Option<((u64, String), Bytes)>>,
     /// When it began.
     pub began: Time,
     /// What is counted.
@@ -155,6 +158,7 @@ impl State {
         Self {
             changes: Changes::new(keeper, clashes),
             allocator: OnceLock::new(),
+            told_agents: Turn::new(None),
             mirror,
             bodies: Arc::new(Semaphore::new(BODIES / PORTION)),
             streams: Arc::new(Semaphore::new(options.streams)),

@@ -2,6 +2,7 @@
 
 mod allocation;
 mod change;
+mod fleet;
 mod service;
 mod store;
 
@@ -14,6 +15,7 @@ use netwright_model::scalar::{Bandwidth, Delay, Percent, Scalar, ScalarError, Se
 use crate::console::Color;
 pub(crate) use allocation::{Allocate, Pools, PoolsCommand, Release};
 pub(crate) use change::{Apply, Get, History, Rollback, Wish};
+pub(crate) use fleet::{Agent, Convergence};
 pub(crate) use service::{Key, KeyCommand, Remote, RoleArgument, Serve, StoreArguments};
 pub(crate) use store::{StoreCommand, StoreOf};
 
@@ -200,6 +202,21 @@ pub(crate) enum Command {
         after_help = "Examples:\n  netwright pools\n  netwright pools show vpc:prod\n  netwright pools set vpc:prod --kind ranges --order next --hold-down 3600\n  netwright pools set company --kind ranges --range 10.0.0.0/8 --length 16"
     )]
     Pools(Box<Pools>),
+    /// Be the agent of this host: bring what the network has on it to the kernel, keep it so, and report.
+    ///
+    /// It asks a server, or the store itself where one is named. Namespaces are kept in its folder: packets flow on when it ends, and the next one takes
+    /// over what is there. It needs root, or a host of `netwright lab fleet`.
+    #[command(
+        after_help = "Examples:\n  netwright agent --server https://net-1.example:8180 --key-file /etc/netwright/key --underlay 10.0.0.7\n  netwright agent --store etcd://10.0.0.1:2379 --underlay 10.0.0.7 --host h7\n  netwright agent --store etcd://10.0.0.1:2379 --host h7 --remove"
+    )]
+    Agent(Box<Agent>),
+    /// Tell how far the hosts are with a revision of the network: who has it, who has not, and for how long.
+    ///
+    /// A revision has converged when every host that lives and that it concerns has applied it and read it back. Ends with 1 where that is not so.
+    #[command(
+        after_help = "Examples:\n  netwright convergence\n  netwright convergence --wait 4711 --within 30"
+    )]
+    Convergence(Box<Convergence>),
     /// Make, list, rotate and revoke the API keys of a network.
     ///
     /// A server is asked, as an admin; the first key can also be made with the store itself, while no server runs on its file (--offline).
@@ -452,6 +469,18 @@ pub(crate) enum LabCommand {
         #[arg(long)]
         watch: bool,
     },
+    /// Start a server and hosts with agents on this machine, as an ordinary user, and have them take a network.
+    ///
+    /// Each host is a namespace of the lab with an agent of its own, which makes what the network has on it; the server keeps the network in a file in
+    /// the lab's memory.
+    Fleet {
+        /// The network; none unless given.
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        lab: LabName,
+        #[command(flatten)]
+        hosts: Hosts,
+    },
     /// Bring a lab to another network, or to the same after an edit: only what differs is changed.
     Apply {
         /// The network.
@@ -553,6 +582,9 @@ pub(crate) enum LabCommand {
         /// Without tasks.
         #[arg(long)]
         bare: bool,
+        /// Hosts with agents, and nothing of the file.
+        #[arg(long)]
+        fleet: bool,
         #[command(flatten)]
         hosts: Hosts,
     },
@@ -561,6 +593,8 @@ pub(crate) enum LabCommand {
     Inside {
         #[arg(long)]
         bare: bool,
+        #[arg(long)]
+        fleet: bool,
         #[command(flatten)]
         hosts: Hosts,
         file: PathBuf,

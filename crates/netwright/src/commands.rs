@@ -1,9 +1,11 @@
 //! One file for each command.
 
+mod agent;
 mod allocate;
 mod apply;
 mod change;
 mod check;
+mod convergence;
 mod diff;
 mod explain;
 mod generate;
@@ -49,6 +51,8 @@ pub(crate) fn run(command: &Command, console: &mut Console) -> Result<Code, Fail
         Command::Allocate(arguments) => allocate::allocate(arguments, console),
         Command::Release(arguments) => allocate::release(arguments, console),
         Command::Pools(arguments) => allocate::pools(arguments, console),
+        Command::Agent(arguments) => agent::run(arguments, console),
+        Command::Convergence(arguments) => convergence::run(arguments, console),
         Command::Key(arguments) => key::run(arguments, console),
         Command::Store(arguments) => store::run(&arguments.command, console),
         Command::Schema(arguments) => Ok(schema::run(arguments, console)),
