@@ -50,7 +50,7 @@ impl Server {
             if server.run(&["rollback", "1", "--dry-run"]).status.code() != Some(3) {
                 break;
             }
-            std::process::Command::new("sleep").arg("0.1").status().unwrap();
+            Command::new("sleep").arg("0.1").status().unwrap();
         }
         server
     }
@@ -173,23 +173,22 @@ fn questions_are_asked_of_the_network_as_it_is() {
 /// Revisions as the guide shows them: other writes lie between those of the network.
 const SHOWN: [&str; 4] = ["3", "5", "8", "13"];
 
-/// Whole words of a text that are one of some, as the others.
+/// Revisions of a text that are some, as the others. A number is one after these words, and at the beginning of a line.
 fn renamed(text: &str, from: &[String], to: &[String]) -> String {
-    let word = |word: &str| {
-        let bare = word.trim_end_matches([':', ',']);
-        let at = from.iter().position(|own| own == bare);
-        at.and_then(|at| to.get(at)).map_or_else(
-            || word.to_owned(),
-            // Columns stay where they are.
-            |new| format!("{new}{}", &word[bare.len()..]),
-        )
+    const BEFORE: [&str; 3] = ["revision", "rollback", "to"];
+    let line = |line: &str| {
+        let mut before: Option<&str> = None;
+        let words = line.split(' ').map(|word| {
+            let is_one = before.is_none_or(|before| BEFORE.contains(&before));
+            before = Some(word);
+            let bare = word.trim_end_matches([':', ',']);
+            let at = from.iter().position(|own| own == bare).filter(|_| is_one);
+            let new = at.and_then(|at| to.get(at));
+            new.map_or_else(|| word.to_owned(), |new| format!("{new}{}", &word[bare.len()..]))
+        });
+        words.collect::<Vec<_>>().join(" ")
     };
-    let lines = text.split('\n').map(|line| {
-        let first = line.chars().take_while(|c| *c == ' ').count();
-        let words: Vec<String> = line[first..].split(' ').map(word).collect();
-        format!("{}{}", &line[..first], words.join(" "))
-    });
-    lines.collect::<Vec<_>>().join("\n")
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// A time is that of the run.
