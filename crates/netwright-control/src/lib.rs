@@ -6,6 +6,7 @@
 //! Architecture invariant: nothing here knows the kernel; what hosts did is read from their reports.
 
 pub mod access;
+pub mod alloc;
 pub mod api;
 pub mod change;
 pub mod election;

@@ -1,0 +1,196 @@
+//! What is asked of the allocators, and what they answer.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::error::Error;
+use super::record::{Allocation, Declared};
+use super::value::{Family, Value};
+
+/// Most octets of a pool's name, and of what a value is for.
+pub const MAX_TEXT: usize = 512;
+
+/// Most octets of an idempotency key.
+pub const MAX_KEY: usize = 255;
+
+/// Which value is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Want {
+    /// This one; the next free one where none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
+    /// Of ranges: the prefix length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<u8>,
+    /// Of ranges and addresses: the family; IPv4 where the pool has both and none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<Family>,
+    /// Of blocks of ports: how many, a power of two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ports: Option<u32>,
+}
+
+/// A request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// Gives a value to somebody.
+    Allocate {
+        /// The pool.
+        pool: String,
+        /// Which value.
+        want: Want,
+        /// What it is for.
+        #[serde(rename = "for")]
+        purpose: String,
+        /// It is kept, not used yet.
+        #[serde(default)]
+        reserve: bool,
+        /// A reservation ends by itself after so many seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconds: Option<u64>,
+    },
+    /// Gives a value back.
+    Release {
+        /// The pool.
+        pool: String,
+        /// The value.
+        value: Value,
+        /// Only where it still has this sequence number.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sequence: Option<u64>,
+    },
+    /// Makes a pool, or changes one.
+    Declare(Declared),
+    /// Takes a declared pool away, or its settings.
+    Remove {
+        /// The pool.
+        pool: String,
+    },
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// It was allocated.
+    Allocated(Allocation),
+    /// It was released.
+    Released(Released),
+    /// The pool is there as declared.
+    Declared(Declared),
+    /// The pool, or its settings, are gone.
+    Removed,
+}
+
+/// What became of a value that was released.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Released {
+    /// The pool.
+    pub pool: String,
+    /// The value.
+    pub value: Value,
+    /// The sequence number that it had.
+    pub sequence: u64,
+    /// It rests until then, in milliseconds since 1970; it can be given again at once where none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rests_until: Option<u64>,
+    /// The network still describes something there: nobody gets it while it does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub still_described: bool,
+}
+
+/// Who asks what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// What.
+    pub request: Request,
+    /// Who: the name of an API key.
+    pub owner: String,
+    /// By which a request that is sent again is known.
+    pub key: Option<String>,
+}
+
+/// The hashes of an idempotency key, and of the request that came with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hashes {
+    pub(super) key: Hash,
+    pub(super) request: Hash,
+}
+
+/// SHA-256.
+pub(super) type Hash = [u8; 32];
+
+/// A hash as a text of a key or record.
+pub(super) fn hex(hash: &Hash) -> String {
+    hash.iter().flat_map(|octet| [octet >> 4, octet & 15]).map(digit).collect()
+}
+
+fn digit(four_bits: u8) -> char {
+    char::from_digit(four_bits.into(), 16).unwrap_or('0')
+}
+
+/// The hash that a text stands for.
+pub(super) fn unhex(text: &str) -> Option<Hash> {
+    let mut hash = Hash::default();
+    if text.len() != 2 * hash.len() || !text.is_ascii() {
+        return None;
+    }
+    for (octet, at) in hash.iter_mut().zip((0..text.len()).step_by(2)) {
+        *octet = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
+    }
+    Some(hash)
+}
+
+impl Asked {
+    /// Checks what needs no pool.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] with what is wrong.
+    pub fn check(&self) -> Result<(), Error> {
+        let text = |what: &str, text: &str, most: usize| {
+            let fine =
+                !text.is_empty() && text.len() <= most && !text.chars().any(char::is_control);
+            let why =
+                || Error::Invalid(format!("{what} is a text of 1 to {most} octets in one line"));
+            fine.then_some(()).ok_or_else(why)
+        };
+        text("the owner", &self.owner, MAX_TEXT)?;
+        if let Some(key) = &self.key {
+            text("an idempotency key", key, MAX_KEY)?;
+        }
+        match &self.request {
+            Request::Allocate { pool, purpose, reserve, seconds, .. } => {
+                text("the name of a pool", pool, MAX_TEXT)?;
+                text("`for`", purpose, MAX_TEXT)?;
+                if seconds.is_some() && !reserve {
+                    return Err(Error::Invalid("only a reservation ends by itself".to_owned()));
+                }
+                Ok(())
+            }
+            Request::Release { pool, .. } | Request::Remove { pool } => {
+                text("the name of a pool", pool, MAX_TEXT)
+            }
+            Request::Declare(declared) => {
+                text("the name of a pool", &declared.pool, MAX_TEXT)?;
+                if declared.ranges.len() > super::spec::MAX_RANGES {
+                    let most = super::spec::MAX_RANGES;
+                    return Err(Error::Invalid(format!("a pool has at most {most} ranges")));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Two owners may use the same key.
+    pub(super) fn hashes(&self) -> Option<Hashes> {
+        let key = self.key.as_ref()?;
+        let own = [self.owner.as_bytes(), &[0], key.as_bytes()].concat();
+        Some(Hashes {
+            key: Sha256::digest(own).into(),
+            request: Sha256::digest(super::record::json(&self.request)).into(),
+        })
+    }
+}

@@ -1,0 +1,471 @@
+//! Requests of many clients, made true by few transactions.
+//!
+//! One task has all pools in memory and decides requests in the order in which they come. What it decides is written in transactions of many requests
+//! each, of which several may be on their way. Each of them holds only
+//!
+//! - while this server leads: the epoch of its [`Guard`];
+//! - while the network is the one that was looked at: `head` is unchanged;
+//! - after exactly one other: `taken` holds what the transaction before it wrote, and each writes something new there.
+//!
+//! The last one is why an answer that was lost does no harm: sent once more, the same transaction is done or not, and never twice; and once another one was
+//! done after it, it can never be done, however late it arrives. Nobody is told anything before it is durable. What fails is taken back in memory.
+
+mod batch;
+mod known;
+mod load;
+mod settle;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use netwright_model::network::Network;
+use netwright_model::random::Random;
+use netwright_store::{Revision, Store};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::error::Error;
+use super::record::Allocation;
+use super::request::{Answer, Asked, Hash, Hashes, hex};
+use super::state::State;
+use crate::guard::Guard;
+use crate::keys::Layout;
+use batch::Flight;
+use known::Known;
+
+/// The network that is looked at, and its revision: that of `head`, 0 before there is one.
+#[derive(Debug, Clone, Default)]
+pub struct Live {
+    /// The revision.
+    pub revision: u64,
+    /// The network.
+    pub network: Arc<Network>,
+}
+
+/// The time, in milliseconds since 1970.
+pub type Now = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// What can be chosen.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Transactions that may be on their way at a time. 1 for a store that may do them in another order than they were sent in, as etcd.
+    pub window: usize,
+    /// Requests that may wait; who comes then is told that it is busy.
+    pub waiting: usize,
+    /// How long answers are kept by their idempotency keys, in milliseconds.
+    pub kept: u64,
+    /// How many answers are kept at most: beyond that the oldest go earlier.
+    pub most_kept: usize,
+    /// How long the outcome of a transaction is looked for whose answer was lost.
+    pub patience: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            window: 16,
+            waiting: 4096,
+            kept: 24 * 3_600_000,
+            most_kept: 1_000_000,
+            patience: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What an allocator works with.
+pub struct Setting<S> {
+    /// The store.
+    pub store: S,
+    /// Where what lies in it.
+    pub layout: Layout,
+    /// The network, as it changes.
+    pub live: watch::Receiver<Live>,
+    /// The condition under which this server writes; none while it does not lead.
+    pub guard: watch::Receiver<Option<Guard>>,
+    /// The time.
+    pub now: Now,
+    /// A number that no other allocator has, at random.
+    pub seed: u64,
+    /// What can be chosen.
+    pub options: Options,
+}
+
+struct Ask {
+    asked: Asked,
+    hashes: Option<Hashes>,
+    to: oneshot::Sender<Result<Answer, Error>>,
+    attempts: u32,
+}
+
+/// A question about what is in memory: the pools, the highest sequence number that is durable, the time.
+type Look = Box<dyn FnOnce(Result<(&mut State, u64, u64), Error>) + Send>;
+
+/// Allocates and releases. Clones share one task, which ends with the last of them.
+#[derive(Clone)]
+pub struct Allocator {
+    asks: mpsc::Sender<Ask>,
+    looks: mpsc::Sender<Look>,
+}
+
+/// Questions that may wait.
+const LOOKS: usize = 256;
+
+impl Allocator {
+    /// Starts the task. It needs a runtime.
+    #[must_use]
+    pub fn start<S: Store>(setting: Setting<S>) -> Self {
+        let (asks, coming) = mpsc::channel(setting.options.waiting.max(1));
+        let (looks, looking) = mpsc::channel(LOOKS);
+        tokio::spawn(Desk::new(setting, coming, looking).run());
+        Self { asks, looks }
+    }
+
+    /// Does what is asked. The answer is durable.
+    ///
+    /// # Errors
+    ///
+    /// Why not. Nothing was done then, except perhaps with [`Error::OutcomeUnknown`].
+    pub async fn ask(&self, asked: Asked) -> Result<Answer, Error> {
+        asked.check()?;
+        let hashes = asked.hashes();
+        let (to, answer) = oneshot::channel();
+        let ask = Ask { asked, hashes, to, attempts: 0 };
+        self.asks.try_send(ask).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Error::Busy,
+            mpsc::error::TrySendError::Closed(_) => ended(),
+        })?;
+        let lost = || Error::OutcomeUnknown("the server ends".to_owned());
+        answer.await.unwrap_or_else(|_| Err(lost()))
+    }
+
+    /// Looks at the pools: what is asked of them must be short. Of what is allocated, that up to the given sequence number is durable.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] where the pools are not known, [`Error::Busy`] where too many look.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&mut State, u64, u64) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let (to, answer) = oneshot::channel();
+        let look: Look = Box::new(move |state| {
+            let seen = state.map(|(state, durable, now)| look(state, durable, now));
+            // Who went away needs no answer.
+            drop(to.send(seen));
+        });
+        self.looks.try_send(look).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Error::Busy,
+            mpsc::error::TrySendError::Closed(_) => ended(),
+        })?;
+        answer.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// How full pools are, by name, after a name.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::look`].
+    pub async fn pools(&self, after: String, most: usize) -> Result<Vec<super::Usage>, Error> {
+        self.look(move |state, _, now| {
+            let names = state.names(&after, most);
+            names.iter().filter_map(|name| state.usage(name, now)).collect()
+        })
+        .await
+    }
+
+    /// How full a pool is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoPool`], and as of [`Self::look`].
+    pub async fn pool(&self, name: String) -> Result<super::Usage, Error> {
+        self.look(move |state, _, now| state.usage(&name, now).ok_or_else(|| state.no_pool(&name)))
+            .await?
+    }
+
+    /// Allocations of a pool in the order of their values, after one of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoPool`], and as of [`Self::look`].
+    pub async fn allocations(
+        &self,
+        pool: String,
+        after: Option<super::Value>,
+        most: usize,
+    ) -> Result<Vec<Allocation>, Error> {
+        self.look(move |state, durable, _| {
+            if !state.has(&pool) {
+                return Err(state.no_pool(&pool));
+            }
+            Ok(state.allocations(&pool, after, durable, most))
+        })
+        .await?
+    }
+}
+
+fn ended() -> Error {
+    Error::Unavailable("the server ends".to_owned())
+}
+
+/// Requests that are taken out of the queue before they are decided.
+const NEAR: usize = 512;
+
+/// Requests that fill a transaction: it is sent though others are on their way.
+const FULL: usize = 60;
+
+/// How often is looked for what ends by itself.
+const TICK: Duration = Duration::from_millis(500);
+
+/// The wait after pools could not be read, and for what a server that does not lead knows.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// The task.
+struct Desk<S> {
+    setting: Setting<S>,
+    asks: mpsc::Receiver<Ask>,
+    looks: mpsc::Receiver<Look>,
+    random: Random,
+    state: State,
+    guard: Option<Guard>,
+    /// The revision of the network that `state` has.
+    head: u64,
+    /// Why `state` is not what the store has; none where it is.
+    stale: Option<String>,
+    /// When the store was read.
+    read: Option<Instant>,
+    /// What `taken` holds after all that is on its way.
+    taken: Option<Bytes>,
+    sequence: u64,
+    durable: u64,
+    batches: u64,
+    known: Known,
+    waiting: VecDeque<Ask>,
+    /// Requests that came again while the first is being done, by the hash of their key.
+    again: BTreeMap<Hash, Vec<oneshot::Sender<Result<Answer, Error>>>>,
+    /// Keys of what waits and is on its way, with the hash of their request.
+    pending: BTreeMap<Hash, Hash>,
+    flights: VecDeque<Flight>,
+}
+
+impl<S: Store> Desk<S> {
+    fn new(setting: Setting<S>, asks: mpsc::Receiver<Ask>, looks: mpsc::Receiver<Look>) -> Self {
+        Self {
+            random: Random::new(setting.seed),
+            known: Known::new(setting.options.kept, setting.options.most_kept),
+            asks,
+            looks,
+            state: State::default(),
+            guard: None,
+            head: 0,
+            stale: Some("it was not read yet".to_owned()),
+            read: None,
+            taken: None,
+            sequence: 0,
+            durable: 0,
+            batches: 0,
+            waiting: VecDeque::new(),
+            again: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            flights: VecDeque::new(),
+            setting,
+        }
+    }
+
+    fn now(&self) -> u64 {
+        (self.setting.now)()
+    }
+
+    async fn run(mut self) {
+        loop {
+            self.adopt();
+            if self.flights.is_empty() && self.wants_to_read() {
+                self.read_all().await;
+            }
+            self.fill().await;
+            let near = self.waiting.len() < NEAR;
+            tokio::select! {
+                biased;
+                result = landing(&mut self.flights), if !self.flights.is_empty() => {
+                    if let Some(flight) = self.flights.pop_front() {
+                        self.landed(flight.batch, result).await;
+                    }
+                }
+                Some(look) = self.looks.recv() => self.look(look).await,
+                ask = self.asks.recv(), if near => match ask {
+                    Some(ask) => self.take(ask),
+                    // Nobody can ask any more; what is on its way is still answered.
+                    None if self.flights.is_empty() && self.waiting.is_empty() => return,
+                    None => tokio::time::sleep(Duration::from_millis(1)).await,
+                },
+                Ok(()) = self.setting.live.changed() => {}
+                Ok(()) = self.setting.guard.changed() => {}
+                () = tokio::time::sleep(TICK) => {}
+            }
+        }
+    }
+
+    /// Whether others say something new: who leads, and what the network is.
+    fn changing(&self) -> bool {
+        *self.setting.guard.borrow() != self.guard
+            || self.setting.live.borrow().revision != self.head
+    }
+
+    /// Takes that over. What is on its way was decided before, and lands first.
+    fn adopt(&mut self) {
+        if !self.flights.is_empty() || !self.changing() {
+            return;
+        }
+        let guard = self.setting.guard.borrow_and_update().clone();
+        if guard != self.guard {
+            self.guard = guard;
+            self.stale.get_or_insert_with(|| "who leads has changed".to_owned());
+            self.read = None;
+        }
+        let live = self.setting.live.borrow_and_update().clone();
+        if live.revision != self.head {
+            self.head = live.revision;
+            self.state.set_network(live.network);
+        }
+    }
+
+    /// A server that leads reads once; one that does not knows what is taken from the store only.
+    fn wants_to_read(&self) -> bool {
+        let rested = self.read.is_none_or(|read| read.elapsed() >= AGAIN);
+        self.stale.is_some() && rested
+    }
+
+    async fn read_all(&mut self) {
+        if let Err(why) = self.load().await {
+            self.stale = Some(why.to_string());
+        }
+        self.read = Some(Instant::now());
+    }
+
+    async fn look(&mut self, look: Look) {
+        let old = self.read.is_none_or(|read| read.elapsed() >= AGAIN);
+        if self.guard.is_none() && old && self.flights.is_empty() {
+            self.read_all().await;
+        }
+        let now = self.now();
+        match &self.stale {
+            Some(why) => look(Err(Error::Unavailable(format!("the pools are not known: {why}")))),
+            None => look(Ok((&mut self.state, self.durable, now))),
+        }
+    }
+
+    /// Takes a request, and those that came with it.
+    fn take(&mut self, ask: Ask) {
+        self.queue(ask);
+        while self.waiting.len() < NEAR
+            && let Ok(ask) = self.asks.try_recv()
+        {
+            self.queue(ask);
+        }
+    }
+
+    fn queue(&mut self, ask: Ask) {
+        let Some(hashes) = ask.hashes else {
+            self.waiting.push_back(ask);
+            return;
+        };
+        match self.pending.get(&hashes.key) {
+            Some(request) if *request == hashes.request => {
+                self.again.entry(hashes.key).or_default().push(ask.to);
+            }
+            Some(_) => answer(ask.to, Err(Error::KeyReused)),
+            None => {
+                self.pending.insert(hashes.key, hashes.request);
+                self.waiting.push_back(ask);
+            }
+        }
+    }
+
+    /// Answers a request, and all that came again meanwhile.
+    fn answer(&mut self, ask: Ask, given: Result<Answer, Error>) {
+        if let Some(hashes) = ask.hashes {
+            self.pending.remove(&hashes.key);
+            for to in self.again.remove(&hashes.key).unwrap_or_default() {
+                answer(to, given.clone());
+            }
+        }
+        answer(ask.to, given);
+    }
+
+    fn refuse_all(&mut self, why: &Error) {
+        for ask in std::mem::take(&mut self.waiting) {
+            self.answer(ask, Err(why.clone()));
+        }
+    }
+
+    /// Sends what can be sent.
+    async fn fill(&mut self) {
+        if self.changing() {
+            return;
+        }
+        if self.guard.is_none() {
+            return self.refuse_all(&Error::NotLeader);
+        }
+        if let Some(why) = &self.stale {
+            let why = Error::Unavailable(why.clone());
+            return self.refuse_all(&why);
+        }
+        self.replay();
+        while self.flights.len() < self.setting.options.window.max(1)
+            && (self.flights.is_empty() || self.waiting.len() >= FULL)
+            // Nothing overtakes a question about what is there.
+            && self.flights.back().is_none_or(|flight| flight.batch.after.is_some())
+        {
+            let Some(batch) = self.compose() else { break };
+            self.send(batch).await;
+        }
+    }
+
+    /// Requests that were answered before are answered from the store.
+    fn replay(&mut self) {
+        if !self.waiting.iter().any(|ask| self.was_answered(ask)) {
+            return;
+        }
+        for ask in std::mem::take(&mut self.waiting) {
+            match ask.hashes.filter(|_| self.was_answered(&ask)) {
+                Some(hashes) => {
+                    self.pending.remove(&hashes.key);
+                    let store = self.setting.store.clone();
+                    let key = self.setting.layout.idempotency(&hex(&hashes.key));
+                    let mut all = self.again.remove(&hashes.key).unwrap_or_default();
+                    all.push(ask.to);
+                    tokio::spawn(async move {
+                        let given = load::kept(&store, key, &hashes.request).await;
+                        for to in all {
+                            answer(to, given.clone());
+                        }
+                    });
+                }
+                None => self.waiting.push_back(ask),
+            }
+        }
+    }
+
+    fn was_answered(&self, ask: &Ask) -> bool {
+        ask.hashes.is_some_and(|hashes| self.known.has(&hashes.key))
+    }
+
+    fn revision(&self) -> Revision {
+        Revision(self.head)
+    }
+}
+
+fn answer(to: oneshot::Sender<Result<Answer, Error>>, given: Result<Answer, Error>) {
+    // Who went away needs no answer.
+    drop(to.send(given));
+}
+
+/// What becomes of the first that is on its way.
+async fn landing(flights: &mut VecDeque<Flight>) -> batch::Outcome {
+    match flights.front_mut() {
+        Some(flight) => flight.outcome().await,
+        None => std::future::pending().await,
+    }
+}
