@@ -25,7 +25,11 @@ pub(crate) fn run(names: &[&str]) -> Result<Outcome, String> {
 
 /// Benchmarks of the control plane, from the store upwards; those of a name, or all.
 fn control(parts: &[&str]) -> Result<Outcome, String> {
-    const BENCHES: [(&str, &str); 1] = [("netwright-store", "transactions")];
+    const BENCHES: [(&str, &str); 3] = [
+        ("netwright-store", "transactions"),
+        ("netwright-control", "allocations"),
+        ("netwright-control", "network"),
+    ];
     let chosen = |name: &str| parts.is_empty() || parts.contains(&name);
     if let Some(part) = parts.iter().find(|part| BENCHES.iter().all(|(_, name)| name != *part)) {
         return Err(format!("the control plane has no benchmark `{part}`"));

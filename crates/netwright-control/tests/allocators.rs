@@ -1,6 +1,13 @@
 //! Several servers that all believe they lead, a store that fails in every way that stores do, and clients that try again: nothing overlaps, nothing that
 //! was acknowledged is lost, nothing that was refused is there, and a request that is sent again gets the same answer.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops where it cannot go on"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,6 +18,7 @@ use netwright_control::alloc::{
 };
 use netwright_control::guard::{self, Guard};
 use netwright_control::keys::Layout;
+use netwright_control::time::{Time, Wall};
 use netwright_model::random::Random;
 use netwright_model::source::Sources;
 use netwright_store::memory::Memory;
@@ -31,6 +39,16 @@ struct Faulty {
 impl Faulty {
     fn draw(&self, below: u32) -> u32 {
         self.random.lock().expect("no panic").below(below)
+    }
+}
+
+/// A clock of the test's own.
+struct Clock(std::time::Instant);
+
+impl Wall for Clock {
+    fn now(&self) -> Time {
+        let elapsed = u64::try_from(self.0.elapsed().as_millis()).expect("soon");
+        Time::of_milliseconds(1_700_000_000_000 + elapsed)
     }
 }
 
@@ -156,10 +174,7 @@ impl World {
         let inner = Memory::new(Arc::new(Monotonic::default()));
         let rate = Arc::new(AtomicU32::new(rate));
         let layout = Layout::default();
-        let clock = std::time::Instant::now();
-        let now = Arc::new(move || {
-            1_700_000_000_000 + u64::try_from(clock.elapsed().as_millis()).expect("soon")
-        });
+        let wall = Arc::new(Clock(std::time::Instant::now()));
         let live = Live { revision: 0, network: network() };
         let (mut all, mut guards, mut lives) = (Vec::new(), Vec::new(), Vec::new());
         for server in 0..servers as u64 {
@@ -176,7 +191,8 @@ impl World {
                 layout: layout.clone(),
                 live: live_seen,
                 guard: guard_seen,
-                now: now.clone(),
+                wall: wall.clone(),
+                copy: inner.clone(),
                 seed: seed * 1000 + server,
                 options: Options {
                     window,

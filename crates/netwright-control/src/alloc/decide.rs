@@ -10,6 +10,7 @@ use super::request::{Answer, Asked, Released, Request, Want};
 use super::spec::Source;
 use super::state::{Edit, State};
 use super::value::{Kind, Value};
+use crate::time::Time;
 
 /// What is to be written, and what is answered once it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,9 +39,9 @@ impl State {
                     purpose: purpose.clone(),
                     owner: asked.owner.clone(),
                     sequence,
-                    at: now,
+                    at: Time::of_milliseconds(now),
                     reserved: *reserve,
-                    until,
+                    until: until.map(Time::of_milliseconds),
                 };
                 let edits = vec![Edit::Hold(allocation.clone())];
                 Ok(Decision { edits, answer: Answer::Allocated(allocation) })
@@ -81,7 +82,8 @@ impl State {
         planes: &std::ops::RangeInclusive<super::block::Plane>,
         order: u8,
     ) -> Error {
-        let (cooling, next_free_at) = self.rests(name);
+        let (cooling, first) = self.rests(name);
+        let next_free_at = first.map(Time::of_milliseconds);
         let pool = self.pools.get(name);
         let kind = pool.map_or(Kind::Ranges, |pool| pool.spec.kind);
         let wanted = match kind {
@@ -131,11 +133,15 @@ impl State {
         if let Some((held, by)) = pool::overlapping(&pool.held, block).next() {
             // Who reserved it takes it up.
             let own = held == block && by.reserved && by.owner.as_ref() == owner;
-            return if own { Ok(()) } else { Err(taken(by.whose(), by.until)) };
+            return if own {
+                Ok(())
+            } else {
+                Err(taken(by.whose(), by.until.map(Time::of_milliseconds)))
+            };
         }
         if let Some((_, rest)) = pool::overlapping(&pool.cooling, block).next() {
             let by = "nobody, and rests since it was released".to_owned();
-            return Err(taken(by, Some(rest.until)));
+            return Err(taken(by, Some(Time::of_milliseconds(rest.until))));
         }
         if let Some(by) = self.linked_holder(name, block) {
             return Err(taken(by, None));
@@ -165,14 +171,15 @@ impl State {
             // The same release once more.
             let rest = pool.cooling.get(&block).filter(|rest| Some(rest.sequence) == sequence);
             let rest = rest.ok_or_else(missing)?;
-            let answer = released(rest.sequence, Some(rest.until));
+            let until = Time::of_milliseconds(rest.until);
+            let answer = released(rest.sequence, Some(until));
             return Ok(Decision { edits: Vec::new(), answer });
         };
         if let Some(given) = sequence.filter(|given| *given != held.sequence) {
             let now = held.sequence;
             return Err(Error::Superseded { value: value.to_string(), given, now });
         }
-        let until = now.saturating_add(pool.spec.hold_down);
+        let until = Time::of_milliseconds(now.saturating_add(pool.spec.hold_down));
         let rests = pool.spec.hold_down > 0 && !held.reserved;
         let mut edits = vec![Edit::Unhold { pool: name.to_owned(), value }];
         if rests {

@@ -10,7 +10,7 @@ use netwright_model::source::Spanned;
 
 use super::block::{Block, Plane, cover, normalised, overlapping};
 use super::spec::{MAX_VNI, PORTS, Size, Source, Spec, order_of_ports, ports_of};
-use super::value::{Kind, Value, of_prefix};
+use super::value::{Kind, of_prefix};
 
 /// The prefix length of a connector's range (Serverless VPC Access: a dedicated, unused /28).
 const CONNECTOR_LENGTH: u8 = 28;
@@ -195,55 +195,4 @@ pub fn outer_ranges(network: &Network) -> Vec<Block> {
     let vpcs = network.vpcs.iter().flat_map(|vpc| &vpc.cidrs);
     let sites = network.sites.iter().flat_map(|site| &site.cidrs);
     normalised(vpcs.chain(sites).map(|cidr| of_prefix(*cidr)).collect())
-}
-
-/// An allocation of a range that is described for something else than it was allocated for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conflict {
-    /// The subnet, as `vpc/subnet`.
-    pub subnet: String,
-    /// Its range.
-    pub range: Prefix,
-    /// The allocation that it overlaps.
-    pub allocation: super::record::Allocation,
-}
-
-/// Subnets that are described where something else was allocated: in their own VPC, or in one that it is peered with. A subnet may be described in the
-/// range that was allocated for it (`subnet:vpc/subnet`).
-#[must_use]
-pub fn conflicts(network: &Network, allocations: &[super::record::Allocation]) -> Vec<Conflict> {
-    let peers = peers(network);
-    let mut by_vpc: BTreeMap<&str, Vec<(Block, &super::record::Allocation)>> = BTreeMap::new();
-    for allocation in allocations {
-        let name = allocation.pool.strip_prefix("vpc:");
-        let name = name.or_else(|| allocation.pool.strip_prefix("connectors:"));
-        if let (Some(name), Some(block)) = (name, allocation.value.block()) {
-            by_vpc.entry(name).or_default().push((block, allocation));
-        }
-    }
-    let mut found = Vec::new();
-    if by_vpc.is_empty() {
-        return found;
-    }
-    for subnet in &network.subnets {
-        let own = [subnet.vpc];
-        for vpc in own.iter().chain(&peers[subnet.vpc.index()]) {
-            let taken = by_vpc.get(network[*vpc].name.as_str()).map_or(&[][..], Vec::as_slice);
-            for cidr in &subnet.cidrs {
-                let block = of_prefix(*cidr);
-                let meant = |allocation: &super::record::Allocation| {
-                    let names = allocation.purpose == format!("subnet:{}", subnet.name)
-                        || subnet.name.ends_with(&format!("/{}", allocation.purpose));
-                    names && *vpc == subnet.vpc && allocation.value == Value::Range(*cidr)
-                };
-                let overlapping = taken.iter().filter(|(own, _)| own.overlaps(block));
-                found.extend(overlapping.filter(|(_, own)| !meant(own)).map(|(_, own)| Conflict {
-                    subnet: subnet.name.clone(),
-                    range: *cidr,
-                    allocation: (*own).clone(),
-                }));
-            }
-        }
-    }
-    found
 }

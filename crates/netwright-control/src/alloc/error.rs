@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-/// Why a request was refused. Each has a slug, by which programs tell it, and a status of HTTP.
+use crate::time::Time;
+
+/// Why a request was refused. Each has a slug, by which programs tell it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
     /// There is no such pool.
@@ -24,8 +26,8 @@ pub enum Error {
         free: String,
         /// How many released values rest there.
         cooling: usize,
-        /// When the first of them can be given again, in milliseconds since 1970.
-        next_free_at: Option<u64>,
+        /// When the first of them can be given again.
+        next_free_at: Option<Time>,
     },
     /// What was asked for, or a part of it, is somebody's.
     Taken {
@@ -33,8 +35,8 @@ pub enum Error {
         value: String,
         /// Who has it.
         by: String,
-        /// Until when, in milliseconds since 1970, where that is known.
-        until: Option<u64>,
+        /// Until when, where that is known.
+        until: Option<Time>,
     },
     /// What was asked for is not in the pool.
     Outside {
@@ -110,24 +112,6 @@ impl Error {
             Self::Conflict { .. } => "conflict",
             Self::Unavailable(_) => "store-unavailable",
             Self::OutcomeUnknown(_) => "outcome-unknown",
-        }
-    }
-
-    /// The status of HTTP.
-    #[must_use]
-    pub const fn status(&self) -> u16 {
-        match self {
-            Self::NoPool { .. } | Self::NotAllocated { .. } => 404,
-            Self::Invalid(_) => 400,
-            Self::Exhausted { .. }
-            | Self::Taken { .. }
-            | Self::Superseded { .. }
-            | Self::InUse { .. }
-            | Self::Closed { .. }
-            | Self::Conflict { .. } => 409,
-            Self::Outside { .. } | Self::KeyReused => 422,
-            Self::Busy => 429,
-            Self::NotLeader | Self::Unavailable(_) | Self::OutcomeUnknown(_) => 503,
         }
     }
 

@@ -4,7 +4,10 @@
 
 use std::collections::VecDeque;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::time::Time;
 
 /// How many changes are kept.
 const KEPT: usize = 64;
@@ -16,10 +19,10 @@ const FEWEST: usize = 5;
 const SHORTEST: u64 = 60_000;
 
 /// An estimate of when nothing will be free.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Forecast {
-    /// When, in milliseconds since 1970.
-    pub exhausted_at: u64,
+    /// When.
+    pub exhausted_at: Time,
     /// By how much what is taken grows in an hour.
     pub per_hour: f64,
     /// How many allocations and releases it follows from.
@@ -66,7 +69,7 @@ impl Growth {
         #[expect(clippy::cast_possible_truncation, reason = "as far as 64 bits hold it")]
         #[expect(clippy::cast_sign_loss, reason = "it is not below 0")]
         let left = left as u64;
-        let exhausted_at = now.saturating_add(left);
+        let exhausted_at = Time::of_milliseconds(now.saturating_add(left));
         Some(Forecast { exhausted_at, per_hour: slope * 3_600_000.0, changes: points.len() })
     }
 }
@@ -102,7 +105,7 @@ mod tests {
     fn one_a_minute_takes_a_hundred_in_a_hundred_minutes() {
         let now = 1_000_000 + 63 * 60_000;
         let forecast = growth(64, 60_000, 1.0).forecast(100.0, now).expect("an estimate");
-        assert_eq!(forecast.exhausted_at.abs_diff(now + 100 * 60_000) / 1000, 0);
+        assert_eq!(forecast.exhausted_at.milliseconds().abs_diff(now + 100 * 60_000) / 1000, 0);
         assert!((forecast.per_hour - 60.0).abs() < 1e-6);
     }
 

@@ -9,7 +9,17 @@ use std::ops::RangeInclusive;
 use super::block::{Block, MAX_ORDER, Plane, overlapping, subtract};
 
 /// Which of the free values comes next.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
     /// The lowest in the smallest free block that has room: large blocks stay whole.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::block::Block;
 use super::forecast::{Forecast, Growth};
@@ -10,6 +11,7 @@ use super::free::{Cursor, Free, units};
 use super::record::{Allocation, Cooling};
 use super::spec::{Source, Spec};
 use super::value::{Family, Kind, Value, planes};
+use crate::time::Time;
 
 /// Who has a value.
 #[derive(Debug, Clone)]
@@ -28,9 +30,9 @@ impl Held {
             purpose: allocation.purpose.as_str().into(),
             owner: allocation.owner.as_str().into(),
             sequence: allocation.sequence,
-            at: allocation.at,
+            at: allocation.at.milliseconds(),
             reserved: allocation.reserved,
-            until: allocation.until,
+            until: allocation.until.map(Time::milliseconds),
         }
     }
 
@@ -41,9 +43,9 @@ impl Held {
             purpose: self.purpose.clone().into(),
             owner: self.owner.clone().into(),
             sequence: self.sequence,
-            at: self.at,
+            at: Time::of_milliseconds(self.at),
             reserved: self.reserved,
-            until: self.until,
+            until: self.until.map(Time::of_milliseconds),
         }
     }
 
@@ -254,7 +256,7 @@ pub(super) fn float(number: u128) -> f64 {
 }
 
 /// How full a pool is. What is counted are addresses, ports and numbers, also of ranges and blocks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Usage {
     /// The pool.
     pub pool: String,
@@ -299,6 +301,7 @@ impl Pool {
     pub(super) fn cooling_record(&self, pool: &str, block: Block, rest: Rest) -> Option<Cooling> {
         let value = self.value(block)?;
         let Rest { until, sequence } = rest;
+        let until = Time::of_milliseconds(until);
         Some(Cooling { pool: pool.to_owned(), value, sequence, until })
     }
 }

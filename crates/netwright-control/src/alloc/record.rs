@@ -1,12 +1,14 @@
 //! What the store keeps of pools and allocations, as JSON.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::free::Order;
 use super::value::{Kind, Value};
+use crate::time::Time;
 
 /// A value that is somebody's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Allocation {
     /// The pool that it is of.
     pub pool: String,
@@ -19,14 +21,14 @@ pub struct Allocation {
     pub owner: String,
     /// Higher than that of any earlier allocation: who releases it with this number releases nobody else's.
     pub sequence: u64,
-    /// When it was made, in milliseconds since 1970.
-    pub at: u64,
+    /// When it was made.
+    pub at: Time,
     /// It is kept for somebody and not in use yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reserved: bool,
-    /// When a reservation ends by itself, in milliseconds since 1970.
+    /// When a reservation ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<u64>,
+    pub until: Option<Time>,
 }
 
 /// A value that was released and rests.
@@ -38,12 +40,12 @@ pub struct Cooling {
     pub value: Value,
     /// The sequence number that it had.
     pub sequence: u64,
-    /// When it can be given again, in milliseconds since 1970.
-    pub until: u64,
+    /// When it can be given again.
+    pub until: Time,
 }
 
 /// A pool that somebody declared, or settings of one that follows from the network.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Declared {
     /// Its name.
@@ -86,8 +88,8 @@ pub struct Kept {
     pub request: String,
     /// Its answer.
     pub answer: super::request::Answer,
-    /// When it was given, in milliseconds since 1970.
-    pub at: u64,
+    /// When it was given.
+    pub at: Time,
 }
 
 /// A record's JSON. These records have no maps with other keys than texts, so that it cannot fail.

@@ -1,11 +1,13 @@
 //! What is asked of the allocators, and what they answer.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::error::Error;
 use super::record::{Allocation, Declared};
 use super::value::{Family, Value};
+use crate::time::Time;
 
 /// Most octets of a pool's name, and of what a value is for.
 pub const MAX_TEXT: usize = 512;
@@ -85,7 +87,7 @@ pub enum Answer {
 }
 
 /// What became of a value that was released.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Released {
     /// The pool.
     pub pool: String,
@@ -93,9 +95,9 @@ pub struct Released {
     pub value: Value,
     /// The sequence number that it had.
     pub sequence: u64,
-    /// It rests until then, in milliseconds since 1970; it can be given again at once where none is given.
+    /// It rests until then; it can be given again at once where none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rests_until: Option<u64>,
+    pub rests_until: Option<Time>,
     /// The network still describes something there: nobody gets it while it does.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub still_described: bool,

@@ -32,6 +32,7 @@ use super::request::{Answer, Asked, Hash, Hashes, hex};
 use super::state::State;
 use crate::guard::Guard;
 use crate::keys::Layout;
+use crate::time::Wall;
 use batch::Flight;
 use known::Known;
 
@@ -43,9 +44,6 @@ pub struct Live {
     /// The network.
     pub network: Arc<Network>,
 }
-
-/// The time, in milliseconds since 1970.
-pub type Now = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// What can be chosen.
 #[derive(Debug, Clone, Copy)]
@@ -75,9 +73,11 @@ impl Default for Options {
 }
 
 /// What an allocator works with.
-pub struct Setting<S> {
+pub struct Setting<S, C> {
     /// The store.
     pub store: S,
+    /// What the store holds, as far as is known: what a server that does not lead reads.
+    pub copy: C,
     /// Where what lies in it.
     pub layout: Layout,
     /// The network, as it changes.
@@ -85,7 +85,7 @@ pub struct Setting<S> {
     /// The condition under which this server writes; none while it does not lead.
     pub guard: watch::Receiver<Option<Guard>>,
     /// The time.
-    pub now: Now,
+    pub wall: Arc<dyn Wall>,
     /// A number that no other allocator has, at random.
     pub seed: u64,
     /// What can be chosen.
@@ -115,7 +115,7 @@ const LOOKS: usize = 256;
 impl Allocator {
     /// Starts the task. It needs a runtime.
     #[must_use]
-    pub fn start<S: Store>(setting: Setting<S>) -> Self {
+    pub fn start<S: Store, C: Store>(setting: Setting<S, C>) -> Self {
         let (asks, coming) = mpsc::channel(setting.options.waiting.max(1));
         let (looks, looking) = mpsc::channel(LOOKS);
         tokio::spawn(Desk::new(setting, coming, looking).run());
@@ -223,8 +223,8 @@ const TICK: Duration = Duration::from_millis(500);
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// The task.
-struct Desk<S> {
-    setting: Setting<S>,
+struct Desk<S, C> {
+    setting: Setting<S, C>,
     asks: mpsc::Receiver<Ask>,
     looks: mpsc::Receiver<Look>,
     random: Random,
@@ -250,8 +250,8 @@ struct Desk<S> {
     flights: VecDeque<Flight>,
 }
 
-impl<S: Store> Desk<S> {
-    fn new(setting: Setting<S>, asks: mpsc::Receiver<Ask>, looks: mpsc::Receiver<Look>) -> Self {
+impl<S: Store, C: Store> Desk<S, C> {
+    fn new(setting: Setting<S, C>, asks: mpsc::Receiver<Ask>, looks: mpsc::Receiver<Look>) -> Self {
         Self {
             random: Random::new(setting.seed),
             known: Known::new(setting.options.kept, setting.options.most_kept),
@@ -275,7 +275,7 @@ impl<S: Store> Desk<S> {
     }
 
     fn now(&self) -> u64 {
-        (self.setting.now)()
+        self.setting.wall.now().milliseconds()
     }
 
     async fn run(mut self) {
@@ -433,7 +433,7 @@ impl<S: Store> Desk<S> {
                 Some(hashes) => {
                     self.pending.remove(&hashes.key);
                     let store = self.setting.store.clone();
-                    let key = self.setting.layout.idempotency(&hex(&hashes.key));
+                    let key = key_of_answer(&self.setting.layout, &hashes.key);
                     let mut all = self.again.remove(&hashes.key).unwrap_or_default();
                     all.push(ask.to);
                     tokio::spawn(async move {
@@ -469,3 +469,11 @@ async fn landing(flights: &mut VecDeque<Flight>) -> batch::Outcome {
         None => std::future::pending().await,
     }
 }
+
+/// Where an answer is kept by its idempotency key. Other parts of the service keep theirs under other names.
+fn key_of_answer(layout: &Layout, key: &Hash) -> Bytes {
+    layout.idempotency(&format!("{ANSWERS}{}", hex(key)))
+}
+
+/// How those names begin.
+const ANSWERS: &str = "allocation-";

@@ -27,7 +27,9 @@ pub const PORTS: u32 = 64;
 pub const MAX_VNI: u128 = (1 << 24) - 1;
 
 /// Where a pool comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// It follows from the network.

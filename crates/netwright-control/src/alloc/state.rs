@@ -155,7 +155,7 @@ impl State {
                 Some(Edit::Hold(held.allocation(&pool, value)))
             }
             Edit::Rest(Cooling { pool, value, sequence, until }) => {
-                let block = value.block()?;
+                let (block, until) = (value.block()?, until.milliseconds());
                 self.pool(&pool, value).rest(block, Rest { until, sequence });
                 self.resting.insert((until, pool.clone(), block));
                 self.take(&pool, block);
@@ -193,7 +193,7 @@ impl State {
             self.ending.remove(&(until, name.clone(), block));
         }
         if let Some(until) = allocation.until {
-            self.ending.insert((until, name.clone(), block));
+            self.ending.insert((until.milliseconds(), name.clone(), block));
         }
         self.take(name, block);
         let value = allocation.value;

@@ -10,7 +10,16 @@ use super::block::{Block, Plane};
 
 /// What a pool is of.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -38,7 +47,17 @@ impl Kind {
 }
 
 /// A family of addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
     /// IPv4.
@@ -206,6 +225,20 @@ impl<'de> serde::Deserialize<'de> for Value {
             serde::de::Error::custom(format!(
                 "`{text}` is no range, address, block of ports (`198.51.100.1:1024-1087`) or number"
             ))
+        })
+    }
+}
+
+impl schemars::JsonSchema for Value {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Value".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "A range `10.0.2.0/24`, an address `10.0.2.7`, ports `198.51.100.1:1024-1087` or a number `42`.",
+            "maxLength": 64
         })
     }
 }

@@ -6,12 +6,13 @@ use std::pin::Pin;
 use bytes::Bytes;
 use netwright_store::{Compare, Keys, MAX_OPS, Op, Range, Relation, Store, Target, Txn, TxnAnswer};
 
-use super::{Ask, Desk};
+use super::{Ask, Desk, key_of_answer};
 use crate::alloc::error::Error;
 use crate::alloc::record::{Kept, Taken, json};
 use crate::alloc::request::{Answer, Hash, hex};
 use crate::alloc::state::Edit;
 use crate::keys::Layout;
+use crate::time::Time;
 
 /// What a store says of a transaction.
 pub(super) type Outcome = Result<TxnAnswer, netwright_store::Error>;
@@ -120,7 +121,7 @@ fn key_of(layout: &Layout, edit: &Edit) -> Bytes {
     }
 }
 
-impl<S: Store> Desk<S> {
+impl<S: Store, C: Store> Desk<S, C> {
     /// Decides what waits, as much as fits in one transaction. None where nothing is to be written.
     pub(super) fn compose(&mut self) -> Option<Batch> {
         let now = self.now();
@@ -133,7 +134,7 @@ impl<S: Store> Desk<S> {
         }
         let dropped = self.known.over(now, IN_PASSING);
         for key in &dropped {
-            parts.delete(self.setting.layout.idempotency(&hex(key)));
+            parts.delete(key_of_answer(&self.setting.layout, key));
         }
         while parts.has_room()
             && let Some(ask) = self.waiting.pop_front()
@@ -162,10 +163,10 @@ impl<S: Store> Desk<S> {
                 back.extend(opposite);
             }
             if let Some(hashes) = &ask.hashes {
-                let key = self.setting.layout.idempotency(&hex(&hashes.key));
+                let key = key_of_answer(&self.setting.layout, &hashes.key);
                 let (request, answer) = (hex(&hashes.request), decision.answer.clone());
                 parts.absent(key.clone());
-                parts.put(key, json(&Kept { request, answer, at: now }));
+                parts.put(key, json(&Kept { request, answer, at: Time::of_milliseconds(now) }));
                 kept.push(hashes.key);
             }
             answers.push((ask, Ok(decision.answer)));

@@ -4,11 +4,12 @@ use bytes::Bytes;
 use netwright_store::{Entry, Keys, Op, Range, Revision, Store, Txn};
 use serde::de::DeserializeOwned;
 
-use super::Desk;
+use super::{ANSWERS, Desk};
 use crate::alloc::error::Error;
 use crate::alloc::record::{Allocation, Cooling, Declared, Kept, Taken};
 use crate::alloc::request::{Answer, Hash, hex, unhex};
 use crate::alloc::state::State;
+use crate::keys::Layout;
 
 /// Entries that are read at a time.
 const PAGE: usize = 2000;
@@ -17,16 +18,16 @@ fn failed(error: netwright_store::Error) -> Error {
     Error::Unavailable(error.to_string())
 }
 
-/// All entries of some keys, at one revision; the newest where none is given.
+/// All entries of some keys, at one revision: the newest where none is given. Where it need not be one that is known later, they are read at once.
 async fn entries<S: Store>(
     store: &S,
     mut keys: Keys,
     mut at: Option<Revision>,
+    in_pages: bool,
     mut each: impl FnMut(&Entry) -> Result<(), Error>,
 ) -> Result<Revision, Error> {
     loop {
-        let mut range = Range::of(keys.clone()).limit(PAGE);
-        range.at = at;
+        let range = Range { keys: keys.clone(), limit: in_pages.then_some(PAGE), at };
         let found = store.range(range).await.map_err(failed)?;
         // Of a page at an older revision the store tells its newest one.
         let revision = *at.get_or_insert(found.revision);
@@ -47,41 +48,63 @@ fn parse<T: DeserializeOwned>(entry: &Entry) -> Result<T, Error> {
     })
 }
 
-impl<S: Store> Desk<S> {
-    /// Reads everything at one revision.
-    pub(super) async fn load(&mut self) -> Result<(), Error> {
-        let (store, layout) = (self.setting.store.clone(), self.setting.layout.clone());
-        let mut held: Vec<Allocation> = Vec::new();
-        let at = entries(&store, layout.allocations(), None, |entry| {
-            held.push(parse(entry)?);
-            Ok(())
-        })
-        .await?;
-        let (mut cooling, mut declared): (Vec<Cooling>, Vec<Declared>) = (Vec::new(), Vec::new());
-        let rests = |entry: &Entry| {
-            cooling.push(parse(entry)?);
-            Ok(())
-        };
-        entries(&store, layout.all_cooling(), Some(at), rests).await?;
-        let pools = |entry: &Entry| {
-            declared.push(parse(entry)?);
-            Ok(())
-        };
-        entries(&store, layout.pools(), Some(at), pools).await?;
-        let mut known: Vec<(u64, Hash)> = Vec::new();
-        let answers = |entry: &Entry| {
+/// All that is taken, and what goes with it.
+#[derive(Default)]
+pub(super) struct All {
+    held: Vec<Allocation>,
+    cooling: Vec<Cooling>,
+    declared: Vec<Declared>,
+    known: Vec<(u64, Hash)>,
+    taken: Option<(Bytes, Taken)>,
+}
+
+/// Reads everything: at one revision, or as it comes.
+async fn all<S: Store>(store: &S, layout: &Layout, exact: bool) -> Result<All, Error> {
+    let mut all = All::default();
+    let hold = |entry: &Entry| {
+        all.held.push(parse(entry)?);
+        Ok(())
+    };
+    let at = entries(store, layout.allocations(), None, exact, hold).await?;
+    let at = exact.then_some(at);
+    let rest = |entry: &Entry| {
+        all.cooling.push(parse(entry)?);
+        Ok(())
+    };
+    entries(store, layout.all_cooling(), at, exact, rest).await?;
+    let pool = |entry: &Entry| {
+        all.declared.push(parse(entry)?);
+        Ok(())
+    };
+    entries(store, layout.pools(), at, exact, pool).await?;
+    let last = |entry: &Entry| {
+        all.taken = Some((entry.value.clone(), parse(entry)?));
+        Ok(())
+    };
+    entries(store, Keys::One(layout.taken()), at, exact, last).await?;
+    if exact {
+        let prefix = layout.idempotency(ANSWERS);
+        let length = prefix.len();
+        let answer = |entry: &Entry| {
             let Kept { at, .. } = parse(entry)?;
-            let key = entry.key.rsplit(|octet| *octet == b'/').next().unwrap_or_default();
-            known.extend(std::str::from_utf8(key).ok().and_then(unhex).map(|hash| (at, hash)));
+            let hash = entry.key.get(length..).and_then(|key| std::str::from_utf8(key).ok());
+            all.known.extend(hash.and_then(unhex).map(|hash| (at.milliseconds(), hash)));
             Ok(())
         };
-        entries(&store, layout.all_idempotency(), Some(at), answers).await?;
-        let mut taken = None;
-        let last = |entry: &Entry| {
-            taken = Some((entry.value.clone(), parse::<Taken>(entry)?));
-            Ok(())
+        entries(store, Keys::Prefix(prefix), at, exact, answer).await?;
+    }
+    Ok(all)
+}
+
+impl<S: Store, C: Store> Desk<S, C> {
+    /// Reads everything: who leads the store itself, others what they know of it.
+    pub(super) async fn load(&mut self) -> Result<(), Error> {
+        let layout = &self.setting.layout;
+        let all = match self.guard {
+            Some(_) => all(&self.setting.store, layout, true).await?,
+            None => all(&self.setting.copy, layout, false).await?,
         };
-        entries(&store, Keys::One(layout.taken()), Some(at), last).await?;
+        let All { held, cooling, declared, known, taken } = all;
         let live = self.setting.live.borrow_and_update().clone();
         self.head = live.revision;
         self.state = State::loaded(live.network, declared, held, cooling);

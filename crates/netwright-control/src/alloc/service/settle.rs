@@ -52,7 +52,7 @@ impl Seen {
     }
 }
 
-impl<S: Store> Desk<S> {
+impl<S: Store, C: Store> Desk<S, C> {
     /// A transaction has landed. Those behind it follow from it.
     pub(super) async fn landed(&mut self, batch: Batch, outcome: Outcome) {
         if matches!(&outcome, Ok(answer) if answer.succeeded) {
@@ -64,7 +64,8 @@ impl<S: Store> Desk<S> {
             rest.push_back((flight.batch, outcome));
         }
         while let Some((batch, outcome)) = rest.pop_front() {
-            let later: Vec<Bytes> = rest.iter().filter_map(|(batch, _)| batch.after.clone()).collect();
+            let later: Vec<Bytes> =
+                rest.iter().filter_map(|(batch, _)| batch.after.clone()).collect();
             match self.settle(&batch, outcome, &later).await {
                 Ok(()) => self.done(batch),
                 Err(stop) => {
@@ -99,7 +100,9 @@ impl<S: Store> Desk<S> {
                 Ok(answer) if answer.succeeded => return Ok(()),
                 Ok(answer) => {
                     let Some(seen) = Seen::of(&answer) else { return Err(Stop::Stale) };
-                    let own = |taken: &Bytes| Some(taken) == batch.after.as_ref() || later.contains(taken);
+                    let own = |taken: &Bytes| {
+                        Some(taken) == batch.after.as_ref() || later.contains(taken)
+                    };
                     if seen.taken.as_ref().is_some_and(own) {
                         return Ok(());
                     }
@@ -113,7 +116,9 @@ impl<S: Store> Desk<S> {
                         },
                     };
                 }
-                Err(why) if batch.after.is_none() => return Err(Stop::Unavailable(why.to_string())),
+                Err(why) if batch.after.is_none() => {
+                    return Err(Stop::Unavailable(why.to_string()));
+                }
                 Err(why) if !why.was_not_done() => {
                     doubt = true;
                     why
