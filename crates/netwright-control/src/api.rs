@@ -4,6 +4,7 @@
 //! both made from that list. Around every route stand the same two layers: `around` gives a request its name and writes problems, [`gate`] asks
 //! who it is, what he may, and whether this server can do it.
 
+pub mod allocations;
 pub mod ask;
 pub mod changes;
 pub mod extract;
@@ -12,6 +13,7 @@ pub mod health;
 pub mod keys;
 pub mod network;
 mod openapi;
+pub mod pools;
 pub mod problem;
 pub mod route;
 
@@ -40,6 +42,8 @@ pub fn routes() -> Vec<Route> {
         ("network", network::routes()),
         ("changes", changes::routes()),
         ("questions", ask::routes()),
+        ("pools", pools::routes()),
+        ("allocations", allocations::routes()),
         ("keys", keys::routes()),
     ];
     let area = |(area, routes): (&'static str, Vec<Route>)| {

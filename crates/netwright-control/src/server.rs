@@ -4,6 +4,7 @@
 //! the store and for the lead, and is refused with a clear word where there is none. [`run`] holds it all: what feeds the copy, the election,
 //! the listener.
 
+mod allocate;
 mod lead;
 mod listen;
 pub mod mirror;
@@ -14,7 +15,7 @@ mod supply;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use netwright_store::{AnyStore, Clock, Error as StoreError, Revision};
@@ -25,6 +26,7 @@ pub use lead::Leading;
 pub use supply::Standing;
 
 use crate::access::Table;
+use crate::alloc::Allocator;
 use crate::api::extract::PORTION;
 use crate::api::problem::{Kind, Problem};
 use crate::change::{Changes, clashes::clashes};
@@ -80,6 +82,8 @@ pub struct State {
     pub mirror: Mirror,
     /// The network that it holds, and changes of it.
     pub changes: Changes<Mirror>,
+    /// Its allocators, once it has begun.
+    allocator: OnceLock<Allocator>,
     /// When it began.
     pub began: Time,
     /// Portions of bodies that may be held.
@@ -111,6 +115,7 @@ impl State {
         let keeper = Keeper::new(mirror.clone(), layout.clone());
         Self {
             changes: Changes::new(keeper, clashes),
+            allocator: OnceLock::new(),
             mirror,
             bodies: Arc::new(Semaphore::new(BODIES / PORTION)),
             layout,
@@ -169,6 +174,16 @@ impl State {
         lead.filter(|lead| lead.holds()).ok_or_else(none)
     }
 
+    /// What allocates and releases.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::NotReady`] before the server has begun.
+    pub fn allocator(&self) -> Result<&Allocator, Problem> {
+        let none = || Problem::new(Kind::NotReady, "the server has not begun");
+        self.allocator.get().ok_or_else(none)
+    }
+
     /// The API keys, as far as is known.
     #[must_use]
     pub fn keys(&self) -> Table {
@@ -211,12 +226,13 @@ pub async fn run(state: Arc<State>, opener: Opener, listener: TcpListener) -> Re
     let supplied = tokio::spawn(supply::run(Arc::clone(&state), opener));
     let led = tokio::spawn(lead::run(Arc::clone(&state)));
     let network = tokio::spawn(network::run(Arc::clone(&state)));
+    let allocated = tokio::spawn(allocate::run(Arc::clone(&state)));
     let allowed = has_keys(&state).await;
     if allowed.is_ok() {
         listen::run(&state, listener).await;
     }
     state.end();
-    for task in [supplied, led, network] {
+    for task in [supplied, led, network, allocated] {
         if let Err(error) = task.await {
             tracing::error!(%error, "a part of the server ended early");
         }

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod allocation;
 mod change;
 mod service;
 mod store;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use netwright_model::scalar::{Bandwidth, Delay, Percent, Scalar, ScalarError, Service};
 
 use crate::console::Color;
+pub(crate) use allocation::{Allocate, Pools, PoolsCommand, Release};
 pub(crate) use change::{Apply, Get, History, Rollback, Wish};
 pub(crate) use service::{Key, KeyCommand, Remote, RoleArgument, Serve, StoreArguments};
 pub(crate) use store::{StoreCommand, StoreOf};
@@ -178,6 +180,26 @@ pub(crate) enum Command {
         after_help = "Examples:\n  netwright rollback 12 --dry-run\n  netwright rollback 12 --why 'NET-43'"
     )]
     Rollback(Box<Rollback>),
+    /// Allocate a range, address, block of ports or number from a pool of the network, and print it.
+    ///
+    /// The next free one, or this one (--value). Nobody else has it or anything that overlaps it. Ends with 1 where the pool has none, or the
+    /// value is somebody's.
+    #[command(
+        after_help = "Examples:\n  netwright allocate vpc:prod --length 24 --for subnet:prod/web\n  netwright allocate subnet:prod/web --for instance:web-1 --once ticket-42\n  netwright allocate vpc:prod --value 10.0.8.0/22 --for 'next year' --reserve"
+    )]
+    Allocate(Box<Allocate>),
+    /// Give an allocated value back.
+    ///
+    /// It rests for as long as its pool says before it is allocated again. With --sequence it is released only where nobody else has got it since.
+    #[command(after_help = "Example:\n  netwright release vpc:prod 10.0.2.0/24 --sequence 17")]
+    Release(Box<Release>),
+    /// Show what can be allocated and how full it is; declare pools.
+    ///
+    /// Pools follow from the network: vpc:NAME and connectors:NAME (ranges), subnet:VPC/NAME (addresses), nat:NAME (blocks of ports), vni (numbers).
+    #[command(
+        after_help = "Examples:\n  netwright pools\n  netwright pools show vpc:prod\n  netwright pools set vpc:prod --kind ranges --order next --hold-down 3600\n  netwright pools set company --kind ranges --range 10.0.0.0/8 --length 16"
+    )]
+    Pools(Box<Pools>),
     /// Make, list, rotate and revoke the API keys of a network.
     ///
     /// A server is asked, as an admin; the first key can also be made with the store itself, while no server runs on its file (--offline).

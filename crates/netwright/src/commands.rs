@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod allocate;
 mod apply;
 mod change;
 mod check;
@@ -45,6 +46,9 @@ pub(crate) fn run(command: &Command, console: &mut Console) -> Result<Code, Fail
         Command::Get(arguments) => get::run(arguments, console),
         Command::History(arguments) => history::run(arguments, console),
         Command::Rollback(arguments) => rollback::run(arguments, console),
+        Command::Allocate(arguments) => allocate::allocate(arguments, console),
+        Command::Release(arguments) => allocate::release(arguments, console),
+        Command::Pools(arguments) => allocate::pools(arguments, console),
         Command::Key(arguments) => key::run(arguments, console),
         Command::Store(arguments) => store::run(&arguments.command, console),
         Command::Schema(arguments) => Ok(schema::run(arguments, console)),

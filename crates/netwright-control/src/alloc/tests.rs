@@ -516,8 +516,11 @@ fn allocate(pool: &str, want: Want) -> Request {
     Request::Allocate { pool, want, purpose, reserve: false, seconds: None }
 }
 
+/// Positions that are free, allocated and resting, and the largest free ranges.
+type Amounts = (u128, u128, u128, Vec<Value>);
+
 /// What is taken and free everywhere.
-fn picture(desk: &mut Desk) -> (Vec<Allocation>, Vec<(u128, u128, u128, Vec<Value>)>) {
+fn picture(desk: &mut Desk) -> (Vec<Allocation>, Vec<Amounts>) {
     let usages = RANGES.map(|pool| {
         let usage = desk.usage(pool);
         (usage.free, usage.allocated, usage.cooling, usage.largest)

@@ -94,7 +94,7 @@ impl Parts {
     }
 
     fn has_room(&self) -> bool {
-        self.then.len() + EACH + 1 <= MAX_OPS
+        self.then.len() + EACH < MAX_OPS
             && self.compare.len() + EACH + CONDITIONS <= MAX_OPS
             && self.octets < OCTETS
     }

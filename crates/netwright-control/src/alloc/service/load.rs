@@ -14,7 +14,7 @@ use crate::keys::Layout;
 /// Entries that are read at a time.
 const PAGE: usize = 2000;
 
-fn failed(error: netwright_store::Error) -> Error {
+fn failed(error: &netwright_store::Error) -> Error {
     Error::Unavailable(error.to_string())
 }
 
@@ -28,7 +28,7 @@ async fn entries<S: Store>(
 ) -> Result<Revision, Error> {
     loop {
         let range = Range { keys: keys.clone(), limit: in_pages.then_some(PAGE), at };
-        let found = store.range(range).await.map_err(failed)?;
+        let found = store.range(range).await.map_err(|error| failed(&error))?;
         // Of a page at an older revision the store tells its newest one.
         let revision = *at.get_or_insert(found.revision);
         for entry in &found.entries {
@@ -119,7 +119,7 @@ impl<S: Store, C: Store> Desk<S, C> {
 
 /// The answer that was given to a request before.
 pub(super) async fn kept<S: Store>(store: &S, key: Bytes, request: &Hash) -> Result<Answer, Error> {
-    let found = store.range(Range::of(Keys::One(key))).await.map_err(failed)?;
+    let found = store.range(Range::of(Keys::One(key))).await.map_err(|error| failed(&error))?;
     match found.entries.first().map(parse::<Kept>).transpose()? {
         Some(kept) if kept.request == hex(request) => Ok(kept.answer),
         Some(_) => Err(Error::KeyReused),
@@ -138,7 +138,10 @@ pub(super) async fn is_there<S: Store>(store: &S, txn: &Txn) -> Result<bool, Err
     let all: Vec<_> = puts.collect();
     // The last one is `taken` itself.
     for (key, value) in all.iter().rev().skip(1) {
-        let found = store.range(Range::of(Keys::One((*key).clone()))).await.map_err(failed)?;
+        let found = store
+            .range(Range::of(Keys::One((*key).clone())))
+            .await
+            .map_err(|error| failed(&error))?;
         if found.entries.first().is_some_and(|entry| entry.value == **value) {
             return Ok(true);
         }
