@@ -157,6 +157,7 @@ fn subnet_addresses(network: &Network, id: SubnetId, written: &Subnet, taken: Ve
     if let Some(why) = &written.incomplete {
         spec.closed = Some(format!("its ranges are not all known: {}", why.value));
     } else if undescribed > described {
+        spec.unknown = u128::from(undescribed - described);
         spec.closed = Some(format!(
             "{undescribed} addresses are allocated and {described} are described: it is not known which are free"
         ));

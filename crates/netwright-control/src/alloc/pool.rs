@@ -185,7 +185,7 @@ impl Pool {
     /// How full it is. [`Self::free`] must be there.
     pub(super) fn usage(&self, name: &str, now: u64) -> Usage {
         let capacity = units(&self.spec.roots, &self.spec.kept);
-        let free = self.free.as_ref().map_or(0, Free::units);
+        let free = self.free.as_ref().map_or(0, Free::units).saturating_sub(self.spec.unknown);
         let taken = capacity.saturating_sub(free).saturating_sub(self.resting.min(capacity));
         let largest = |family| {
             let planes = planes(self.spec.kind, family);
@@ -200,11 +200,11 @@ impl Pool {
             _ => Vec::new(),
         };
         let used = if capacity == 0 {
-            1.0
+            0.0
         } else {
             float(capacity - free.min(capacity)) / float(capacity)
         };
-        let exhausted = free == 0;
+        let exhausted = free == 0 && capacity > 0;
         let forecast = self.growth.forecast(float(free), now).filter(|_| !exhausted);
         let mut usage = Usage {
             pool: name.to_owned(),
@@ -274,7 +274,7 @@ pub struct Usage {
     pub reserved: u128,
     /// What was released and rests.
     pub cooling: u128,
-    /// What is free.
+    /// What is free, as far as is known.
     pub free: u128,
     /// Of ranges: the largest free one of each family.
     pub largest: Vec<Value>,

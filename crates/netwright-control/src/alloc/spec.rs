@@ -53,6 +53,8 @@ pub struct Spec {
     pub kept: Vec<Block>,
     /// What the network describes as taken, normalised. It may reach beyond the roots.
     pub described: Vec<Block>,
+    /// How many positions are taken beyond those, nobody knows which.
+    pub unknown: u128,
     /// The size of what is given where a request does not say; none where it must. By family where it is a prefix length.
     pub size: Option<Size>,
     /// Which free value comes next.
@@ -86,6 +88,7 @@ impl Spec {
             roots: Vec::new(),
             kept: Vec::new(),
             described: Vec::new(),
+            unknown: 0,
             size: match kind {
                 Kind::Ranges => None,
                 Kind::Ports => Some(order_of_ports(PORTS)),

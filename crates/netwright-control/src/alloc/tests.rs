@@ -224,6 +224,10 @@ fn a_subnet_of_which_not_all_is_described_gives_nothing() {
     let mut desk = Desk::of(&text("allocated: 7"));
     let error = desk.next("subnet:p/s").expect_err("not known");
     assert!(error.to_string().contains("7 addresses are allocated and 0 are described"), "{error}");
+    let usage = desk.usage("subnet:p/s");
+    assert_eq!((usage.capacity, usage.taken, usage.free), (254, 7, 247));
+    let full = Desk::of(&text("allocated: 254")).usage("subnet:p/s");
+    assert!(full.exhausted && full.warning.is_some());
     let mut desk = Desk::of(&text("incomplete: exported in part"));
     assert_eq!(desk.next("subnet:p/s").expect_err("not known").slug(), "pool-closed");
     assert_eq!(desk.length("vpc:p", 24).expect_err("not known").slug(), "pool-closed");

@@ -155,7 +155,7 @@ fn usage(pools: &[Value], console: &mut Console) {
             number(pool, "capacity"),
             number(pool, "taken"),
             number(pool, "cooling"),
-            if closed { "?".to_owned() } else { number(pool, "free") },
+            number(pool, "free"),
             format!("{} %", number(pool, "used_percent")),
             if closed { "gives nothing".to_owned() } else { largest.join(", ") },
         ]
