@@ -121,9 +121,9 @@ async fn whoever_dies_leaves_the_old_network_or_the_new_one() {
                 Err(other) => panic!("{other:?}"),
             }
             if is_old {
-                landed.0 += 1
+                landed.0 += 1;
             } else {
-                landed.1 += 1
+                landed.1 += 1;
             }
             // Whatever was heard, the same request comes to the same end, once.
             let again = changes(store.clone()).propose(&guard(), forced(text)).await.unwrap();
