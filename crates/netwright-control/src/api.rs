@@ -14,18 +14,21 @@ pub mod network;
 mod openapi;
 pub mod problem;
 pub mod route;
+pub mod system;
+pub mod watch;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State as Shared};
-use axum::http::{Extensions, HeaderValue, Uri, header};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State as Shared};
+use axum::http::{Extensions, HeaderValue, Method, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use tokio::time::Instant;
 
 use crate::access::{Role, random};
-use crate::server::State;
+use crate::server::{Peer, State, limits};
 use gate::{Gate, gate};
 pub use openapi::document;
 use problem::{Kind, Problem};
@@ -40,6 +43,8 @@ pub fn routes() -> Vec<Route> {
         ("network", network::routes()),
         ("changes", changes::routes()),
         ("questions", ask::routes()),
+        ("system", system::routes()),
+        ("watch", watch::routes()),
         ("keys", keys::routes()),
     ];
     let area = |(area, routes): (&'static str, Vec<Route>)| {
@@ -96,11 +101,37 @@ fn fits(meta: &Meta, path: &str) -> bool {
 #[derive(Debug, Clone)]
 pub struct RequestName(pub String);
 
+/// A method, of those that are known: what strangers make up is not remembered.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
 /// What stands around all that is asked, also where there is no such route.
-async fn around(Shared(_): Shared<Arc<State>>, mut request: Request, next: Next) -> Response {
+async fn around(Shared(state): Shared<Arc<State>>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
     let name = random::<8>().unwrap_or_else(|_| "unnamed".to_owned());
     request.extensions_mut().insert(RequestName(name.clone()));
-    let mut response = next.run(request).await;
+    let method = known(request.method());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let caller = request.extensions().get::<Peer>().map(|peer| limits::caller(peer.0.ip()));
+    let asks = caller.map_or(Ok(()), |caller| state.by_address.take(caller, state.clock.now()));
+    let mut response = match asks {
+        Ok(()) => next.run(request).await,
+        Err(wait) => {
+            state.metrics.limited.inc();
+            let why = "this address asks more than it may";
+            Problem::new(Kind::TooMany, why).retry_after(wait).into_response()
+        }
+    };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         if problem.kind() == Kind::Internal {
             tracing::error!(request = name, why = problem.detail(), "a mistake of the server");
@@ -114,6 +145,8 @@ async fn around(Shared(_): Shared<Arc<State>>, mut request: Request, next: Next)
         }
         response = answer;
     }
+    let path = route.as_ref().map_or("none", |route| route.as_str());
+    state.metrics.answered(method, path, response.status().as_u16(), began.elapsed());
     let headers = response.headers_mut();
     if let Ok(name) = HeaderValue::from_str(&name) {
         headers.insert("x-request-id", name);

@@ -13,4 +13,5 @@ pub mod guard;
 pub mod keys;
 pub mod network;
 pub mod server;
+pub mod startup;
 pub mod time;

@@ -4,24 +4,32 @@
 //! the store and for the lead, and is refused with a clear word where there is none. [`run`] holds it all: what feeds the copy, the election,
 //! the listener.
 
+pub mod audit;
+pub(crate) mod forward;
 mod lead;
+pub mod limits;
 mod listen;
+mod metrics;
 pub mod mirror;
 mod network;
 pub mod snapshot;
+mod start;
 mod supply;
+pub mod tls;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use netwright_store::{AnyStore, Clock, Error as StoreError, Revision};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinHandle;
 
 pub use lead::Leading;
+pub use metrics::Metrics;
 pub use supply::Standing;
 
 use crate::access::Table;
@@ -31,11 +39,17 @@ use crate::change::{Changes, clashes::clashes};
 use crate::election::Leader;
 use crate::keys::Layout;
 use crate::network::Keeper;
+use crate::startup::{Mode, Report};
 use crate::time::{Time, Wall};
+use audit::Audit;
+use limits::{Limiter, Rate};
 use mirror::Mirror;
 
 /// Octets of bodies that are held at a time, of all requests together.
 const BODIES: usize = 256 << 20;
+
+/// How long a write waits for a leader to be known.
+const ELECTED: Duration = Duration::from_secs(3);
 
 /// How long it is waited for what was written to be seen.
 const SEEN: Duration = Duration::from_secs(2);
@@ -61,7 +75,18 @@ pub struct Options {
     pub connections: usize,
     /// Streams of events that are open at a time.
     pub streams: usize,
+    /// What one key, and one address, may ask.
+    pub rate: Rate,
+    /// No phase of the start may fail: a server whose store is away does not start.
+    pub strict: bool,
+    /// What is needed to answer over TLS; in the clear where there is none.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Whom to believe when another server is asked over TLS.
+    pub peers: Option<Arc<rustls::ClientConfig>>,
 }
+
+/// What an address may try without a valid key.
+const STRANGERS: Rate = Rate { each_second: 10.0, at_once: 100.0 };
 
 /// How the store is opened. It is tried again where it cannot be.
 pub type Opener = Box<
@@ -82,11 +107,23 @@ pub struct State {
     pub changes: Changes<Mirror>,
     /// When it began.
     pub began: Time,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Who did what.
+    pub audit: Audit,
     /// Portions of bodies that may be held.
     pub(crate) bodies: Arc<Semaphore>,
+    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) by_key: Limiter<String>,
+    pub(crate) by_address: Limiter<IpAddr>,
+    pub(crate) strangers: Limiter<IpAddr>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) startup: watch::Sender<Report>,
+    records: Mutex<Option<mpsc::Receiver<audit::Record>>>,
     store: watch::Sender<Supply>,
     lead: watch::Sender<Option<Arc<Leading>>>,
     ending: watch::Sender<bool>,
+    closing: watch::Sender<bool>,
 }
 
 /// The store, where it was opened, and how it stands.
@@ -106,13 +143,24 @@ impl State {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let began = wall.now();
+        let (audit, records) = Audit::new();
+        let startup = Report { mode: Mode::Starting, complete: false, phases: Vec::new() };
         let supply = Supply { store: None, standing: Standing::Starting };
-        let mirror = Mirror::new(layout.clone(), clock);
+        let mirror = Mirror::new(layout.clone(), Arc::clone(&clock));
         let keeper = Keeper::new(mirror.clone(), layout.clone());
         Self {
             changes: Changes::new(keeper, clashes),
             mirror,
             bodies: Arc::new(Semaphore::new(BODIES / PORTION)),
+            streams: Arc::new(Semaphore::new(options.streams)),
+            by_key: Limiter::new(options.rate),
+            by_address: Limiter::new(options.rate),
+            strangers: Limiter::new(STRANGERS),
+            metrics: Metrics::default(),
+            audit,
+            records: Mutex::new(Some(records)),
+            clock,
+            startup: watch::channel(startup).0,
             layout,
             options,
             wall,
@@ -120,6 +168,7 @@ impl State {
             store: watch::channel(supply).0,
             lead: watch::channel(None).0,
             ending: watch::channel(false).0,
+            closing: watch::channel(false).0,
         }
     }
 
@@ -166,7 +215,10 @@ impl State {
         self.store()?;
         let lead = self.lead.borrow().clone();
         let none = || Problem::new(Kind::NoLeader, "this server does not lead");
-        lead.filter(|lead| lead.holds()).ok_or_else(none)
+        // Who was deposed is told by the store before his lease ends.
+        let epoch = self.epoch();
+        let is = |lead: &Arc<Leading>| lead.holds() && lead.guard().epoch() >= epoch;
+        lead.filter(is).ok_or_else(none)
     }
 
     /// The API keys, as far as is known.
@@ -180,6 +232,31 @@ impl State {
     pub fn leader(&self) -> Option<Leader> {
         let entry = self.mirror.get(&self.layout.leader())?;
         serde_json::from_slice(&entry.value).ok()
+    }
+
+    /// Waits a little while it is open who leads; whether this server does.
+    pub(crate) async fn decided(&self) -> bool {
+        let mut newest = self.mirror.newest();
+        let known = async {
+            loop {
+                let other = |leader: Leader| leader.server != self.options.server;
+                if self.lead().is_ok() || self.leader().is_some_and(other) {
+                    return;
+                }
+                // What this server itself becomes is not told by its copy.
+                let _again = tokio::time::timeout(ELECTED / 60, newest.changed()).await;
+            }
+        };
+        let _open = tokio::time::timeout(ELECTED, known).await;
+        self.lead().is_ok()
+    }
+
+    /// The epoch, as far as is known; 0 before the first election.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        let entry = self.mirror.get(&self.layout.epoch());
+        let epoch = entry.and_then(|entry| std::str::from_utf8(&entry.value).ok()?.parse().ok());
+        epoch.unwrap_or(0)
     }
 
     /// Tells when this server begins to lead, and when it ends.
@@ -199,54 +276,56 @@ impl State {
         // The sender lives as long as this.
         let _ended = ending.wait_for(|ending| *ending).await;
     }
+
+    /// Waits until what was asked before the end is answered.
+    pub async fn closed(&self) {
+        let mut closing = self.closing.subscribe();
+        let _closed = closing.wait_for(|closing| *closing).await;
+    }
 }
 
 /// Runs a server on a socket until [`State::end`] is called.
 ///
 /// # Errors
 ///
-/// It would be reached from beyond this machine, and there is no key that could be asked for.
+/// Its start failed: it would be reached from beyond this machine, and there is no key that could be asked for; or it is strict, and its store is
+/// away.
 pub async fn run(state: Arc<State>, opener: Opener, listener: TcpListener) -> Result<(), String> {
-    supply::recall(&state).await;
-    let supplied = tokio::spawn(supply::run(Arc::clone(&state), opener));
-    let led = tokio::spawn(lead::run(Arc::clone(&state)));
-    let network = tokio::spawn(network::run(Arc::clone(&state)));
-    let allowed = has_keys(&state).await;
-    if allowed.is_ok() {
-        listen::run(&state, listener).await;
+    let mut tasks = vec![
+        tokio::spawn(supply::run(Arc::clone(&state), opener)),
+        tokio::spawn(lead::run(Arc::clone(&state))),
+        tokio::spawn(network::run(Arc::clone(&state))),
+    ];
+    let records = state.records.lock().unwrap_or_else(PoisonError::into_inner).take();
+    tasks.extend(records.map(|records| tokio::spawn(audit::run(Arc::clone(&state), records))));
+    let listening = {
+        let state = Arc::clone(&state);
+        tokio::spawn(async move { listen::run(&state, listener).await })
+    };
+    let started = tokio::select! {
+        report = start::run(&state) => report.failed().map_or(Ok(()), |phase| match &phase.outcome {
+            crate::startup::Outcome::Failed { why } => Err(format!("{}: {why}", phase.name)),
+            _ => Ok(()),
+        }),
+        () = state.ended() => Ok(()),
+    };
+    match &started {
+        Ok(()) => state.ended().await,
+        Err(_) => state.end(),
     }
-    state.end();
-    for task in [supplied, led, network] {
-        if let Err(error) = task.await {
-            tracing::error!(%error, "a part of the server ended early");
-        }
+    // What is being answered still needs the store and the lead.
+    finished(listening).await;
+    state.closing.send_replace(true);
+    for task in tasks {
+        finished(task).await;
     }
-    allowed
+    started
 }
 
-/// How long it is waited for what the store says of keys.
-const ASKED: Duration = Duration::from_secs(5);
-
-/// Beyond this machine only with keys. Where it cannot be known, nobody gets in until it is.
-async fn has_keys(state: &State) -> Result<(), String> {
-    if state.options.trusts_this_machine {
-        return Ok(());
+async fn finished(task: JoinHandle<()>) {
+    if let Err(error) = task.await {
+        tracing::error!(%error, "a part of the server ended early");
     }
-    let mut newest = state.mirror.newest();
-    let read = async {
-        while state.mirror.source() != mirror::Source::Store {
-            if newest.changed().await.is_err() {
-                return;
-            }
-        }
-    };
-    let known = tokio::time::timeout(ASKED, read).await.is_ok();
-    if known && !state.keys().any(state.now()) {
-        return Err(
-            "there is no API key, and without one it may only listen on this machine".to_owned()
-        );
-    }
-    Ok(())
 }
 
 /// Where a request comes from.

@@ -190,7 +190,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  netwright store status --store etcd://10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379\n  netwright store export network.jsonl\n  netwright store import network.jsonl --store etcd://10.0.0.1:2379"
     )]
     Store(Box<StoreOf>),
-    /// Write the JSON Schema of the description, or its reference.
+    /// Write the JSON Schema of the description, its reference, or the description of the service's API.
     Schema(Schema),
     /// Say why a finding matters and where its rule comes from; without an identifier, list all rules.
     #[command(after_help = "Example:\n  netwright explain NW-FLT-001")]
@@ -618,6 +618,9 @@ pub(crate) struct Schema {
     /// The reference for people, in Markdown, instead.
     #[arg(long)]
     pub(crate) reference: bool,
+    /// The description of the service's API (OpenAPI 3.1) instead.
+    #[arg(long, conflicts_with = "reference")]
+    pub(crate) api: bool,
 }
 
 fn told(error: &ScalarError) -> String {

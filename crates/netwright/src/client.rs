@@ -32,12 +32,8 @@ pub(crate) struct Client {
 /// What it answered.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// The status, below 400.
-    pub(crate) status: u16,
     /// The body; null where there is none.
     pub(crate) body: Value,
-    /// The revision in its `ETag`, where it has one.
-    pub(crate) etag: Option<String>,
     /// It is from a copy, because the store is away: so many seconds old.
     pub(crate) degraded: Option<u64>,
 }
@@ -117,12 +113,7 @@ impl Client {
             return Ok(Err((status, body)));
         }
         let age = || header("age").and_then(|age| age.parse().ok()).unwrap_or(0);
-        Ok(Ok(Answer {
-            status,
-            body,
-            etag: header("etag").map(str::to_owned),
-            degraded: header("x-netwright-degraded").map(|_| age()),
-        }))
+        Ok(Ok(Answer { body, degraded: header("x-netwright-degraded").map(|_| age()) }))
     }
 
     fn send(

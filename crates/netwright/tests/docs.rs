@@ -80,6 +80,39 @@ fn the_findings_are_those_of_the_catalogue() {
 }
 
 #[test]
+fn the_api_is_that_of_the_server() {
+    let document: serde_json::Value =
+        serde_json::from_str(&output(&["schema", "--api"])).expect("a description");
+    let mut text = String::from(
+        "# The API\n\nWritten by `cargo xtask docs`. A server describes itself at `/openapi.json`, with all forms.\n",
+    );
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("operations") {
+            let word = |name: &str| operation[name].as_str().unwrap_or_default().to_owned();
+            text += &format!("\n## {} {path}\n\n{}.\n", method.to_uppercase(), word("summary"));
+            let role = operation["x-role"].as_str().map(|role| format!("needs the role {role}"));
+            text += &format!("\n- {}\n", role.unwrap_or_else(|| "needs no key".to_owned()));
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let part = |name: &str| parameter[name].as_str().unwrap_or_default();
+                text += format!("- {} `{}`: {}", part("in"), part("name"), part("description"))
+                    .trim_end_matches([' ', ':']);
+                text += "\n";
+            }
+            for (status, answer) in operation["responses"].as_object().expect("answers") {
+                text += &format!(
+                    "- {status}: {}\n",
+                    answer["description"].as_str().unwrap_or_default()
+                );
+            }
+            if operation["description"].is_string() {
+                text += &format!("\n{}\n", word("description"));
+            }
+        }
+    }
+    page("api.md", &text);
+}
+
+#[test]
 fn the_pictures_are_those_that_the_program_draws() {
     let staging = "examples/staging-egress/after.yaml";
     let flow = ["trace", staging, "analytics", "external:clickhouse", "--port", "tcp/9440"];

@@ -7,15 +7,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State as Shared};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::Who;
 use super::problem::{Kind, Problem};
 use super::route::{Meta, Where};
+use super::{RequestName, Who};
+use crate::server::audit::Record;
 use crate::server::mirror::Source;
-use crate::server::{Peer, State};
+use crate::server::{Peer, State, forward, limits};
 
 /// A route's gate.
 #[derive(Clone)]
@@ -38,26 +39,90 @@ async fn pass(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    if let Some(role) = meta.needs {
-        let who = who(state, &request)?;
-        if who.role < role {
-            let why = format!("it needs the role {role}; the key `{}` has {}", who.key, who.role);
-            return Err(Problem::new(Kind::Forbidden, why).with("needs", role));
-        }
+    let Some(role) = meta.needs else {
+        request.extensions_mut().insert(Arc::clone(meta));
+        let mut response = next.run(request).await;
+        tell_age(state, &mut response);
+        return Ok(response);
+    };
+    let who = who(state, &request)?;
+    if let Err(wait) = state.by_key.take(who.key.clone(), state.clock.now()) {
+        state.metrics.limited.inc();
+        let why = format!("the key `{}` asks more than it may", who.key);
+        return Err(Problem::new(Kind::TooMany, why).retry_after(wait));
+    }
+    let record = (meta.method != Method::GET).then(|| record(state, &who, &request));
+    let response = if who.role < role {
+        let why = format!("it needs the role {role}; the key `{}` has {}", who.key, who.role);
+        Err(Problem::new(Kind::Forbidden, why).with("needs", role))
+    } else {
         request.extensions_mut().insert(who);
-    }
-    if meta.done == Where::Leader {
-        state.lead()?;
-    }
-    request.extensions_mut().insert(Arc::clone(meta));
-    let mut response = next.run(request).await;
+        done(state, meta, request, next).await
+    };
+    let mut response = response.unwrap_or_else(IntoResponse::into_response);
     tell_age(state, &mut response);
+    if let Some(record) = record
+        && !response.headers().contains_key(FORWARDED)
+    {
+        let problem = response.extensions().get::<Problem>();
+        let problem = problem.map(|problem| problem.kind().slug().to_owned());
+        let status = response.status().as_u16();
+        state.audit.keep(Record { status, problem, at: state.now(), ..record });
+    }
     Ok(response)
 }
+
+/// What was answered by the leader is in his records.
+const FORWARDED: &str = "x-netwright-answered-by";
+
+/// Does it, or passes it on to who can.
+async fn done(
+    state: &Arc<State>,
+    meta: &Arc<Meta>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if meta.done == Where::Leader && state.lead().is_err() {
+        state.store()?;
+        if state.decided().await {
+            request.extensions_mut().insert(Arc::clone(meta));
+            return Ok(next.run(request).await);
+        }
+        let mut response = forward::to_leader(state, request, meta.body_limit).await?;
+        let leader = state.leader().and_then(|leader| HeaderValue::from_str(&leader.server).ok());
+        let leader = leader.unwrap_or_else(|| HeaderValue::from_static("leader"));
+        response.headers_mut().insert(FORWARDED, leader);
+        return Ok(response);
+    }
+    request.extensions_mut().insert(Arc::clone(meta));
+    Ok(next.run(request).await)
+}
+
+fn record(state: &State, who: &Who, request: &Request) -> Record {
+    let name = request.extensions().get::<RequestName>();
+    Record {
+        at: state.now(),
+        request: name.map(|name| name.0.clone()).unwrap_or_default(),
+        server: state.options.server.clone(),
+        key: who.key.clone(),
+        name: who.name.clone(),
+        from: who.address.to_string(),
+        method: request.method().to_string(),
+        path: request.uri().path().chars().take(PATH).collect(),
+        status: 0,
+        problem: None,
+    }
+}
+
+/// Characters of a path that a record keeps.
+const PATH: usize = 500;
 
 /// Each answer says from which state of the store it is, and how old that is.
 fn tell_age(state: &State, response: &mut Response) {
     let now = state.now();
+    if response.headers().contains_key(FORWARDED) {
+        return;
+    }
     let headers = response.headers_mut();
     headers.insert("x-netwright-revision", state.mirror.revision().0.into());
     let age = state.mirror.age(now);
@@ -79,7 +144,16 @@ fn who(state: &State, request: &Request) -> Result<Who, Problem> {
         return Err(Problem::new(Kind::StoreAway, why));
     }
     let table = state.keys();
-    let refused = |why: String| Problem::new(Kind::Unauthorized, why);
+    let refused = |why: String| {
+        state.metrics.unauthorized.inc();
+        match state.strangers.take(limits::caller(address), state.clock.now()) {
+            Ok(()) => Problem::new(Kind::Unauthorized, why),
+            Err(wait) => {
+                let why = "too many requests without a valid key come from this address";
+                Problem::new(Kind::TooMany, why).retry_after(wait)
+            }
+        }
+    };
     match request.headers().get("x-api-key") {
         Some(key) => {
             let key = key.to_str().unwrap_or_default();

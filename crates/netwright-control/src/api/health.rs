@@ -17,6 +17,7 @@ use super::problem::{Kind, Problem};
 use super::route::Route;
 use crate::server::mirror::Source;
 use crate::server::{Standing, State};
+use crate::startup::{Mode, Report};
 use crate::time::Time;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -31,7 +32,8 @@ pub(super) fn routes() -> Vec<Route> {
             .may(&[Kind::NotReady]),
         Route::get("/startupz", "startedUp", "Whether its start is over", started)
             .open()
-            .answers::<Status>(200, "It is.")
+            .says("Each phase of the start has a time-out; what can be passed by is, and `mode` is then `emergency_degraded`.")
+            .answers::<Report>(200, "It is.")
             .may(&[Kind::NotReady]),
         Route::get("/health/basic", "basicHealth", "One word", basic)
             .open()
@@ -101,6 +103,8 @@ pub struct Health {
     pub age: Option<f64>,
     /// Whether this server leads.
     pub leads: bool,
+    /// How it started.
+    pub startup: Mode,
     /// Part by part.
     pub parts: Vec<Part>,
 }
@@ -119,6 +123,7 @@ impl Health {
             revision: state.mirror.revision().0,
             age: age.map(|age| age.as_secs_f64()),
             leads: state.lead().is_ok(),
+            startup: state.startup.borrow().mode,
             parts,
         }
     }
@@ -193,8 +198,16 @@ async fn ready(Shared(state): Shared<Arc<State>>) -> Result<Json<Status>, Proble
     answering(&state)
 }
 
-async fn started(Shared(state): Shared<Arc<State>>) -> Result<Json<Status>, Problem> {
-    answering(&state)
+async fn started(Shared(state): Shared<Arc<State>>) -> Result<Json<Report>, Problem> {
+    let report = state.startup.borrow().clone();
+    if report.complete {
+        return Ok(Json(report));
+    }
+    let why = match report.failed() {
+        Some(phase) => format!("the phase `{}` has failed", phase.name),
+        None => "the start is not over".to_owned(),
+    };
+    Err(Problem::new(Kind::NotReady, why).with("phases", report.phases))
 }
 
 async fn basic(Shared(state): Shared<Arc<State>>) -> Result<Json<Status>, Problem> {

@@ -59,7 +59,7 @@ pub(super) async fn run(state: Arc<State>) {
             }
             _ => {
                 tokio::select! {
-                    () = state.ended() => return,
+                    () = state.closed() => return,
                     _ = newest.changed() => {}
                     () = sleep(LOOK) => {}
                 }
@@ -72,7 +72,7 @@ pub(super) async fn run(state: Arc<State>) {
             Err(error) => tracing::warn!(%error, "no election"),
         }
         tokio::select! {
-            () = state.ended() => return,
+            () = state.closed() => return,
             () = sleep(jittered(LOOK / 2)) => {}
         }
     }
@@ -85,7 +85,7 @@ async fn lead_on(state: &Arc<State>, candidate: &Candidate, store: &AnyStore, le
     state.lead.send_replace(Some(Arc::clone(&leading)));
     let why = tokio::select! {
         why = candidate.keep(store, &state.layout, &lead, |until| leading.renew(until)) => why,
-        () = state.ended() => "the server ends".to_owned(),
+        () = state.closed() => "the server ends".to_owned(),
     };
     state.lead.send_replace(None);
     tracing::info!(epoch, why, "this server leads no longer");

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
 use super::{Peer, State};
 use crate::api;
@@ -49,10 +50,15 @@ pub(super) async fn run(state: &Arc<State>, listener: TcpListener) {
         match accepted {
             Ok((stream, peer)) => {
                 // Who comes when all places are taken is let go at once: places come back by time.
-                let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                    state.metrics.turned_away.inc();
+                    continue;
+                };
                 let (router, state) = (router.clone(), Arc::clone(state));
                 open.spawn(async move {
+                    state.metrics.connections.inc();
                     connection(stream, Peer(peer), router, &state).await;
+                    state.metrics.connections.dec();
                     drop(place);
                 });
             }
@@ -72,7 +78,14 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, state: &State
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    serve(Timed::of(stream), peer, router, state).await;
+    match state.options.tls.clone() {
+        None => serve(Timed::of(stream), peer, router, state).await,
+        Some(tls) => match timeout(HEAD, TlsAcceptor::from(tls).accept(Timed::of(stream))).await {
+            Ok(Ok(stream)) => serve(stream, peer, router, state).await,
+            Ok(Err(error)) => tracing::debug!(%error, peer = %peer.0, "no TLS"),
+            Err(_) => tracing::debug!(peer = %peer.0, "no TLS in time"),
+        },
+    }
 }
 
 async fn serve<I>(io: I, peer: Peer, router: Router, state: &State)

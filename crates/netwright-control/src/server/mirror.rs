@@ -115,6 +115,13 @@ impl Mirror {
         self.newest.send_replace(revision);
     }
 
+    /// Holds what an earlier run has kept, unless the store was read already.
+    pub fn recall(&self, entries: Vec<Entry>, revision: Revision, written: Time) {
+        if self.source() == Source::Nothing {
+            self.load(entries, revision, Source::File(written));
+        }
+    }
+
     /// Goes on with what happened.
     pub fn apply(&self, batch: Batch) {
         let mut content = self.write();

@@ -12,7 +12,7 @@ const TIDY: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(state: Arc<State>) {
     tokio::select! {
-        () = state.ended() => {}
+        () = state.closed() => {}
         () = state.changes.keeper().follow() => {}
         () = tidy(&state) => {}
     }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use netwright_store::{AnyStore, Error, Range, Store};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::mirror::Source;
 use super::snapshot::{self, Snapshot};
 use super::{Opener, State, Supply};
 use crate::api::problem::{Kind, Problem};
+use crate::startup::{Ask, Breaker};
 use crate::time::Time;
 
 /// How often the store is asked whether it is there.
@@ -18,7 +19,7 @@ const BEAT: Duration = Duration::from_secs(1);
 /// How long its answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The wait between tries to open it: from the first to the longest.
+/// The wait between tries to reach it: the first and the longest.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// The shortest time between two files.
@@ -57,17 +58,18 @@ impl Standing {
     }
 }
 
-/// Takes what an earlier run has kept.
-pub(super) async fn recall(state: &State) {
-    let Some(path) = state.options.snapshot.clone() else { return };
+/// Takes what an earlier run has kept, where nothing better is known.
+pub(super) async fn recall(state: &State) -> Result<(), String> {
+    let Some(path) = state.options.snapshot.clone() else { return Ok(()) };
     match tokio::task::spawn_blocking(move || snapshot::load(&path)).await {
         Ok(Ok(Some(Snapshot { entries, revision, written }))) => {
-            tracing::info!(%revision, %written, "answers from what was kept until the store is read");
-            state.mirror.load(entries, revision, Source::File(written));
+            tracing::info!(%revision, %written, "what was kept answers until the store is read");
+            state.mirror.recall(entries, revision, written);
+            Ok(())
         }
-        Ok(Ok(None)) => {}
-        Ok(Err(why)) => tracing::warn!(why, "what was kept of the store cannot be used"),
-        Err(error) => tracing::warn!(%error, "what was kept of the store was not read"),
+        Ok(Ok(None)) => Ok(()),
+        Ok(Err(why)) => Err(why),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -75,7 +77,7 @@ pub(super) async fn recall(state: &State) {
 pub(super) async fn run(state: Arc<State>, opener: Opener) {
     let keeper = tokio::spawn(keep(Arc::clone(&state)));
     tokio::select! {
-        () = state.ended() => {}
+        () = state.closed() => {}
         () = feed(&state, &opener) => {}
     }
     if let Err(error) = keeper.await {
@@ -83,25 +85,32 @@ pub(super) async fn run(state: Arc<State>, opener: Opener) {
     }
 }
 
+/// Asks for the store through a breaker: what does not answer is asked less and less often, and by one at a time.
 async fn feed(state: &Arc<State>, opener: &Opener) {
-    let mut wait = AGAIN.0;
-    let store = loop {
-        match opener().await {
-            Ok(store) => break store,
-            Err(error) => away(state, &error),
-        }
-        sleep(jittered(wait)).await;
-        wait = (wait * 2).min(AGAIN.1);
-    };
-    state.store.send_modify(|supply| supply.store = Some(store.clone()));
-    let mut wait = AGAIN.0;
+    let mut breaker = Breaker::new(3, AGAIN, PATIENCE * 10);
+    let began = Instant::now();
+    let mut opened = None;
     loop {
-        match follow(state, &store).await {
-            Ok(()) => wait = AGAIN.0,
-            Err(error) => {
-                away(state, &error);
-                sleep(jittered(wait)).await;
-                wait = (wait * 2).min(AGAIN.1);
+        if let Ask::Wait(wait) = breaker.ask(began.elapsed()) {
+            sleep(jittered(wait)).await;
+            continue;
+        }
+        let store = match &opened {
+            Some(store) => Ok(store),
+            None => opener().await.map(|store| {
+                state.store.send_modify(|supply| supply.store = Some(store.clone()));
+                &*opened.insert(store)
+            }),
+        };
+        let followed = match store {
+            Ok(store) => follow(state, store, &mut breaker).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = followed {
+            away(state, &error);
+            breaker.failed(began.elapsed());
+            if breaker.is_closed() {
+                sleep(jittered(AGAIN.0)).await;
             }
         }
     }
@@ -144,11 +153,12 @@ fn here(state: &State) {
 }
 
 /// Reads everything and goes on with what happens; ends where what happened is not known any more.
-async fn follow(state: &Arc<State>, store: &AnyStore) -> Result<(), Error> {
+async fn follow(state: &Arc<State>, store: &AnyStore, breaker: &mut Breaker) -> Result<(), Error> {
     let found = timeout(PATIENCE * 10, store.range(Range::of(state.layout.all()))).await;
     let found = found.map_err(|_| Error::Unavailable("it does not answer".to_owned()))??;
     let mut watch = store.watch(state.layout.all(), found.revision.next()).await?;
     state.mirror.load(found.entries, found.revision, Source::Store);
+    breaker.worked();
     here(state);
     let mut beat = tokio::time::interval(BEAT);
     loop {
@@ -181,7 +191,7 @@ async fn keep(state: Arc<State>) {
     let mut kept = None;
     loop {
         let ends = tokio::select! {
-            () = state.ended() => true,
+            () = state.closed() => true,
             changed = newest.changed() => changed.is_err(),
         };
         let revision = state.mirror.revision();
@@ -190,7 +200,7 @@ async fn keep(state: Arc<State>) {
             let (entries, revision) = state.mirror.all();
             let snapshot = Snapshot { entries, revision, written: state.now() };
             let path = path.clone();
-            let began = tokio::time::Instant::now();
+            let began = Instant::now();
             match tokio::task::spawn_blocking(move || snapshot::save(&path, &snapshot)).await {
                 Ok(Ok(())) => kept = Some(revision),
                 Ok(Err(why)) => tracing::warn!(why, "what the store holds cannot be kept"),
@@ -203,7 +213,7 @@ async fn keep(state: Arc<State>) {
             return;
         }
         tokio::select! {
-            () = state.ended() => {}
+            () = state.closed() => {}
             () = sleep(pause) => {}
         }
     }

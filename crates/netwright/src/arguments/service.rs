@@ -11,31 +11,37 @@ use super::Format;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StoreArguments {
     /// Where the network is kept: file:PATH, etcd://HOST:PORT,… or etcds://…; a file in the state folder unless given.
-    #[arg(long, env = "NETWRIGHT_STORE", hide_env_values = true, value_name = "ADDRESS")]
+    #[arg(
+        long,
+        global = true,
+        env = "NETWRIGHT_STORE",
+        hide_env_values = true,
+        value_name = "ADDRESS"
+    )]
     pub(crate) store: Option<String>,
     /// Where a server keeps files of its own; STATE_DIRECTORY as systemd sets it, or ~/.local/state/netwright, unless given.
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, global = true, value_name = "FOLDER")]
     pub(crate) state: Option<PathBuf>,
     /// With etcd: what all keys of the network begin with.
-    #[arg(long, value_name = "PREFIX", default_value = "netwright/")]
+    #[arg(long, global = true, value_name = "PREFIX", default_value = "netwright/")]
     pub(crate) prefix: String,
     /// With etcds: certificates (PEM) of who signed those of the members.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) store_ca: Option<PathBuf>,
     /// With etcds: our own certificate (PEM).
-    #[arg(long, value_name = "FILE", requires = "store_key")]
+    #[arg(long, global = true, value_name = "FILE", requires = "store_key")]
     pub(crate) store_cert: Option<PathBuf>,
     /// With etcds: its private key (PEM).
-    #[arg(long, value_name = "FILE", requires = "store_cert")]
+    #[arg(long, global = true, value_name = "FILE", requires = "store_cert")]
     pub(crate) store_key: Option<PathBuf>,
     /// With etcds: the name in the members' certificates, where it is not the host of the address.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME")]
     pub(crate) store_name: Option<String>,
     /// With etcd: the user.
-    #[arg(long, value_name = "NAME", requires = "store_password_file")]
+    #[arg(long, global = true, value_name = "NAME", requires = "store_password_file")]
     pub(crate) store_user: Option<String>,
     /// With etcd: the file that holds the user's password.
-    #[arg(long, value_name = "FILE", requires = "store_user")]
+    #[arg(long, global = true, value_name = "FILE", requires = "store_user")]
     pub(crate) store_password_file: Option<PathBuf>,
 }
 
@@ -62,6 +68,21 @@ pub(crate) struct Serve {
     /// Streams of events that may be open at a time.
     #[arg(long, value_name = "N", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) streams: u32,
+    /// Requests a second that one key, and one address, may make; twice as many at once.
+    #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub(crate) rate: u32,
+    /// Certificate (PEM), with those that signed it: the server answers over TLS.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Private key (PEM) of the certificate.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Certificates (PEM) of who signed those of the other servers; our own certificate unless given.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) peer_ca: Option<PathBuf>,
+    /// End where the store is away at the start, and do not answer from what was kept.
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 /// Which server is asked, and as whom.
@@ -77,13 +98,25 @@ pub(crate) struct Remote {
     )]
     pub(crate) server: String,
     /// File that holds the API key; without it the variable NETWRIGHT_KEY, where it is set.
-    #[arg(long, env = "NETWRIGHT_KEY_FILE", hide_env_values = true, value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "NETWRIGHT_KEY_FILE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
     pub(crate) key_file: Option<PathBuf>,
     /// Certificates (PEM) of who signed that of the server, where those of the public do not do.
-    #[arg(long, env = "NETWRIGHT_CA_FILE", hide_env_values = true, value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "NETWRIGHT_CA_FILE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
     pub(crate) ca_file: Option<PathBuf>,
     /// How many seconds an answer is waited for.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) timeout: u64,
 }
 

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::table::table;
 
 pub(super) fn run(arguments: &Key, console: &mut Console) -> Result<Code, Failure> {
-    let answer = if arguments.offline { offline(arguments)? } else { online(arguments)? };
+    let answer = if arguments.offline { offline(arguments)? } else { online(arguments, console)? };
     match arguments.format {
         Format::Json => console.json(&answer),
         Format::Text => text(&arguments.command, &answer, console),
@@ -37,7 +37,7 @@ fn role(role: RoleArgument) -> Role {
 const DAY: u64 = 86_400;
 const HOUR: u64 = 3_600;
 
-fn online(arguments: &Key) -> Result<Value, Failure> {
+fn online(arguments: &Key, console: &mut Console) -> Result<Value, Failure> {
     let client = Client::new(&arguments.remote)?;
     match &arguments.command {
         KeyCommand::Create { name, role: asked, expires } => {
@@ -48,7 +48,7 @@ fn online(arguments: &Key) -> Result<Value, Failure> {
             });
             Ok(client.ask(&Method::POST, "/api/v1/keys", &[], Some(&body))?.body)
         }
-        KeyCommand::List => all(&client),
+        KeyCommand::List => all(&client, console),
         KeyCommand::Rotate { id, overlap } => {
             let body = json!({ "overlap": overlap * HOUR });
             Ok(client.ask(&Method::POST, &path(id, "/rotate")?, &[], Some(&body))?.body)
@@ -68,11 +68,15 @@ fn path(id: &str, rest: &str) -> Result<String, Failure> {
 }
 
 /// All pages.
-fn all(client: &Client) -> Result<Value, Failure> {
+fn all(client: &Client, console: &mut Console) -> Result<Value, Failure> {
     let mut keys = Vec::new();
     let mut path = "/api/v1/keys?limit=1000".to_owned();
     loop {
-        let mut page = client.get(&path)?.body;
+        let answer = client.get(&path)?;
+        if let Some(age) = answer.degraded {
+            console.error(&format!("note: the store is away; this is {age} s old\n"));
+        }
+        let mut page = answer.body;
         if let Some(some) = page.get_mut("keys").and_then(Value::as_array_mut) {
             keys.append(some);
         }

@@ -9,6 +9,8 @@ use crate::console::{Code, Console};
 pub(super) fn run(arguments: &Schema, console: &mut Console) -> Code {
     if arguments.reference {
         console.write(&schema::reference::<Description>());
+    } else if arguments.api {
+        console.json(&netwright_control::api::document());
     } else {
         console.json(&schema::document::<Description>());
     }

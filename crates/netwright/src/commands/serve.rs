@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use netwright_control::keys::Layout;
-use netwright_control::server::{self, Opener, Options, State};
+use netwright_control::server::limits::Rate;
+use netwright_control::server::{self, Opener, Options, State, snapshot, tls};
 use netwright_control::time::{Time, Wall};
 use netwright_store::{Address, Monotonic, OpenOptions, open};
 use tokio::net::TcpListener;
@@ -31,8 +32,17 @@ impl Wall for Clock {
 pub(super) fn run(arguments: &Serve, console: &mut Console) -> Result<Code, Failure> {
     let place = Place::of(&arguments.store)?;
     let runtime = runtime()?;
+    take_files();
     console::log(console.color_on_stderr());
     runtime.block_on(serve(arguments, place, console))
+}
+
+/// Each connection is a file: as many as may be. Where that is refused, there are fewer places.
+fn take_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let _fewer = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
 /// What runs things that wait.
@@ -75,7 +85,7 @@ impl Place {
 impl Place {
     /// The file that the copy of the store is kept in: one for each store.
     fn snapshot(&self) -> PathBuf {
-        let name = netwright_control::server::snapshot::name(&self.address, &self.options.prefix);
+        let name = snapshot::name(&self.address, &self.options.prefix);
         self.folder.join(name)
     }
 }
@@ -105,8 +115,9 @@ async fn serve(arguments: &Serve, place: Place, console: &mut Console) -> Result
         |error| Failure::unknown(format!("cannot listen at {}: {error}", arguments.listen));
     let listener = TcpListener::bind(arguments.listen).await.map_err(cannot)?;
     let at = listener.local_addr().map_err(cannot)?;
-    let url = format!("http://{at}");
-    let options = options(arguments, &place, at, &url);
+    let scheme = if arguments.tls_cert.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{at}");
+    let options = options(arguments, &place, at, &url)?;
     let layout = Layout::under(&arguments.store.prefix);
     let clock = Arc::new(Monotonic::default());
     let state = Arc::new(State::new(options, layout, Arc::new(Clock), clock));
@@ -115,14 +126,29 @@ async fn serve(arguments: &Serve, place: Place, console: &mut Console) -> Result
     console.flush();
     let ended = server::run(state, opener(place), listener).await;
     ending.abort();
-    let help = "netwright key create --role admin --name NAME makes the first one".to_owned();
-    ended.map(|()| Code::Pass).map_err(|why| Failure::usage(why, Some(help)))
+    ended.map(|()| Code::Pass).map_err(|why| {
+        let help = "netwright key create --offline --role admin --name NAME makes the first key";
+        Failure::usage(format!("the server does not start: {why}"), Some(help.to_owned()))
+    })
 }
 
-fn options(arguments: &Serve, place: &Place, at: SocketAddr, url: &str) -> Options {
+fn options(
+    arguments: &Serve,
+    place: &Place,
+    at: SocketAddr,
+    url: &str,
+) -> Result<Options, Failure> {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = format!("{}:{}", host.trim(), at.port());
-    Options {
+    let wrong = |why: String| Failure::usage(why, None);
+    let tls = match (&arguments.tls_cert, &arguments.tls_key) {
+        (Some(certificate), Some(key)) => Some(tls::answering(certificate, key).map_err(wrong)?),
+        _ => None,
+    };
+    let authority = arguments.peer_ca.as_ref().or(arguments.tls_cert.as_ref());
+    let peers = authority.map(|file| tls::asking(file)).transpose().map_err(wrong)?;
+    let rate = f64::from(arguments.rate);
+    Ok(Options {
         server: arguments.name.clone().unwrap_or(name),
         url: arguments.url.clone().unwrap_or_else(|| url.to_owned()),
         store: place.address.clone(),
@@ -132,7 +158,11 @@ fn options(arguments: &Serve, place: &Place, at: SocketAddr, url: &str) -> Optio
         trusts_this_machine: at.ip().is_loopback(),
         connections: usize::try_from(arguments.connections).unwrap_or(usize::MAX),
         streams: usize::try_from(arguments.streams).unwrap_or(usize::MAX),
-    }
+        rate: Rate { each_second: rate, at_once: rate * 2.0 },
+        strict: arguments.strict,
+        tls,
+        peers,
+    })
 }
 
 fn opener(place: Place) -> Opener {
