@@ -6,6 +6,7 @@
 
 pub mod ask;
 pub mod changes;
+pub mod agents;
 pub mod extract;
 mod gate;
 pub mod health;
@@ -36,6 +37,7 @@ use route::{Meta, Route};
 pub fn routes() -> Vec<Route> {
     let areas = [
         ("health", health::routes()),
+        ("hosts", agents::routes()),
         ("description", openapi::routes()),
         ("network", network::routes()),
         ("changes", changes::routes()),

@@ -183,6 +183,18 @@ impl Layout {
         self.part("agents/")
     }
 
+    /// A host that has joined: its address and labels.
+    #[must_use]
+    pub fn host(&self, host: &str) -> Bytes {
+        self.key(&format!("hosts/{host}"))
+    }
+
+    /// All hosts that have joined.
+    #[must_use]
+    pub fn hosts(&self) -> Keys {
+        self.part("hosts/")
+    }
+
     /// There while a host's agent lives.
     #[must_use]
     pub fn presence(&self, host: &str) -> Bytes {

@@ -6,8 +6,10 @@
 //! Architecture invariant: nothing here knows the kernel; what hosts did is read from their reports.
 
 pub mod access;
+pub mod agents;
 pub mod api;
 pub mod change;
+pub mod convergence;
 pub mod election;
 pub mod guard;
 pub mod keys;

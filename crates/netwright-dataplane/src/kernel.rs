@@ -2,11 +2,12 @@
 //!
 //! Nothing here needs root: it needs rights over the user namespace that it runs in. [`Kernel::apply`] changes only what differs from
 //! what it did before, and adds before it removes. Everything lives in namespaces that this process holds: when it ends, however it
-//! ends, the kernel removes all of it.
+//! ends, the kernel removes all of it; unless they are kept ([`Kernel::kept_in`]), so that a later process takes over what is there.
 
 mod facts;
 mod failure;
 mod follow;
+mod keep;
 mod links;
 mod messages;
 mod offload;
@@ -17,6 +18,7 @@ mod settings;
 mod socket;
 mod space;
 mod stats;
+mod survey;
 mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,15 +30,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use facts::Fact;
 pub use failure::Failure;
 pub use follow::{Fate, Passage, Selection};
-use netlink_packet_route::RouteNetlinkMessage as Message;
-use netlink_packet_route::link::LinkAttribute;
+use keep::Keep;
 pub use pause::pause;
 pub use queue::ability;
 use socket::{Netlink, Request};
 pub use space::{enter, within};
 pub use stats::{Counted, Counter, Sent};
 
-use crate::plan::{End, HostPlan, Namespace, Role, Via};
+use crate::plan::{End, HostPlan, Namespace, Via};
 
 /// The table in which daemons that make tunnels put their routes.
 const TUNNEL_TABLE: u32 = 220;
@@ -47,6 +48,8 @@ pub struct Kernel {
     spaces: BTreeMap<String, Space>,
     /// What was applied, of what is still there and known to be right.
     applied: HostPlan,
+    /// Where namespaces are kept longer than this process lives.
+    keep: Option<Keep>,
 }
 
 /// A namespace that is held.
@@ -87,10 +90,21 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// Every object that could not be made. Namespaces concerned are made anew by the next call.
+    /// Every object that could not be made. The next call makes everything anew; where namespaces are kept, [`Self::survey`] before it finds
+    /// what is right already.
     pub fn apply(&mut self, plan: &HostPlan) -> Result<(), Vec<Failure>> {
         check(plan)?;
         let old = std::mem::take(&mut self.applied);
+        let done = self.bring(&old, plan);
+        self.applied = match (&done, &self.keep) {
+            (Ok(()), _) => plan.clone(),
+            (Err(_), Some(_)) => survey::either(plan, &old),
+            (Err(_), None) => HostPlan::default(),
+        };
+        done
+    }
+
+    fn bring(&mut self, old: &HostPlan, plan: &HostPlan) -> Result<(), Vec<Failure>> {
         let wanted: BTreeMap<&str, _> =
             plan.namespaces.iter().map(|now| (now.name.as_str(), base(now))).collect();
         let kept: BTreeMap<&str, &Namespace> = old
@@ -99,13 +113,16 @@ impl Kernel {
             .filter(|was| wanted.get(was.name.as_str()) == Some(&base(was)))
             .map(|namespace| (namespace.name.as_str(), namespace))
             .collect();
-        let kept_links = self.unlink(&old, plan, &kept)?;
-        self.spaces.retain(|name, _| kept.contains_key(name.as_str()));
+        let kept_links = self.unlink(old, plan, &kept)?;
+        let goes: Vec<String> =
+            self.spaces.keys().filter(|name| !kept.contains_key(name.as_str())).cloned().collect();
+        for name in goes {
+            self.spaces.remove(&name);
+            self.keep.iter().for_each(|keep| keep.release(&name));
+        }
         self.make(plan)?;
         self.link(plan, &kept_links)?;
-        self.fill(plan, &kept, &kept_links, &old)?;
-        self.applied = plan.clone();
-        Ok(())
+        self.fill(plan, &kept, &kept_links, old)
     }
 
     /// The descriptor of a namespace.
@@ -140,7 +157,22 @@ impl Kernel {
     ///
     /// What could not be read.
     pub fn read_back(&self) -> Result<Vec<String>, Failure> {
-        let found = self.gathered(|namespace, space| self.read(namespace, space))?;
+        self.read_back_of(|_| true)
+    }
+
+    /// As [`Self::read_back`], of some namespaces by their names.
+    ///
+    /// # Errors
+    ///
+    /// What could not be read.
+    pub fn read_back_of(
+        &self,
+        wanted: impl Fn(&str) -> bool + Sync,
+    ) -> Result<Vec<String>, Failure> {
+        let found = self.gathered_of(wanted, |namespace, space| {
+            let seen = survey::observe(namespace, space)?;
+            Ok(self.deviations(namespace, space, &seen))
+        })?;
         Ok(found
             .into_iter()
             .flat_map(|(name, wrong)| wrong.into_iter().map(move |what| format!("{name}: {what}")))
@@ -152,8 +184,17 @@ impl Kernel {
         &self,
         look: impl Fn(&Namespace, &Space) -> Result<T, Failure> + Sync,
     ) -> Result<BTreeMap<String, T>, Failure> {
+        self.gathered_of(|_| true, look)
+    }
+
+    fn gathered_of<T: Send>(
+        &self,
+        wanted: impl Fn(&str) -> bool,
+        look: impl Fn(&Namespace, &Space) -> Result<T, Failure> + Sync,
+    ) -> Result<BTreeMap<String, T>, Failure> {
         let found = Mutex::new(BTreeMap::new());
-        let names: Vec<&Namespace> = self.applied.namespaces.iter().collect();
+        let all = self.applied.namespaces.iter();
+        let names: Vec<&Namespace> = all.filter(|one| wanted(&one.name)).collect();
         let failures = parallel(&names, |namespace| {
             let Some(space) = self.spaces.get(&namespace.name) else { return Vec::new() };
             match look(namespace, space) {
@@ -180,7 +221,8 @@ impl Kernel {
             .filter(|namespace| !self.spaces.contains_key(&namespace.name))
             .collect();
         let made = Mutex::new(Vec::with_capacity(missing.len()));
-        let failures = parallel(&missing, |namespace| match make(namespace) {
+        let keep = self.keep.as_ref();
+        let failures = parallel(&missing, |namespace| match make(namespace, keep) {
             Ok(space) => {
                 if let Ok(mut made) = made.lock() {
                     made.push((namespace.name.clone(), space));
@@ -262,76 +304,6 @@ impl Kernel {
         let failures = parallel(&jobs, run);
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
-
-    /// Deviations of one namespace; the calling thread moves into it.
-    fn read(&self, namespace: &Namespace, space: &Space) -> Result<Vec<String>, Failure> {
-        let name = &namespace.name;
-        let failed = |error: std::io::Error| Failure::refused(name, "reading back", error);
-        enter(space.descriptor.as_fd()).map_err(failed)?;
-        let mut wrong: Vec<String> = settings::of(namespace.forwards, speaks_v6(namespace))
-            .iter()
-            .filter(|setting| setting.needed)
-            .filter_map(settings::read)
-            .collect();
-        let mut netlink = Netlink::here().map_err(failed)?;
-        let links = netlink.dump(Message::GetLink(Default::default())).map_err(failed)?;
-        let mut names = BTreeMap::new();
-        let mut there = BTreeMap::new();
-        for message in links {
-            let Message::NewLink(message) = message else { continue };
-            let (mut link, mut mtu, mut mac) = (String::new(), 0, Vec::new());
-            for attribute in message.attributes {
-                match attribute {
-                    LinkAttribute::IfName(name) => link = name,
-                    LinkAttribute::Mtu(octets) => mtu = octets,
-                    LinkAttribute::Address(octets) => mac = octets,
-                    _ => {}
-                }
-            }
-            names.insert(message.header.index, link.clone());
-            there.insert(link, (mtu, mac));
-        }
-        for link in &self.applied.links {
-            for end in [&link.a, &link.b].into_iter().filter(|end| &end.namespace == name) {
-                match there.remove(&end.name) {
-                    None => wrong.push(format!("link {} is missing", end.name)),
-                    Some((mtu, mac)) if mtu != link.mtu || mac != end.mac => {
-                        wrong.push(format!(
-                            "link {} has {mtu} octets and {mac:02x?}, not {} and {:02x?}",
-                            end.name, link.mtu, end.mac
-                        ));
-                    }
-                    Some(_) => {}
-                }
-            }
-        }
-        wrong.extend(self.queues(space, &mut netlink, name).map_err(failed)?);
-        let mut found = BTreeSet::new();
-        let questions = [
-            Message::GetAddress(Default::default()),
-            Message::GetNeighbour(Default::default()),
-            Message::GetRoute(Default::default()),
-            Message::GetRule(Default::default()),
-        ];
-        for question in questions {
-            let told = netlink.dump(question).map_err(failed)?;
-            found.extend(told.into_iter().filter_map(|message| facts::told(message, &names)));
-        }
-        let planned: BTreeSet<Fact> = facts::planned(namespace).into_iter().collect();
-        if namespace.role == Role::Tunnel {
-            // What makes a tunnel may have a device and a table of its own.
-            let ours = |link: &str| link == "lo" || space.links.contains_key(link);
-            found.retain(|fact| fact.table() != Some(TUNNEL_TABLE) && fact.link().is_none_or(ours));
-        }
-        wrong.extend(planned.difference(&found).map(|fact| format!("{fact}: is missing")));
-        wrong.extend(
-            found.difference(&planned).map(|fact| format!("{fact}: is there, and is not planned")),
-        );
-        if !namespace.ruleset.is_empty() {
-            wrong.extend(ruleset::deviations(name, &namespace.ruleset)?);
-        }
-        Ok(wrong)
-    }
 }
 
 /// What cannot change while a namespace stays: its settings are written before its links are made.
@@ -359,6 +331,8 @@ fn check(plan: &HostPlan) -> Result<(), Vec<Failure>> {
     for link in &plan.links {
         for end in [&link.a, &link.b] {
             let said = match links.get_mut(end.namespace.as_str()) {
+                // On another host, which plans it.
+                None if link.over.is_some() => continue,
                 None => "its namespace is not planned",
                 Some(_) if end.name.is_empty() || end.name.len() > 15 => {
                     "a link's name has 1 to 15 octets"
@@ -413,7 +387,7 @@ fn sizes<'a>(
 }
 
 /// Makes one namespace; the calling thread moves into it.
-fn make(namespace: &Namespace) -> Result<Space, Vec<Failure>> {
+fn make(namespace: &Namespace, keep: Option<&Keep>) -> Result<Space, Vec<Failure>> {
     let descriptor = space::make().map_err(|error| vec![Failure::no_namespace(&error)])?;
     let name = &namespace.name;
     let wrong = settings::write(&settings::of(namespace.forwards, speaks_v6(namespace)));
@@ -426,6 +400,10 @@ fn make(namespace: &Namespace) -> Result<Space, Vec<Failure>> {
         .map_err(|error| vec![Failure::refused(name, "netlink", error)])?;
     if let Some(refusal) = refusals.into_iter().next() {
         return Err(vec![Failure::refused(name, refusal.object, refusal.said)]);
+    }
+    if let Some(keep) = keep {
+        let kept = keep.hold(name);
+        kept.map_err(|error| vec![Failure::refused(name, "keeping its namespace", error)])?;
     }
     Ok(Space { descriptor, links: BTreeMap::new(), next: messages::LOOPBACK })
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod change;
+mod fleet;
 mod service;
 mod store;
 
@@ -12,6 +13,7 @@ use netwright_model::scalar::{Bandwidth, Delay, Percent, Scalar, ScalarError, Se
 
 use crate::console::Color;
 pub(crate) use change::{Apply, Get, History, Rollback, Wish};
+pub(crate) use fleet::{Agent, Convergence};
 pub(crate) use service::{Key, KeyCommand, Remote, RoleArgument, Serve, StoreArguments};
 pub(crate) use store::{StoreCommand, StoreOf};
 
@@ -178,6 +180,21 @@ pub(crate) enum Command {
         after_help = "Examples:\n  netwright rollback 12 --dry-run\n  netwright rollback 12 --why 'NET-43'"
     )]
     Rollback(Box<Rollback>),
+    /// Be the agent of this host: bring what the network has on it to the kernel, keep it so, and report.
+    ///
+    /// It asks a server, or the store itself where one is named. Namespaces are kept in its folder: packets flow on when it ends, and the next one takes
+    /// over what is there. It needs root, or a host of `netwright lab fleet`.
+    #[command(
+        after_help = "Examples:\n  netwright agent --server https://net-1.example:8180 --key-file /etc/netwright/key --underlay 10.0.0.7\n  netwright agent --store etcd://10.0.0.1:2379 --underlay 10.0.0.7 --host h7\n  netwright agent --store etcd://10.0.0.1:2379 --host h7 --remove"
+    )]
+    Agent(Box<Agent>),
+    /// Tell how far the hosts are with a revision of the network: who has it, who has not, and for how long.
+    ///
+    /// A revision has converged when every host that lives and that it concerns has applied it and read it back. Ends with 1 where that is not so.
+    #[command(
+        after_help = "Examples:\n  netwright convergence\n  netwright convergence --wait 4711 --within 30"
+    )]
+    Convergence(Box<Convergence>),
     /// Make, list, rotate and revoke the API keys of a network.
     ///
     /// A server is asked, as an admin; the first key can also be made with the store itself, while no server runs on its file (--offline).
@@ -430,6 +447,18 @@ pub(crate) enum LabCommand {
         #[arg(long)]
         watch: bool,
     },
+    /// Start a server and hosts with agents on this machine, as an ordinary user, and have them take a network.
+    ///
+    /// Each host is a namespace of the lab with an agent of its own, which makes what the network has on it; the server keeps the network in a file in
+    /// the lab's memory.
+    Fleet {
+        /// The network; none unless given.
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        lab: LabName,
+        #[command(flatten)]
+        hosts: Hosts,
+    },
     /// Bring a lab to another network, or to the same after an edit: only what differs is changed.
     Apply {
         /// The network.
@@ -531,6 +560,9 @@ pub(crate) enum LabCommand {
         /// Without tasks.
         #[arg(long)]
         bare: bool,
+        /// Hosts with agents, and nothing of the file.
+        #[arg(long)]
+        fleet: bool,
         #[command(flatten)]
         hosts: Hosts,
     },
@@ -539,6 +571,8 @@ pub(crate) enum LabCommand {
     Inside {
         #[arg(long)]
         bare: bool,
+        #[arg(long)]
+        fleet: bool,
         #[command(flatten)]
         hosts: Hosts,
         file: PathBuf,

@@ -45,6 +45,15 @@ pub(crate) struct Answer {
 impl Client {
     /// That of a command's arguments.
     pub(crate) fn new(remote: &Remote) -> Result<Self, Failure> {
+        Self::of(remote, false)
+    }
+
+    /// As [`Self::new`]; the key is sent without TLS too, since somebody said that the way is nobody else's.
+    pub(crate) fn in_the_clear(remote: &Remote) -> Result<Self, Failure> {
+        Self::of(remote, true)
+    }
+
+    fn of(remote: &Remote, clear: bool) -> Result<Self, Failure> {
         let server = remote.server.trim_end_matches('/').to_owned();
         if !server.starts_with("http://") && !server.starts_with("https://") {
             let help = "a server is http://HOST:PORT or https://HOST:PORT".to_owned();
@@ -66,7 +75,7 @@ impl Client {
             None => std::env::var("NETWRIGHT_KEY").ok(),
         };
         let key = key.map(|key| key.trim().to_owned()).filter(|key| !key.is_empty());
-        if key.is_some() && server.starts_with("http://") && !is_here(&server) {
+        if key.is_some() && server.starts_with("http://") && !is_here(&server) && !clear {
             // A key in the clear is everybody's on the way. It is said, and not done.
             let help = "use https://, or a tunnel to http://127.0.0.1".to_owned();
             return Err(Failure::usage(

@@ -2,7 +2,9 @@
 
 mod apply;
 mod change;
+mod agent;
 mod check;
+mod convergence;
 mod diff;
 mod explain;
 mod generate;
@@ -45,6 +47,8 @@ pub(crate) fn run(command: &Command, console: &mut Console) -> Result<Code, Fail
         Command::Get(arguments) => get::run(arguments, console),
         Command::History(arguments) => history::run(arguments, console),
         Command::Rollback(arguments) => rollback::run(arguments, console),
+        Command::Agent(arguments) => agent::run(arguments, console),
+        Command::Convergence(arguments) => convergence::run(arguments, console),
         Command::Key(arguments) => key::run(arguments, console),
         Command::Store(arguments) => store::run(&arguments.command, console),
         Command::Schema(arguments) => Ok(schema::run(arguments, console)),

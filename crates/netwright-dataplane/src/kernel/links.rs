@@ -22,13 +22,16 @@ impl Kernel {
             (&link.a, &link.b, link.unaggregated, link.over.as_ref())
         }
         let wanted: BTreeSet<_> = plan.links.iter().map(kind).collect();
+        // What is on another host, and that host, are not planned here.
+        let planned: BTreeSet<&str> = old.namespaces.iter().map(|one| one.name.as_str()).collect();
+        let is_kept = |name: &str| kept.contains_key(name) || !planned.contains(name);
         let mut stay = BTreeSet::new();
         let mut gone: BTreeMap<&str, Vec<Request>> = BTreeMap::new();
         for link in &old.links {
             let both = [&link.a, &link.b];
             let hosts = link.over.iter().flat_map(|over| &over.hosts).map(|place| &place.host);
             let needed = both.iter().map(|end| &end.namespace).chain(hosts);
-            if needed.into_iter().all(|name| kept.contains_key(name.as_str()))
+            if needed.into_iter().all(|name| is_kept(name))
                 && wanted.contains(&kind(link))
             {
                 stay.extend(both.map(|end| (end.namespace.clone(), end.name.clone())));
@@ -128,11 +131,11 @@ impl Kernel {
     }
 
     /// Asks the kernel in each namespace that is there.
-    fn ask(&self, requests: BTreeMap<&str, Vec<Request>>) -> Vec<Failure> {
+    pub(super) fn ask(&self, requests: BTreeMap<&str, Vec<Request>>) -> Vec<Failure> {
         let jobs: Vec<Mutex<Option<Job<'_>>>> = requests
             .into_iter()
             .filter_map(|(name, requests)| {
-                let space = self.spaces.get(name)?;
+                let space = self.space(name)?;
                 let plain = Vec::new();
                 Some(Mutex::new(Some(Job { name, space, requests, ruleset: None, plain })))
             })

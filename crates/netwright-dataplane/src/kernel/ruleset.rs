@@ -66,8 +66,12 @@ fn load(namespace: &str, ours: &str, new: &str) -> Result<(), Failure> {
     Err(Failure::Ruleset { namespace: namespace.to_owned(), said, line })
 }
 
-/// Says where the kernel's ruleset has other chains, sets and maps, or other numbers of rules and elements in them, than a text says.
-pub(super) fn deviations(namespace: &str, text: &str) -> Result<Vec<String>, Failure> {
+/// Says where the kernel's ruleset has other chains, sets and maps, or other numbers of rules and elements in them, than a text says; and the
+/// tables that are there.
+pub(super) fn deviations(
+    namespace: &str,
+    text: &str,
+) -> Result<(Vec<String>, Vec<String>), Failure> {
     let output = nft(&["-s", "list", "ruleset"], None)?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
@@ -88,7 +92,8 @@ pub(super) fn deviations(namespace: &str, text: &str) -> Result<Vec<String>, Fai
     }
     let more = there.keys().filter(|part| !planned.contains_key(*part));
     wrong.extend(more.map(|part| format!("{part} is there, and is not planned")));
-    Ok(wrong)
+    let tables = there.keys().filter(|part| part.split(' ').count() == 3);
+    Ok((wrong, tables.cloned().collect()))
 }
 
 /// What the namespace of the calling thread holds, with its counters, as `nft` lists it.

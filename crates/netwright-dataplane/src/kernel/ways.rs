@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::socket::Netlink;
-use super::{Kernel, Space, queue};
 use crate::plan::{End, HostPlan, Link, Queue};
 
 /// Both ends of a link, each with its queue, and whether frames leave it whole.
-fn ends(link: &Link) -> [(&End, Option<&Queue>, bool); 2] {
+pub(super) fn ends(link: &Link) -> [(&End, Option<&Queue>, bool); 2] {
     let [a, b] = &link.queues;
     [(&link.a, a.as_ref(), link.plain), (&link.b, b.as_ref(), link.plain)]
 }
@@ -45,30 +43,4 @@ pub(super) fn ways<'a>(
         }
     }
     found
-}
-
-impl Kernel {
-    /// Deviations of the queues of one namespace, which the calling thread is in.
-    pub(super) fn queues(
-        &self,
-        space: &Space,
-        netlink: &mut Netlink,
-        name: &str,
-    ) -> std::io::Result<Vec<String>> {
-        let found = queue::all(netlink)?;
-        let mut wrong = Vec::new();
-        for (end, queue, _) in self.applied.links.iter().flat_map(ends) {
-            let there = (end.namespace == name).then(|| space.index(&end.name)).flatten();
-            let Some(there) = there.map(|index| found.get(&index)) else { continue };
-            let ours = there.filter(|found| found.is_ours());
-            if ours.is_some() != queue.is_some()
-                || ours.zip(queue).is_some_and(|(found, queue)| !found.is(queue))
-            {
-                let found = there.map_or("none", |found| found.kind.as_str());
-                wrong
-                    .push(format!("link {} has another queue than was planned: {found}", end.name));
-            }
-        }
-        Ok(wrong)
-    }
 }

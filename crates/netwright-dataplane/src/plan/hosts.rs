@@ -32,7 +32,7 @@ pub struct Overlay {
 /// Where an end is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
-    /// The namespace of the host.
+    /// The name of the host's namespace.
     pub host: String,
     /// The host's address.
     pub address: Ipv4Addr,
@@ -50,31 +50,59 @@ fn address(number: usize) -> Ipv4Addr {
     Ipv4Addr::new(198, 18, high, low)
 }
 
-/// Spreads a plan over hosts. Which has what follows from names: what comes or goes moves nothing else.
+/// The hosts of a lab, with their addresses.
+#[must_use]
+pub fn places(hosts: usize) -> Vec<Place> {
+    (1..=hosts).map(|number| Place { host: name(number), address: address(number) }).collect()
+}
+
+/// Spreads a plan over the hosts of a lab, and plans what links these. Which has what follows from names: what comes or goes moves nothing else.
+/// What stands for the world outside is on no host.
 #[must_use]
 pub fn spread(mut plan: HostPlan, hosts: usize) -> HostPlan {
-    let homes = homes(&plan, hosts);
+    put(&mut plan, &places(hosts), false);
+    underlay(&mut plan, &places(hosts));
+    plan.hosts = hosts;
+    plan
+}
+
+/// Hosts by themselves, with what links them and carries packets of so many octets: nothing is on them yet.
+#[must_use]
+pub fn bare(hosts: &[Place], largest: u32) -> HostPlan {
+    let mut plan = HostPlan::default();
+    wires(&mut plan, hosts, largest + OVERHEAD);
+    plan
+}
+
+/// Spreads a plan over hosts that are there already. What stands for the world outside is on one of them as everything else. What links the hosts is
+/// theirs, and not planned.
+#[must_use]
+pub fn fleet(mut plan: HostPlan, hosts: &[Place]) -> HostPlan {
+    put(&mut plan, hosts, true);
+    plan.hosts = hosts.len();
+    plan
+}
+
+/// Puts each namespace on a host, and links between hosts over VXLAN.
+fn put(plan: &mut HostPlan, hosts: &[Place], outside: bool) {
+    let homes = homes(plan, hosts, outside);
     for namespace in &mut plan.namespaces {
-        namespace.host = homes.get(&namespace.name).map(|number| name(*number));
+        namespace.host = homes.get(&namespace.name).map(|place| place.host.clone());
     }
     let mut taken = BTreeSet::new();
     for link in &mut plan.links {
         let home = |end: &End| homes.get(&end.namespace).copied();
         if let (Some(a), Some(b)) = (home(&link.a), home(&link.b))
-            && a != b
+            && a.host != b.host
         {
-            let place = |number: usize| Place { host: name(number), address: address(number) };
             let vni = identifier(link, &mut taken);
-            link.over = Some(Overlay { vni, hosts: [place(a), place(b)] });
+            link.over = Some(Overlay { vni, hosts: [a.clone(), b.clone()] });
         }
     }
-    underlay(&mut plan, hosts);
-    plan.hosts = hosts;
-    plan
 }
 
 /// The host of each namespace that is on one. Machines and routers are spread; what belongs to a router is where it is.
-fn homes(plan: &HostPlan, hosts: usize) -> BTreeMap<String, usize> {
+fn homes<'h>(plan: &HostPlan, hosts: &'h [Place], outside: bool) -> BTreeMap<String, &'h Place> {
     let mut near: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for link in &plan.links {
         near.entry(&link.a.namespace).or_default().push(&link.b.namespace);
@@ -93,20 +121,53 @@ fn homes(plan: &HostPlan, hosts: usize) -> BTreeMap<String, usize> {
             near.find(|name| these.contains(**name)).copied()
         };
         let chosen_by = match namespace.role {
-            Role::Internet | Role::Site | Role::External | Role::Host => continue,
+            Role::Internet | Role::Site | Role::External | Role::Host if !outside => continue,
             // The far end of a tunnel.
-            Role::Tunnel if beside(&sites).is_some() => continue,
+            Role::Tunnel if beside(&sites).is_some() => match beside(&sites) {
+                Some(site) if outside => site,
+                _ => continue,
+            },
             Role::Gateway | Role::Nat | Role::Vpn => beside(&routers).unwrap_or(own),
             _ => own,
         };
-        homes.insert(own.to_owned(), highest(chosen_by, hosts));
+        if let Some(place) = highest(chosen_by, hosts) {
+            homes.insert(own.to_owned(), place);
+        }
     }
     homes
 }
 
 /// The host with the highest weight for a name: where a host comes or goes, only what it gets or had moves (rendezvous hashing).
-fn highest(chosen_by: &str, hosts: usize) -> usize {
-    (1..=hosts).max_by_key(|number| weight(&format!("{chosen_by} on {number}"))).unwrap_or(1)
+fn highest<'h>(chosen_by: &str, hosts: &'h [Place]) -> Option<&'h Place> {
+    hosts.iter().max_by_key(|place| weight(&format!("{chosen_by} on {}", place.host)))
+}
+
+impl HostPlan {
+    /// What one host has of a network that is spread: the namespaces on it with their tasks and calls, the links between them, and its halves of
+    /// links to other hosts. The parts of all hosts together are the whole.
+    #[must_use]
+    pub fn part(&self, host: &str) -> Self {
+        let here: BTreeSet<&str> = self
+            .namespaces
+            .iter()
+            .filter(|namespace| namespace.host.as_deref() == Some(host))
+            .map(|namespace| namespace.name.as_str())
+            .collect();
+        let is_here = |name: &str| here.contains(name);
+        Self {
+            namespaces: self.namespaces.iter().filter(|one| is_here(&one.name)).cloned().collect(),
+            links: self
+                .links
+                .iter()
+                .filter(|link| [&link.a, &link.b].iter().any(|end| is_here(&end.namespace)))
+                .cloned()
+                .collect(),
+            tasks: self.tasks.iter().filter(|task| is_here(&task.namespace)).cloned().collect(),
+            calls: self.calls.iter().filter(|call| is_here(&call.namespace)).cloned().collect(),
+            left_out: self.left_out.clone(),
+            hosts: self.hosts,
+        }
+    }
 }
 
 /// A hash in which the last letters matter as the first.
@@ -127,13 +188,17 @@ fn identifier(link: &Link, taken: &mut BTreeSet<u32>) -> u32 {
 }
 
 /// The hosts, and what links them.
-fn underlay(plan: &mut HostPlan, hosts: usize) {
+fn underlay(plan: &mut HostPlan, hosts: &[Place]) {
     let longest = plan.links.iter().filter(|link| link.over.is_some()).map(|link| link.mtu).max();
-    let mtu = longest.unwrap_or(1500) + OVERHEAD;
+    wires(plan, hosts, longest.unwrap_or(1500) + OVERHEAD);
+}
+
+/// A namespace for each host, with a wire to one between them.
+fn wires(plan: &mut HostPlan, hosts: &[Place], mtu: u32) {
     let mut between = Namespace { forwards: true, ..Namespace::bare(UNDERLAY, Role::Host) };
-    for number in 1..=hosts {
-        let (own, at) = (name(number), IpAddr::V4(address(number)));
-        let link = format!("h{number}");
+    for Place { host, address } in hosts {
+        let (own, at) = (host.clone(), IpAddr::V4(*address));
+        let link = own.rsplit('/').next().unwrap_or(&own).to_owned();
         let ends = [(UNDERLAY, link.as_str()), (own.as_str(), "eth0")];
         let (outside, inside) = (names::mac(ends[0], ends[1]), names::mac(ends[1], ends[0]));
         let mut host = Namespace::bare(&own, Role::Host);

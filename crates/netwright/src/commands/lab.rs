@@ -1,6 +1,7 @@
 //! `netwright lab`.
 
 pub(super) mod call;
+mod fleet;
 pub(super) mod follow;
 mod link;
 mod parts;
@@ -27,6 +28,9 @@ pub(super) fn run(command: &LabCommand, console: &mut Console) -> Result<Code, F
     match command {
         LabCommand::Up { file, lab, hosts, foreground, watch } => {
             up(file, (&lab.name, *hosts), (*foreground || *watch, *watch), console)
+        }
+        LabCommand::Fleet { file, lab, hosts } => {
+            fleet::up(file.as_deref(), (lab, *hosts), console)
         }
         LabCommand::Apply { file, lab } => {
             let input = network::open(file)?;
@@ -64,16 +68,24 @@ pub(super) fn run(command: &LabCommand, console: &mut Console) -> Result<Code, F
             control::down(&lab.name).map_err(told)?;
             Ok(Code::Pass)
         }
-        LabCommand::Keeper { name, file, stay, bare, hosts } => {
+        LabCommand::Keeper { name, file, stay, bare, fleet, hosts } => {
             let mut inside = words(&["lab", "inside"]);
             inside.extend(hosts.words());
+            if *fleet {
+                inside.push("--fleet".to_owned());
+            }
             if *bare {
                 inside.push("--bare".to_owned());
             }
             inside.push(file.to_string_lossy().into_owned());
             Ok(if keeper::keep(name, &inside, *stay) { Code::Pass } else { Code::Fail })
         }
-        LabCommand::Inside { bare, hosts, file, keeper } => {
+        LabCommand::Inside { fleet: true, hosts, keeper, .. } => {
+            let hosts = usize::from(hosts.hosts);
+            keeper::inside(*keeper, &words(&["lab", "part"]), || Ok(fleet::plan(hosts)));
+            Ok(Code::Pass)
+        }
+        LabCommand::Inside { bare, hosts, file, keeper, .. } => {
             keeper::inside(*keeper, &words(&["lab", "part"]), || planned(file, *bare, *hosts));
             Ok(Code::Pass)
         }
@@ -135,10 +147,10 @@ impl Hosts {
     }
 }
 
-/// Starts a lab of a description and tells how it came up; with `stay`, it ends with the handle.
+/// Starts a lab of a description, or of hosts for a fleet, and tells how it came up; with `stay`, it ends with the handle.
 pub(super) fn start(
     file: &Path,
-    (name, hosts): (&str, Hosts),
+    (name, hosts, fleet): (&str, Hosts, bool),
     (stay, interrupt): (bool, Option<&Interrupt>),
     console: &mut Console,
 ) -> Result<(Code, Option<keeper::Held>), Failure> {
@@ -148,6 +160,9 @@ pub(super) fn start(
         .ok_or_else(|| Failure::usage("the lab needs a file whose name is UTF-8", None))?;
     let mut arguments = words(&["lab", "keeper", name, file]);
     arguments.extend(hosts.words());
+    if fleet {
+        arguments.push("--fleet".to_owned());
+    }
     if stay {
         arguments.push("--stay".to_owned());
     }
@@ -182,7 +197,7 @@ fn up(
     }
     drop(input);
     let interrupt = if stay { Some(Interrupt::watch(name).map_err(told)?) } else { None };
-    let (code, held) = match start(file, (name, hosts), (stay, interrupt.as_ref()), console) {
+    let (code, held) = match start(file, (name, hosts, false), (stay, interrupt.as_ref()), console) {
         Err(_) if interrupt.as_ref().is_some_and(Interrupt::asked) => return Ok(Code::Pass),
         other => other?,
     };

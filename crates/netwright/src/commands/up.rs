@@ -115,8 +115,8 @@ impl Session<'_> {
     /// Builds the lab and proves it.
     fn build(&mut self, console: &mut Console) -> Result<Held, Failure> {
         let Up { file, lab: name, hosts, .. } = self.arguments;
-        let (name, stays) = ((name.name.as_str(), *hosts), (true, Some(&self.interrupt)));
-        let (tasks, held) = lab::start(file, name, stays, console)?;
+        let stays = (true, Some(&self.interrupt));
+        let (tasks, held) = lab::start(file, (&name.name, *hosts, false), stays, console)?;
         self.tasks = tasks;
         let held = held.ok_or_else(|| Failure::usage("the lab did not stay", None))?;
         console.line("");

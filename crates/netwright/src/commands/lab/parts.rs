@@ -9,6 +9,7 @@ use netwright_dns::settings::Settings;
 use netwright_lab::link::relay;
 use netwright_lab::stand_in;
 
+use super::fleet;
 use crate::console::{Code, Console};
 use crate::failure::Failure;
 
@@ -19,6 +20,11 @@ const SETTINGS: u64 = 256 * 1024 * 1024;
 pub(super) fn run(part: &str, console: &mut Console) -> Result<Code, Failure> {
     match part {
         "dns" => names(console),
+        fleet::SERVE => fleet::serve(console),
+        fleet::COMMAND => {
+            let words = text().map_err(|why| Failure::usage(why, None))?;
+            fleet::command(&words, console)
+        }
         RELAY_PART => {
             let mut say = |line: &str| {
                 console.error(&format!("{line}\n"));

@@ -1,0 +1,344 @@
+//! An agent's life: it follows the network, brings its host there, reads back, reports, and looks from time to time whether it is still so.
+
+mod errands;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use netwright_control::agents::{
+    Mode, NAMED, Outage, Registration, Report, STEPS, Step, Trouble, placement,
+};
+use netwright_dataplane::kernel::Failure;
+
+use crate::host::{Host, boot, concerned};
+use crate::part::part;
+use crate::source::{Source, Wanted};
+use errands::Desk;
+
+/// Characters of what is said of one object.
+const SAID: usize = 300;
+/// The first wait before something refused is tried again; it doubles.
+const FIRST_TRY: Duration = Duration::from_millis(500);
+/// The longest.
+const LAST_TRY: Duration = Duration::from_secs(30);
+
+/// How an agent lives.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Its host.
+    pub host: Registration,
+    /// Where namespaces are kept, and what was applied.
+    pub folder: PathBuf,
+    /// How often everything is read back.
+    pub check: Duration,
+    /// Milliseconds since 1970.
+    pub clock: fn() -> u64,
+    /// The agent's version.
+    pub version: String,
+}
+
+/// What an agent hears of.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// The network is another, or the hosts are.
+    Wanted(Box<Wanted>),
+    /// The source does not answer, and why.
+    Lost(String),
+    /// The source answers again.
+    Back,
+    /// It cannot go on, and why.
+    Refused(String),
+    /// It is to end.
+    End,
+}
+
+/// Ends an agent. What it made stays.
+#[derive(Debug, Clone)]
+pub struct Stop(Sender<Heard>);
+
+impl Stop {
+    /// Ends it when it has finished what it is doing.
+    pub fn now(&self) {
+        // It has ended already.
+        let _gone = self.0.send(Heard::End);
+    }
+}
+
+/// Is an agent until it is asked to end; `ready` is given what ends it. `say` is told what happens, in words.
+///
+/// # Errors
+///
+/// The host cannot be used, or the source refuses it.
+pub fn follow(
+    source: Arc<dyn Source>,
+    settings: Settings,
+    ready: impl FnOnce(Stop),
+    say: &mut dyn FnMut(&str),
+) -> io::Result<()> {
+    let (host, adopted) = Host::open(&settings.folder, &settings.host.host)?;
+    let (send, heard) = channel();
+    ready(Stop(send.clone()));
+    let report = Report {
+        host: settings.host.host.clone(),
+        boot: boot(),
+        agent: settings.version.clone(),
+        begun: (settings.clock)(),
+        at: (settings.clock)(),
+        adopted: adopted.namespaces > 0,
+        namespaces: adopted.namespaces,
+        ..Report::default()
+    };
+    let desk = Desk::new(source, settings.host.clone(), send);
+    let mut agent = Agent {
+        host,
+        settings,
+        desk,
+        report,
+        wanted: None,
+        tries: 0,
+        again: None,
+        lost: None,
+    };
+    if adopted.namespaces > 0 {
+        say(&format!(
+            "took over {} namespaces of revision {}",
+            adopted.namespaces, adopted.revision
+        ));
+    }
+    agent.drifted(&adopted.deviations, say);
+    agent.publish();
+    agent.desk.begin()?;
+    agent.live(&heard, say)
+}
+
+/// An agent.
+struct Agent {
+    host: Host,
+    settings: Settings,
+    desk: Desk,
+    report: Report,
+    /// What the host is to have a part of.
+    wanted: Option<Wanted>,
+    /// How often that was refused.
+    tries: u32,
+    /// When it is tried again.
+    again: Option<Instant>,
+    /// Since when the source does not answer.
+    lost: Option<u64>,
+}
+
+impl Agent {
+    fn now(&self) -> u64 {
+        (self.settings.clock)()
+    }
+
+    fn live(&mut self, heard: &Receiver<Heard>, say: &mut dyn FnMut(&str)) -> io::Result<()> {
+        let mut check = Instant::now() + self.settings.check;
+        loop {
+            let due = self.again.map_or(check, |again| again.min(check));
+            match heard.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                Ok(Heard::Wanted(wanted)) => {
+                    self.wanted = Some(*wanted);
+                    (self.tries, self.again) = (0, None);
+                    self.work(say);
+                }
+                Ok(Heard::Lost(why)) => {
+                    self.lost = Some(self.now());
+                    say(&format!("the store is away, the data plane stays as it is: {why}"));
+                }
+                Ok(Heard::Back) => {
+                    if let Some(from) = self.lost.take() {
+                        let until = self.now();
+                        self.report.outage = Some(Outage { from, until });
+                        if self.report.mode == Mode::Following {
+                            self.report.mode = Mode::Returned;
+                        }
+                        say(&format!("the store is back after {} ms", until.saturating_sub(from)));
+                        self.publish();
+                    }
+                }
+                Ok(Heard::Refused(why)) => return Err(io::Error::other(why)),
+                Ok(Heard::End) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let now = Instant::now();
+            if self.again.is_some_and(|again| again <= now) {
+                self.again = None;
+                self.work(say);
+            }
+            if check <= now {
+                self.check(say);
+                check = Instant::now() + self.settings.check;
+            }
+        }
+    }
+
+    /// Brings the host to what is wanted.
+    fn work(&mut self, say: &mut dyn FnMut(&str)) {
+        let Some(wanted) = self.wanted.take() else { return };
+        let own = &self.settings.host.host;
+        if !wanted.hosts.iter().any(|one| &one.host == own) {
+            // It has not joined yet: nothing is said of it, and nothing is taken away.
+            self.wanted = Some(wanted);
+            return;
+        }
+        self.report.seen = wanted.revision;
+        let seen = self.now();
+        let mut step = match self.report.steps.pop() {
+            Some(step) if step.revision == wanted.revision => step,
+            other => {
+                self.report.steps.extend(other);
+                let (revision, accepted) = (wanted.revision, wanted.accepted);
+                Step { revision, accepted, seen, ..Step::default() }
+            }
+        };
+        let done = self.step(&wanted, &mut step);
+        self.report.steps.push(step);
+        let more = self.report.steps.len().saturating_sub(STEPS);
+        self.report.steps.drain(..more);
+        match done {
+            Ok(changes) => {
+                self.report.mode = Mode::Following;
+                (self.tries, self.again) = (0, None);
+                self.troubles(Vec::new());
+                let revision = wanted.revision;
+                match changes.as_slice() {
+                    [] => say(&format!("revision {revision} changes nothing here")),
+                    [one] => say(&format!("revision {revision}: {one}")),
+                    many => say(&format!("revision {revision}: {} changes", many.len())),
+                }
+            }
+            Err(troubles) => {
+                for one in troubles.iter().take(NAMED) {
+                    say(&format!("revision {}: {}: {}", wanted.revision, one.object, one.said));
+                }
+                self.troubles(troubles);
+                let wait = FIRST_TRY.saturating_mul(1 << self.tries.min(10)).min(LAST_TRY);
+                self.tries = self.tries.saturating_add(1);
+                self.again = Some(Instant::now() + wait);
+            }
+        }
+        self.wanted = Some(wanted);
+        self.publish();
+    }
+
+    /// Plans, applies, reads back. What changed, in words.
+    fn step(&mut self, wanted: &Wanted, step: &mut Step) -> Result<Vec<String>, Vec<Trouble>> {
+        let own = &self.settings.host.host;
+        let plan = part(&wanted.network, &wanted.hosts, own).map_err(|said| {
+            self.report.mode = Mode::Stuck;
+            vec![Trouble { object: "network".to_owned(), said }]
+        })?;
+        step.compiled.get_or_insert((self.settings.clock)());
+        self.report.left_out = plan.left_out.iter().take(NAMED).map(|what| cut(what)).collect();
+        let concerned = concerned(self.host.last(), &plan);
+        let object = || "what is kept of the plan".to_owned();
+        let brought = self
+            .host
+            .bring(wanted.revision, &plan)
+            .map_err(|error| vec![Trouble { object: object(), said: error.to_string() }])?;
+        step.changes = step.changes.max(brought.changes.len());
+        self.report.namespaces = self.host.kernel().names().count();
+        if !brought.failures.is_empty() {
+            return Err(brought.failures.iter().map(trouble).collect());
+        }
+        step.applied.get_or_insert((self.settings.clock)());
+        self.report.applied = wanted.revision;
+        let wrong = self.host.read_back(&concerned).map_err(|failure| vec![trouble(&failure)])?;
+        if !wrong.is_empty() {
+            return Err(wrong.iter().map(|what| deviation(what)).collect());
+        }
+        step.read_back.get_or_insert((self.settings.clock)());
+        self.report.read_back = wanted.revision;
+        self.report.placement = placement(&wanted.hosts);
+        Ok(brought.changes)
+    }
+
+    /// Looks whether the kernel still holds what was applied, and repairs it where it does not.
+    fn check(&mut self, say: &mut dyn FnMut(&str)) {
+        if self.again.is_some() {
+            return;
+        }
+        let (found, failures) = self.host.repair();
+        if found.is_empty() && failures.is_empty() {
+            return;
+        }
+        self.drifted(&found, say);
+        for failure in &failures {
+            say(&format!("not repaired: {failure}"));
+        }
+        self.troubles(failures.iter().map(trouble).collect());
+        if !failures.is_empty() {
+            self.again = Some(Instant::now() + FIRST_TRY);
+        }
+        self.publish();
+    }
+
+    fn drifted(&mut self, found: &[String], say: &mut dyn FnMut(&str)) {
+        if found.is_empty() {
+            return;
+        }
+        for what in found.iter().take(NAMED) {
+            say(&format!("found otherwise than it was left: {what}"));
+        }
+        let drift = &mut self.report.drift;
+        drift.found += found.len() as u64;
+        drift.at = Some((self.settings.clock)());
+        drift.last = found.iter().take(NAMED).map(|what| cut(what)).collect();
+    }
+
+    fn troubles(&mut self, mut troubles: Vec<Trouble>) {
+        self.report.more_errors = troubles.len().saturating_sub(NAMED);
+        troubles.truncate(NAMED);
+        for one in &mut troubles {
+            one.said = cut(&one.said);
+        }
+        self.report.errors = troubles;
+    }
+
+    fn publish(&mut self) {
+        self.report.at = self.now();
+        self.desk.publish(&self.report);
+    }
+}
+
+fn cut(text: &str) -> String {
+    if text.chars().count() <= SAID {
+        return text.to_owned();
+    }
+    text.chars().take(SAID).chain(['…']).collect()
+}
+
+fn deviation(what: &str) -> Trouble {
+    let (object, said) = what.split_once(": ").unwrap_or(("this host", what));
+    Trouble { object: object.to_owned(), said: said.to_owned() }
+}
+
+fn trouble(failure: &Failure) -> Trouble {
+    match failure {
+        Failure::Refused { namespace, object, said } => {
+            Trouble { object: format!("{namespace}: {object}"), said: said.clone() }
+        }
+        Failure::Ruleset { namespace, .. } => {
+            Trouble { object: format!("{namespace}: ruleset"), said: failure.to_string() }
+        }
+        other => Trouble { object: "this host".to_owned(), said: other.to_string() },
+    }
+}
+
+/// Takes everything of an agent off its host, and tells the source that the host has gone. No agent may run on it.
+///
+/// # Errors
+///
+/// What could not be removed, or that the source was not told: the host is clean then, and still registered.
+pub fn remove(source: &dyn Source, settings: &Settings) -> io::Result<usize> {
+    let (host, adopted) = Host::open(&settings.folder, &settings.host.host)?;
+    host.remove()?;
+    source.remove(&settings.host.host).map_err(|away| {
+        io::Error::other(format!("nothing is left on this host, but it is still registered: {away}"))
+    })?;
+    Ok(adopted.namespaces)
+}

@@ -1,0 +1,220 @@
+//! Where an agent learns what its host is to have, and tells what it did.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use netwright_control::agents::{self, Refusal, Registration, Report, placement};
+use netwright_control::keys::Layout;
+use netwright_model::network::Network;
+use netwright_store::{LeaseId, Revision, Store};
+use serde::{Deserialize, Serialize};
+
+/// What an agent knows already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The revision of the network.
+    pub revision: u64,
+    /// Which hosts there are: what [`placement`] gives.
+    pub placement: String,
+}
+
+/// A network, as far as it was read.
+#[derive(Debug, Clone)]
+pub enum Described {
+    /// A description in YAML.
+    Text(String),
+    /// It was resolved already.
+    Resolved(Arc<Network>),
+}
+
+/// What the hosts are to have together.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The revision of the network.
+    pub revision: u64,
+    /// When it was accepted, by the server's clock; none where that is not known.
+    pub accepted: Option<u64>,
+    /// The hosts, by name.
+    pub hosts: Vec<Registration>,
+    /// The network.
+    pub network: Described,
+}
+
+impl Wanted {
+    /// What somebody knows who has seen this.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark { revision: self.revision, placement: placement(&self.hosts) }
+    }
+}
+
+/// Why a source does not answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Away {
+    /// It cannot be reached now.
+    Unreachable(String),
+    /// It refuses: asking again does not help.
+    Refused(String),
+    /// It does not know the host: it was removed, or never joined.
+    Unknown(String),
+}
+
+impl fmt::Display for Away {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(why) | Self::Refused(why) | Self::Unknown(why) => f.write_str(why),
+        }
+    }
+}
+
+/// Where an agent learns and tells. Each call waits no longer than its own time; two may run at once.
+pub trait Source: Send + Sync {
+    /// Says that a host is there, and at which address.
+    ///
+    /// # Errors
+    ///
+    /// Why that is not known now.
+    fn register(&self, host: &Registration) -> Result<(), Away>;
+
+    /// What the hosts are to have, as soon as it is another than is known; nothing where it was not within `patience`.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be told.
+    fn wanted(&self, known: Option<&Mark>, patience: Duration) -> Result<Option<Wanted>, Away>;
+
+    /// Says that the host lives, and what it did.
+    ///
+    /// # Errors
+    ///
+    /// Why that is not known now.
+    fn sign(&self, host: &str, report: Option<&Report>) -> Result<(), Away>;
+
+    /// Says that the host is removed.
+    ///
+    /// # Errors
+    ///
+    /// Why that is not known now.
+    fn remove(&self, host: &str) -> Result<(), Away>;
+}
+
+/// How the newest revision of the network is read from a store.
+pub trait Networks<S>: Send + Sync {
+    /// The network; nothing where none was ever accepted.
+    fn read(
+        &self,
+        store: &S,
+        layout: &Layout,
+    ) -> impl Future<Output = Result<Option<Accepted>, String>> + Send;
+}
+
+/// A revision of the network.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// The revision.
+    pub revision: u64,
+    /// When it was accepted; none where that is not known.
+    pub at: Option<u64>,
+    /// The network.
+    pub network: Described,
+}
+
+/// A store, asked without a server between.
+#[derive(Debug)]
+pub struct FromStore<S, N> {
+    store: S,
+    layout: Layout,
+    networks: N,
+    runtime: tokio::runtime::Handle,
+    lease: Mutex<Option<LeaseId>>,
+}
+
+/// How long a store may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long is waited for what is not there yet.
+const LOOK: Duration = Duration::from_millis(200);
+
+impl<S: Store, N: Networks<S>> FromStore<S, N> {
+    /// A store's. The runtime must live as long as this.
+    pub fn new(store: S, layout: Layout, networks: N, runtime: tokio::runtime::Handle) -> Self {
+        Self { store, layout, networks, runtime, lease: Mutex::new(None) }
+    }
+
+    fn wait<T>(
+        &self,
+        patience: Duration,
+        work: impl Future<Output = Result<T, Away>>,
+    ) -> Result<T, Away> {
+        let late = || Away::Unreachable("the store does not answer".to_owned());
+        self.runtime
+            .block_on(async { tokio::time::timeout(patience, work).await })
+            .unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn now(&self, known: Option<&Mark>) -> Result<(Option<Wanted>, Revision), Away> {
+        let store = |error: netwright_store::Error| Away::Unreachable(error.to_string());
+        let (hosts, at) = agents::joined(&self.store, &self.layout).await.map_err(store)?;
+        let head = netwright_store::Keys::One(self.layout.head());
+        let head = self.store.range(netwright_store::Range::of(head)).await.map_err(store)?;
+        let Some(revision) = head.entries.first().map(|entry| entry.modified.0) else {
+            return Ok((None, at));
+        };
+        let now = Mark { revision, placement: placement(&hosts) };
+        if known == Some(&now) {
+            return Ok((None, at));
+        }
+        let read = self.networks.read(&self.store, &self.layout).await;
+        let Some(read) = read.map_err(Away::Unreachable)? else { return Ok((None, at)) };
+        let Accepted { revision, at: accepted, network } = read;
+        Ok((Some(Wanted { revision, accepted, hosts, network }), at))
+    }
+}
+
+fn told(refusal: Refusal) -> Away {
+    match refusal {
+        Refusal::Wrong(why) => Away::Refused(why),
+        Refusal::Store(error) if error.may_pass() => Away::Unreachable(error.to_string()),
+        Refusal::Store(error) => Away::Refused(error.to_string()),
+        Refusal::Unknown(why) => Away::Unknown(why),
+    }
+}
+
+impl<S: Store, N: Networks<S>> Source for FromStore<S, N> {
+    fn register(&self, host: &Registration) -> Result<(), Away> {
+        self.wait(PATIENCE, async {
+            agents::register(&self.store, &self.layout, host).await.map(drop).map_err(told)
+        })
+    }
+
+    fn wanted(&self, known: Option<&Mark>, patience: Duration) -> Result<Option<Wanted>, Away> {
+        let store = |error: netwright_store::Error| Away::Unreachable(error.to_string());
+        let (wanted, at) = self.wait(PATIENCE, self.now(known))?;
+        if wanted.is_some() {
+            return Ok(wanted);
+        }
+        // What was known may be of a store that was not at the newest revision.
+        let patience = if known.is_none() { LOOK.max(patience) } else { patience };
+        let changed = self.wait(patience + PATIENCE, async {
+            agents::changed(&self.store, &self.layout, at, patience).await.map_err(store)
+        })?;
+        if changed { Ok(self.wait(PATIENCE, self.now(known))?.0) } else { Ok(None) }
+    }
+
+    fn sign(&self, host: &str, report: Option<&Report>) -> Result<(), Away> {
+        let had = self.lease.lock().map_or(None, |lease| *lease);
+        let lease = self.wait(PATIENCE, async {
+            agents::sign(&self.store, &self.layout, (host, had), report).await.map_err(told)
+        })?;
+        if let Ok(mut kept) = self.lease.lock() {
+            *kept = Some(lease);
+        }
+        Ok(())
+    }
+
+    fn remove(&self, host: &str) -> Result<(), Away> {
+        self.wait(PATIENCE, async {
+            agents::remove(&self.store, &self.layout, host).await.map(drop).map_err(told)
+        })
+    }
+}

@@ -1,0 +1,272 @@
+//! Hosts and their agents: who joined, what they are to have, what they report; and how far all are with a revision.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State as Shared;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use netwright_store::LeaseId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::extract::{Json, Name, Path, Query};
+use super::problem::{Kind, Problem};
+use super::route::{Route, Where};
+use crate::agents::{self, Hosts, Refusal, Registration, Report, placement};
+use crate::convergence::{Accepted, Convergence};
+use crate::server::State;
+
+/// Longest time that news are waited for.
+const PATIENCE: u64 = 30;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/api/v1/hosts", "listHosts", "The hosts that have joined", list)
+            .answers::<Joined>(200, "All hosts, by name."),
+        Route::put("/api/v1/hosts/{host}", "joinHost", "Have a host join, or give it another address", join)
+            .done(Where::Here)
+            .says("What is on which host follows from the hosts that have joined, and from nothing else.")
+            .part::<Name>("host", "The host's name.")
+            .body::<Joining>()
+            .answers_nothing(204, "It has joined.")
+            .may(&[Kind::Invalid]),
+        Route::delete("/api/v1/hosts/{host}", "removeHost", "Remove a host: what was on it goes to others", remove)
+            .done(Where::Here)
+            .part::<Name>("host", "The host's name.")
+            .answers_nothing(204, "It has left."),
+        Route::get("/api/v1/agents/wanted", "wanted", "What hosts are to have, as soon as it is another than is known", wanted)
+            .stays()
+            .query::<Known>()
+            .answers::<Told>(200, "The network and the hosts.")
+            .answers_nothing(204, "Nothing was otherwise in the time that was given."),
+        Route::put("/api/v1/agents/{host}", "signAgent", "Say that an agent lives, and what it did", sign)
+            .done(Where::Here)
+            .part::<Name>("host", "The host's name.")
+            .body::<Sign>()
+            .answers::<Signed>(200, "Taken.")
+            .may(&[Kind::Invalid]),
+        Route::get("/api/v1/convergence", "convergence", "How far the hosts are with a revision of the network", convergence)
+            .query::<Asked>()
+            .answers::<Convergence>(200, "Each host, and all together.")
+            .may(&[Kind::NotFound]),
+    ]
+}
+
+/// Hosts that have joined.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Joined {
+    /// The hosts, by name.
+    pub hosts: Vec<Registration>,
+    /// A short word for which there are, and at which addresses.
+    pub placement: String,
+}
+
+/// A host that joins.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Joining {
+    /// The address at which other hosts reach it.
+    pub underlay: std::net::Ipv4Addr,
+    /// What its operator says of it.
+    #[serde(default)]
+    pub labels: std::collections::BTreeMap<String, String>,
+}
+
+/// What an agent knows already.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Known {
+    /// The revision of the network.
+    pub revision: Option<u64>,
+    /// Which hosts there are.
+    pub placement: Option<String>,
+    /// How many seconds it waits for news: at most 30; 0 unless given.
+    pub wait: Option<u64>,
+}
+
+/// What hosts are to have.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Told {
+    /// The revision of the network.
+    pub revision: u64,
+    /// When it was accepted, in milliseconds since 1970; none where that is not known.
+    pub accepted: Option<u64>,
+    /// The hosts, by name.
+    pub hosts: Vec<Registration>,
+    /// The network, as a description in YAML.
+    pub network: String,
+}
+
+/// What an agent says.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sign {
+    /// The lease that it was given before.
+    pub lease: Option<String>,
+    /// What it did; none where it only says that it lives.
+    pub report: Option<Report>,
+}
+
+/// What an agent is answered.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Signed {
+    /// The lease of its presence; none where the host has not joined.
+    pub lease: Option<String>,
+}
+
+/// Which revision is asked about.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// The revision; the newest unless given.
+    pub revision: Option<u64>,
+}
+
+fn told(refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::Wrong(why) | Refusal::Unknown(why) => Problem::new(Kind::Invalid, why),
+        Refusal::Store(error) => error.into(),
+    }
+}
+
+fn hosts(state: &State) -> Vec<Registration> {
+    let entries = state.mirror.of(&state.layout.hosts());
+    entries.iter().filter_map(|entry| serde_json::from_slice(&entry.value).ok()).collect()
+}
+
+/// The newest revision of the network; 0 before the first.
+fn head(state: &State) -> u64 {
+    state.mirror.get(&state.layout.head()).map_or(0, |head| head.modified.0)
+}
+
+/// The revisions that are known, with the times of their acceptance.
+fn accepted(state: &State) -> Accepted {
+    /// What is read of the record of a change.
+    #[derive(Deserialize)]
+    struct At {
+        at: u64,
+    }
+    let entries = state.mirror.of(&state.layout.history());
+    let at = |entry: &netwright_store::Entry| -> Option<(u64, u64)> {
+        let record: At = serde_json::from_slice(&entry.value).ok()?;
+        Some((entry.modified.0, record.at))
+    };
+    entries.iter().rev().take(KNOWN).filter_map(at).collect()
+}
+
+/// Revisions whose stale windows are told: as many as a report has steps, twice.
+const KNOWN: usize = 2 * agents::STEPS;
+
+async fn list(Shared(state): Shared<Arc<State>>) -> Json<Joined> {
+    let hosts = hosts(&state);
+    Json(Joined { placement: placement(&hosts), hosts })
+}
+
+async fn join(
+    Shared(state): Shared<Arc<State>>,
+    Path(host): Path<Name>,
+    Json(joining): Json<Joining>,
+) -> Result<StatusCode, Problem> {
+    let Joining { underlay, labels } = joining;
+    let host = Registration { host: host.as_str().to_owned(), underlay, labels };
+    let store = state.store()?;
+    let at = agents::register(&store, &state.layout, &host).await.map_err(told)?;
+    state.sees(at).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn remove(
+    Shared(state): Shared<Arc<State>>,
+    Path(host): Path<Name>,
+) -> Result<StatusCode, Problem> {
+    let store = state.store()?;
+    let at = agents::remove(&store, &state.layout, host.as_str()).await.map_err(told)?;
+    state.sees(at).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn sign(
+    Shared(state): Shared<Arc<State>>,
+    Path(host): Path<Name>,
+    Json(sign): Json<Sign>,
+) -> Result<Json<Signed>, Problem> {
+    let store = state.store()?;
+    let lease = sign.lease.and_then(|lease| u64::from_str_radix(&lease, 16).ok()).map(LeaseId);
+    let who = (host.as_str(), lease);
+    match agents::sign(&store, &state.layout, who, sign.report.as_ref()).await {
+        Ok(lease) => Ok(Json(Signed { lease: Some(lease.to_string()) })),
+        Err(Refusal::Unknown(_)) => Ok(Json(Signed { lease: None })),
+        Err(other) => Err(told(other)),
+    }
+}
+
+async fn wanted(
+    Shared(state): Shared<Arc<State>>,
+    Query(known): Query<Known>,
+) -> Result<Response, Problem> {
+    // A copy that may be old is no ground for changing hosts.
+    state.store()?;
+    let patience = Duration::from_secs(known.wait.unwrap_or(0).min(PATIENCE));
+    let mut newest = state.mirror.newest();
+    let news = async {
+        let mut seen = None;
+        loop {
+            newest.borrow_and_update();
+            // Reports of agents come often, and are no news: hosts are read where one of them was written.
+            let entries = state.mirror.of(&state.layout.hosts());
+            let last = entries.iter().map(|entry| entry.modified).max();
+            let (revision, now) = (head(&state), Some((entries.len(), last)));
+            if seen != Some((revision, now)) {
+                seen = Some((revision, now));
+                let hosts = hosts(&state);
+                let same = known.revision == Some(revision)
+                    && known.placement.as_ref() == Some(&placement(&hosts));
+                if revision > 0 && !same {
+                    return Ok((revision, hosts));
+                }
+            }
+            if newest.changed().await.is_err() {
+                return Err(Problem::internal("the copy of the store has ended"));
+            }
+        }
+    };
+    let ended = async {
+        tokio::select! {
+            () = tokio::time::sleep(patience) => {}
+            () = state.ended() => {}
+        }
+    };
+    let (_, hosts) = tokio::select! {
+        biased;
+        found = news => found?,
+        () = ended => return Ok(StatusCode::NO_CONTENT.into_response()),
+    };
+    let live = state.live().await?;
+    let (revision, network) = (live.revision.0, live.yaml());
+    let accepted = accepted(&state).get(&revision).copied();
+    Ok(Json(Told { revision, accepted, hosts, network }).into_response())
+}
+
+async fn convergence(
+    Shared(state): Shared<Arc<State>>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Convergence>, Problem> {
+    let head = head(&state);
+    let revision = asked.revision.unwrap_or(head);
+    if revision > head {
+        return Err(Problem::new(
+            Kind::NotFound,
+            format!("there is no revision {revision} of the network yet: the newest is {head}"),
+        ));
+    }
+    let layout = &state.layout;
+    let entries = [layout.hosts(), layout.all_presence(), layout.agents()]
+        .iter()
+        .flat_map(|keys| state.mirror.of(keys))
+        .collect::<Vec<_>>();
+    let hosts = Hosts::of(layout, &entries);
+    let now = state.now().milliseconds();
+    Ok(Json(Convergence::of(revision, head, &accepted(&state), &hosts, now)))
+}
+
