@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use netwright_control::agents::{self, Refusal, Registration, Report, placement};
 use netwright_control::keys::Layout;
+use netwright_control::network::Keeper;
 use netwright_model::network::Network;
 use netwright_store::{LeaseId, Revision, Store};
 use serde::{Deserialize, Serialize};
@@ -216,5 +217,25 @@ impl<S: Store, N: Networks<S>> Source for FromStore<S, N> {
         self.wait(PATIENCE, async {
             agents::remove(&self.store, &self.layout, host).await.map(drop).map_err(told)
         })
+    }
+}
+
+/// The network that a store keeps, followed.
+pub struct Kept<S>(Keeper<S>);
+
+impl<S: Store> Kept<S> {
+    /// That of a store.
+    pub fn new(store: S, layout: Layout) -> Self {
+        Self(Keeper::new(store, layout))
+    }
+}
+
+impl<S: Store> Networks<S> for Kept<S> {
+    async fn read(&self, _: &S, _: &Layout) -> Result<Option<Accepted>, String> {
+        let live = self.0.newest().await.map_err(|error| error.to_string())?;
+        let network = Described::Resolved(Arc::clone(&live.network));
+        let revision = live.revision.0;
+        // The history knows when; who reads convergence looks there.
+        Ok((revision > 0).then_some(Accepted { revision, at: None, network }))
     }
 }

@@ -17,9 +17,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use netwright_store::{AnyStore, Clock, Error as StoreError, Revision};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 pub use lead::Leading;
 pub use supply::Standing;
@@ -80,6 +81,8 @@ pub struct State {
     pub mirror: Mirror,
     /// The network that it holds, and changes of it.
     pub changes: Changes<Mirror>,
+    /// What agents were told last, of which network and hosts.
+    pub(crate) told_agents: Mutex<Option<((u64, String), Bytes)>>,
     /// When it began.
     pub began: Time,
     /// Portions of bodies that may be held.
@@ -111,6 +114,7 @@ impl State {
         let keeper = Keeper::new(mirror.clone(), layout.clone());
         Self {
             changes: Changes::new(keeper, clashes),
+            told_agents: Mutex::new(None),
             mirror,
             bodies: Arc::new(Semaphore::new(BODIES / PORTION)),
             layout,

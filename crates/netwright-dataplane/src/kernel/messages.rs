@@ -164,7 +164,13 @@ pub(super) fn remove(fact: &Fact, index: impl Fn(&str) -> Option<u32>) -> Option
         Fact::Neighbour { link, address, mac } => {
             Message::DelNeighbour(neighbour(index(link)?, *address, mac))
         }
-        Fact::Route { .. } => Message::DelRoute(route(fact, &index)?),
+        Fact::Route { .. } => {
+            let mut message = route(fact, &index)?;
+            // Whoever added it, and wherever he said that it leads.
+            message.header.protocol = RouteProtocol::Unspec;
+            message.header.scope = RouteScope::NoWhere;
+            Message::DelRoute(message)
+        }
     };
     Some(Request { message, flags: 0, object: fact.to_string(), may_be_gone: true })
 }

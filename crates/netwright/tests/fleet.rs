@@ -1,0 +1,199 @@
+//! Hosts with agents: what each has, who is behind, what flows on while something is gone.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test says what it skips and stops where it cannot go on"
+)]
+
+mod harness;
+
+use std::time::{Duration, Instant};
+
+use harness::{Way, text, ways};
+use serde_json::Value;
+
+const KEY: &str = "/run/netwright/fleet/key";
+const HOSTS: usize = 10;
+/// How long something may take that is waited for.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Machines behind two routers that accept two ports, and one more.
+fn network(port: u16) -> String {
+    let mut text = format!(
+        "vpcs: {{ v: {{ subnets: {{ s: {{ cidr: 10.0.0.0/24 }} }} }} }}
+filters: {{ f: {{ rules: [ {{ direction: egress }}, {{ direction: ingress, protocol: tcp, port: 80 }}, {{ direction: ingress, protocol: tcp, port: {port} }} ] }} }}
+instances:
+"
+    );
+    for n in 0..12 {
+        text += &format!("  m{n}: {{ subnet: s, address: 10.0.0.{}, filters: f }}\n", n + 10);
+    }
+    text
+}
+
+struct Fleet<'a> {
+    way: &'a Way,
+    program: String,
+}
+
+impl Fleet<'_> {
+    /// Runs a command on a host.
+    fn on(&self, host: &str, words: &[&str]) -> std::process::Output {
+        let mut all = vec!["exec", host, "--"];
+        all.extend(words);
+        self.way.lab(&all)
+    }
+
+    fn shell(&self, host: &str, script: &str) -> std::process::Output {
+        self.on(host, &["bash", "-c", script])
+    }
+
+    /// Asks the server something.
+    fn ask(&self, words: &[&str]) -> std::process::Output {
+        let mut all = vec![self.program.as_str()];
+        all.extend(words);
+        all.extend(["--key-file", KEY]);
+        self.on("server", &all)
+    }
+
+    fn convergence(&self) -> Value {
+        let ran = self.ask(&["convergence", "--format", "json"]);
+        serde_json::from_slice(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"))
+    }
+
+    fn state(found: &Value, host: &str) -> String {
+        let rows = found["hosts"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["host"] == host);
+        row.map_or_else(String::new, |row| row["state"].as_str().unwrap().to_owned())
+    }
+
+    /// Waits until what the server says of convergence is as wanted.
+    #[track_caller]
+    fn until(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let start = Instant::now();
+        loop {
+            let found = self.convergence();
+            if wanted(&found) {
+                return found;
+            }
+            let waited = start.elapsed();
+            assert!(waited < PATIENCE, "{what}: {found:#}\n{}", text(&self.way.lab(&["logs"]).stdout));
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// The host that a namespace is on.
+    fn home(&self, namespace: &str) -> String {
+        let name = namespace.replace('/', "%");
+        let ran = self.shell("server", &format!("ls -d /run/netwright/fleet/*/ns/{name}"));
+        let path = text(&ran.stdout);
+        path.split('/').nth(4).unwrap_or_else(|| panic!("{namespace} is nowhere: {ran:?}")).to_owned()
+    }
+
+    /// Whether packets go from a machine to another and back: nobody listens, so that the kernel there says so.
+    fn reaches(&self, from: &str, to: u8, port: u16) -> bool {
+        let host = self.home(&format!("instance/{from}"));
+        let script = format!(
+            "nsenter --net=/run/netwright/fleet/{host}/ns/instance%{from} timeout 1 bash -c 'exec 3<>/dev/tcp/10.0.0.{to}/{port}'"
+        );
+        text(&self.shell("server", &script).stderr).contains("refused")
+    }
+
+    /// Sends a signal to what a host's agent, or the server, is.
+    fn signal(&self, host: &str, signal: &str) {
+        let script = format!(
+            "own=$(readlink /proc/self/ns/net); for p in /proc/[0-9]*; do
+               [ \"$(readlink $p/ns/net)\" = \"$own\" ] && tr '\\0' ' ' < $p/cmdline | grep -q 'lab part' && kill -{signal} ${{p#/proc/}} && echo sent
+             done; true"
+        );
+        let ran = self.shell(host, &script);
+        assert!(text(&ran.stdout).contains("sent"), "{ran:?}");
+    }
+
+    fn apply(&self, port: u16) {
+        let file = self.way.file(&network(port));
+        let ran = self.ask(&["apply", &file]);
+        assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+    }
+}
+
+#[test]
+fn ten_hosts_tell_the_truth_while_agents_hosts_and_the_server_go_and_come() {
+    for way in ways("fleet").into_iter().take(1) {
+        let file = way.file(&network(81));
+        let count = HOSTS.to_string();
+        let up = way.lab(&["fleet", &file, "--hosts", &count]);
+        assert_eq!(up.status.code(), Some(0), "{up:?}");
+        let fleet = Fleet { way: &way, program: way.program.display().to_string() };
+        let found = fleet.until("all have it", |found| {
+            found["verdict"] == "converged" && found["hosts"].as_array().unwrap().len() == HOSTS
+        });
+        let first = found["revision"].as_u64().unwrap();
+        assert!(fleet.reaches("m0", 11, 80) && fleet.reaches("m0", 11, 81));
+        assert!(!fleet.reaches("m0", 11, 82));
+
+        // An agent that is stopped is away after a while; the others go on, and what it made stays.
+        let router = fleet.home("vpc/v");
+        let machine = (0..12).map(|n| format!("m{n}")).find(|m| fleet.home(&format!("instance/{m}")) != router);
+        let machine = machine.unwrap();
+        let other = fleet.home(&format!("instance/{machine}"));
+        fleet.signal(&router, "STOP");
+        fleet.apply(82);
+        let found = fleet.convergence();
+        assert_eq!(found["verdict"], "pending", "nobody has heard of it: {found:#}");
+        let found = fleet.until("it is away", |found| Fleet::state(found, &router) == "away");
+        let second = found["revision"].as_u64().unwrap();
+        assert!(second > first);
+        let row = found["hosts"].as_array().unwrap().iter().find(|row| row["host"] == router.as_str());
+        assert_eq!(row.unwrap()["runs"], first, "it runs what it ran");
+        assert!(fleet.reaches("m0", 11, 81) && !fleet.reaches("m0", 11, 82));
+        fleet.signal(&router, "CONT");
+        fleet.until("it is back", |found| found["verdict"] == "converged" && Fleet::state(found, &router) == "applied");
+        assert!(fleet.reaches("m0", 11, 82) && !fleet.reaches("m0", 11, 81));
+
+        // One that is killed is started again and takes over what is there.
+        fleet.signal(&router, "KILL");
+        assert!(fleet.reaches("m0", 11, 80), "what it made stays");
+        let start = Instant::now();
+        while !text(&way.lab(&["logs", &router]).stdout).contains("took over") {
+            assert!(start.elapsed() < PATIENCE, "{}", text(&way.lab(&["logs", &router]).stdout));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        fleet.until("it goes on", |found| found["verdict"] == "converged");
+        assert!(fleet.reaches("m0", 11, 80));
+
+        // A host that is cut off is named; its machines are missed, the others are not.
+        let ran = way.lab(&["link", &format!("host/{other}"), "--loss", "100%"]);
+        assert!(ran.status.success(), "{ran:?}");
+        fleet.apply(83);
+        fleet.until("it is missed", |found| Fleet::state(found, &other) == "away");
+        let found = fleet.until("the others have it", |found| found["verdict"] == "converged");
+        assert_eq!(Fleet::state(&found, &router), "applied");
+        let ran = way.lab(&["link", &format!("host/{other}"), "--clear"]);
+        assert!(ran.status.success(), "{ran:?}");
+        let found = fleet.until("it is back", |found| {
+            found["verdict"] == "converged" && Fleet::state(found, &other) != "away"
+        });
+        assert_eq!(found["hosts"].as_array().unwrap().len(), HOSTS);
+
+        // Without the server packets flow on, and when it is back it knows what it knew.
+        fleet.signal("server", "KILL");
+        assert!(fleet.reaches("m0", 11, 83));
+        let start = Instant::now();
+        let found = loop {
+            let ran = fleet.ask(&["convergence", "--format", "json"]);
+            if let Ok(found) = serde_json::from_slice::<Value>(&ran.stdout)
+                && found["verdict"] == "converged"
+            {
+                break found;
+            }
+            assert!(start.elapsed() < PATIENCE, "{ran:?}");
+            std::thread::sleep(Duration::from_millis(200));
+        };
+        assert_eq!(found["hosts"].as_array().unwrap().len(), HOSTS);
+        assert_eq!(way.lab(&["down"]).status.code(), Some(0));
+    }
+}
