@@ -17,6 +17,7 @@ use crate::host::{Host, boot, concerned};
 use crate::part::part;
 use crate::source::{Source, Wanted};
 use errands::Desk;
+pub use errands::NEWS;
 
 /// Characters of what is said of one object.
 const SAID: usize = 300;
@@ -92,16 +93,8 @@ pub fn follow(
         ..Report::default()
     };
     let desk = Desk::new(source, settings.host.clone(), send);
-    let mut agent = Agent {
-        host,
-        settings,
-        desk,
-        report,
-        wanted: None,
-        tries: 0,
-        again: None,
-        lost: None,
-    };
+    let mut agent =
+        Agent { host, settings, desk, report, wanted: None, tries: 0, again: None, lost: None };
     if adopted.namespaces > 0 {
         say(&format!(
             "took over {} namespaces of revision {}",
@@ -338,7 +331,9 @@ pub fn remove(source: &dyn Source, settings: &Settings) -> io::Result<usize> {
     let (host, adopted) = Host::open(&settings.folder, &settings.host.host)?;
     host.remove()?;
     source.remove(&settings.host.host).map_err(|away| {
-        io::Error::other(format!("nothing is left on this host, but it is still registered: {away}"))
+        io::Error::other(format!(
+            "nothing is left on this host, but it is still registered: {away}"
+        ))
     })?;
     Ok(adopted.namespaces)
 }

@@ -41,6 +41,8 @@ pub struct Host {
     last: Option<(u64, HostPlan)>,
     /// The kernel may hold something else than was applied.
     unsure: bool,
+    /// What it holds was looked at since.
+    looked: bool,
     /// One agent at a time.
     _lock: File,
 }
@@ -99,6 +101,7 @@ impl Host {
             boot,
             last: None,
             unsure: true,
+            looked: true,
             _lock: lock,
         };
         let deviations = kernel.adopt(&known).map_err(|failures| words(&failures))?;
@@ -142,7 +145,9 @@ impl Host {
             return Ok(brought);
         }
         self.write(INTENDED, revision, plan)?;
+        // Looked at twice, what was found otherwise would be taken for what was applied.
         if self.unsure
+            && !std::mem::take(&mut self.looked)
             && let Err(failures) = self.kernel.survey()
         {
             brought.failures = failures;
@@ -156,7 +161,7 @@ impl Host {
                 self.last = Some((revision, plan.clone()));
             }
             Err(failures) => {
-                self.unsure = true;
+                (self.unsure, self.looked) = (true, false);
                 brought.failures = failures;
             }
         }
@@ -180,11 +185,12 @@ impl Host {
             // What cannot be read is looked at by its parts below.
             Ok(_) | Err(_) => {}
         }
-        self.unsure = true;
+        (self.unsure, self.looked) = (true, false);
         let found = match self.kernel.survey() {
             Ok(found) => found,
             Err(failures) => return (Vec::new(), failures),
         };
+        self.looked = true;
         match self.bring(revision, &plan) {
             Ok(brought) => (found, brought.failures),
             Err(error) => {

@@ -17,7 +17,7 @@ use std::process::Command;
 use netwright_agent::host::{Host, concerned};
 use netwright_dataplane::kernel::{Kernel, within};
 use netwright_dataplane::plan::hosts::{Place, fleet};
-use netwright_dataplane::plan::{HostPlan, plan};
+use netwright_dataplane::plan::{HostPlan, Via, plan};
 use netwright_lab::isolate;
 use netwright_model::network::resolve::resolve;
 use netwright_model::parse_description;
@@ -98,11 +98,14 @@ fn inside() {
     };
     let link = next.links.iter().find(|link| link.b.namespace == "instance/c");
     let link = link.map_or("i_c", |link| link.a.name.as_str());
+    let router = next.namespaces.iter().find(|one| one.name == "vpc/v").unwrap();
+    let route = router.routes.iter().find(|route| matches!(route.via, Via::Link { .. })).unwrap();
+    let route = format!("ip route del {} table {}", route.to, route.table);
     for (command, word) in [
         ("nft flush ruleset".to_owned(), "is missing"),
         ("nft add table inet strange".to_owned(), "strange is there"),
         ("ip route add blackhole 10.99.0.0/16".to_owned(), "10.99.0.0/16"),
-        ("ip route del 10.0.0.10".to_owned(), "10.0.0.10/32"),
+        (route, "route to"),
         (format!("ip link del {link}"), "is missing"),
         (format!("ip link set {link} down"), "is down"),
         (format!("ip link set {link} mtu 1280"), "1280 octets"),

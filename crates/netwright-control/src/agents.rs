@@ -230,8 +230,7 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, Refusal> {
-    let octets =
-        serde_json::to_vec(value).map_err(|error| Refusal::Wrong(error.to_string()))?;
+    let octets = serde_json::to_vec(value).map_err(|error| Refusal::Wrong(error.to_string()))?;
     if octets.len() > RECORD {
         return Err(Refusal::Wrong(format!(
             "a record of {} octets; at most {RECORD} are kept",
@@ -320,11 +319,7 @@ pub async fn sign(
 /// # Errors
 ///
 /// The store's.
-pub async fn remove(
-    store: &impl Store,
-    layout: &Layout,
-    host: &str,
-) -> Result<Revision, Refusal> {
+pub async fn remove(store: &impl Store, layout: &Layout, host: &str) -> Result<Revision, Refusal> {
     let keys = [layout.host(host), layout.presence(host), layout.agent(host)];
     let then = keys.map(|key| Op::Delete(netwright_store::Keys::One(key))).to_vec();
     Ok(store.txn(Txn::of(then)).await?.revision)
@@ -378,8 +373,7 @@ impl Hosts {
     /// What entries of the store say of hosts.
     #[must_use]
     pub fn of(layout: &Layout, entries: &[Entry]) -> Self {
-        let (joined, present, reports) =
-            (layout.hosts(), layout.all_presence(), layout.agents());
+        let (joined, present, reports) = (layout.hosts(), layout.all_presence(), layout.agents());
         let mut hosts = Self::default();
         for entry in entries {
             if joined.contains(&entry.key) {
@@ -418,7 +412,7 @@ pub async fn changed(
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
 mod tests {
-    use super::{Registration, Refusal, Report, hosts, placement, register, remove, sign};
+    use super::{Refusal, Registration, Report, hosts, placement, register, remove, sign};
     use crate::keys::Layout;
     use std::sync::Arc;
 

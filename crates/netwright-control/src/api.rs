@@ -4,9 +4,9 @@
 //! both made from that list. Around every route stand the same two layers: `around` gives a request its name and writes problems, [`gate`] asks
 //! who it is, what he may, and whether this server can do it.
 
+pub mod agents;
 pub mod ask;
 pub mod changes;
-pub mod agents;
 pub mod extract;
 mod gate;
 pub mod health;

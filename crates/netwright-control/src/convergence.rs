@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::agents::{Hosts, Report, Step, Time, Trouble, placement};
 
 /// How far a host is with a revision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// It has it: the kernel was brought to it and read back.
@@ -217,6 +219,11 @@ fn row(
         errors: Vec::new(),
         note: None,
     };
+    if revision == 0 && present {
+        // No network was ever accepted.
+        row.state = State::NotConcerned;
+        return row;
+    }
     let Some(report) = report else {
         row.note = Some("it has reported nothing yet".to_owned());
         return row;
@@ -258,12 +265,7 @@ fn row(
 }
 
 /// When a host ran something old, of the revisions up to one that are still known.
-fn windows(
-    host: &str,
-    report: Option<&Report>,
-    revision: u64,
-    accepted: &Accepted,
-) -> Vec<Window> {
+fn windows(host: &str, report: Option<&Report>, revision: u64, accepted: &Accepted) -> Vec<Window> {
     let applied = report.map_or(0, |report| report.applied);
     let steps = report.map_or(&[][..], |report| report.steps.as_slice());
     // What was before its first step that is still known cannot be told.

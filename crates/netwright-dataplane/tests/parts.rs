@@ -29,7 +29,8 @@ fn example(name: &str) -> HostPlan {
 
 /// What all hosts have together.
 fn together(whole: &HostPlan, hosts: &[Place]) -> HostPlan {
-    let mut sum = HostPlan { left_out: whole.left_out.clone(), hosts: whole.hosts, ..HostPlan::default() };
+    let mut sum =
+        HostPlan { left_out: whole.left_out.clone(), hosts: whole.hosts, ..HostPlan::default() };
     let mut links = BTreeMap::new();
     for place in hosts {
         let part = whole.part(&place.host);
@@ -67,9 +68,12 @@ fn the_quickstarts_part_of_one_of_two_hosts_has_its_halves_of_links_to_the_other
 
 #[test]
 fn every_namespace_of_the_examples_is_on_one_host_and_the_parts_are_the_whole() {
-    for name in
-        ["quickstart/network.yaml", "load-balancers/network.yaml", "ticket-3291/reported.yaml", "staging-egress/works.yaml"]
-    {
+    for name in [
+        "quickstart/network.yaml",
+        "load-balancers/network.yaml",
+        "ticket-3291/reported.yaml",
+        "staging-egress/works.yaml",
+    ] {
         let hosts = places(5);
         let whole = fleet(example(name), &hosts);
         assert!(whole.namespaces.iter().all(|one| one.host.is_some()), "{name}");

@@ -80,7 +80,11 @@ impl Fleet<'_> {
                 return found;
             }
             let waited = start.elapsed();
-            assert!(waited < PATIENCE, "{what}: {found:#}\n{}", text(&self.way.lab(&["logs"]).stdout));
+            assert!(
+                waited < PATIENCE,
+                "{what}: {found:#}\n{}",
+                text(&self.way.lab(&["logs"]).stdout)
+            );
             std::thread::sleep(Duration::from_millis(200));
         }
     }
@@ -90,7 +94,10 @@ impl Fleet<'_> {
         let name = namespace.replace('/', "%");
         let ran = self.shell("server", &format!("ls -d /run/netwright/fleet/*/ns/{name}"));
         let path = text(&ran.stdout);
-        path.split('/').nth(4).unwrap_or_else(|| panic!("{namespace} is nowhere: {ran:?}")).to_owned()
+        path.split('/')
+            .nth(4)
+            .unwrap_or_else(|| panic!("{namespace} is nowhere: {ran:?}"))
+            .to_owned()
     }
 
     /// Whether packets go from a machine to another and back: nobody listens, so that the kernel there says so.
@@ -137,7 +144,9 @@ fn ten_hosts_tell_the_truth_while_agents_hosts_and_the_server_go_and_come() {
 
         // An agent that is stopped is away after a while; the others go on, and what it made stays.
         let router = fleet.home("vpc/v");
-        let machine = (0..12).map(|n| format!("m{n}")).find(|m| fleet.home(&format!("instance/{m}")) != router);
+        let machine = (0..12)
+            .map(|n| format!("m{n}"))
+            .find(|m| fleet.home(&format!("instance/{m}")) != router);
         let machine = machine.unwrap();
         let other = fleet.home(&format!("instance/{machine}"));
         fleet.signal(&router, "STOP");
@@ -147,11 +156,14 @@ fn ten_hosts_tell_the_truth_while_agents_hosts_and_the_server_go_and_come() {
         let found = fleet.until("it is away", |found| Fleet::state(found, &router) == "away");
         let second = found["revision"].as_u64().unwrap();
         assert!(second > first);
-        let row = found["hosts"].as_array().unwrap().iter().find(|row| row["host"] == router.as_str());
+        let row =
+            found["hosts"].as_array().unwrap().iter().find(|row| row["host"] == router.as_str());
         assert_eq!(row.unwrap()["runs"], first, "it runs what it ran");
         assert!(fleet.reaches("m0", 11, 81) && !fleet.reaches("m0", 11, 82));
         fleet.signal(&router, "CONT");
-        fleet.until("it is back", |found| found["verdict"] == "converged" && Fleet::state(found, &router) == "applied");
+        fleet.until("it is back", |found| {
+            found["verdict"] == "converged" && Fleet::state(found, &router) == "applied"
+        });
         assert!(fleet.reaches("m0", 11, 82) && !fleet.reaches("m0", 11, 81));
 
         // One that is killed is started again and takes over what is there.

@@ -12,8 +12,8 @@ use netwright_dataplane::kernel::pause;
 use super::Heard;
 use crate::source::{Away, Source};
 
-/// How long is waited for news at a time.
-const NEWS: Duration = Duration::from_secs(20);
+/// How long is waited for news at a time: a way that is cut is noticed soon after.
+pub const NEWS: Duration = Duration::from_secs(5);
 /// The first wait before a source is asked again that did not answer; it doubles.
 const FIRST: Duration = Duration::from_millis(200);
 /// The longest.
@@ -54,7 +54,9 @@ impl Desk {
     pub(super) fn begin(&self) -> io::Result<()> {
         let (source, host, send) = (Arc::clone(&self.source), self.host.clone(), self.send.clone());
         let tray = Arc::clone(&self.tray);
-        Builder::new().name("signs".to_owned()).spawn(move || tell(&*source, &host, &tray, &send))?;
+        Builder::new()
+            .name("signs".to_owned())
+            .spawn(move || tell(&*source, &host, &tray, &send))?;
         let (source, send) = (Arc::clone(&self.source), self.send.clone());
         Builder::new().name("news".to_owned()).spawn(move || hear(&*source, &send))?;
         Ok(())

@@ -26,32 +26,59 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/api/v1/hosts", "listHosts", "The hosts that have joined", list)
             .answers::<Joined>(200, "All hosts, by name."),
-        Route::put("/api/v1/hosts/{host}", "joinHost", "Have a host join, or give it another address", join)
-            .done(Where::Here)
-            .says("What is on which host follows from the hosts that have joined, and from nothing else.")
-            .part::<Name>("host", "The host's name.")
-            .body::<Joining>()
-            .answers_nothing(204, "It has joined.")
-            .may(&[Kind::Invalid]),
-        Route::delete("/api/v1/hosts/{host}", "removeHost", "Remove a host: what was on it goes to others", remove)
-            .done(Where::Here)
-            .part::<Name>("host", "The host's name.")
-            .answers_nothing(204, "It has left."),
-        Route::get("/api/v1/agents/wanted", "wanted", "What hosts are to have, as soon as it is another than is known", wanted)
-            .stays()
-            .query::<Known>()
-            .answers::<Told>(200, "The network and the hosts.")
-            .answers_nothing(204, "Nothing was otherwise in the time that was given."),
-        Route::put("/api/v1/agents/{host}", "signAgent", "Say that an agent lives, and what it did", sign)
-            .done(Where::Here)
-            .part::<Name>("host", "The host's name.")
-            .body::<Sign>()
-            .answers::<Signed>(200, "Taken.")
-            .may(&[Kind::Invalid]),
-        Route::get("/api/v1/convergence", "convergence", "How far the hosts are with a revision of the network", convergence)
-            .query::<Asked>()
-            .answers::<Convergence>(200, "Each host, and all together.")
-            .may(&[Kind::NotFound]),
+        Route::put(
+            "/api/v1/hosts/{host}",
+            "joinHost",
+            "Have a host join, or give it another address",
+            join,
+        )
+        .done(Where::Here)
+        .says(
+            "What is on which host follows from the hosts that have joined, and from nothing else.",
+        )
+        .part::<Name>("host", "The host's name.")
+        .body::<Joining>()
+        .answers_nothing(204, "It has joined.")
+        .may(&[Kind::Invalid]),
+        Route::delete(
+            "/api/v1/hosts/{host}",
+            "removeHost",
+            "Remove a host: what was on it goes to others",
+            remove,
+        )
+        .done(Where::Here)
+        .part::<Name>("host", "The host's name.")
+        .answers_nothing(204, "It has left."),
+        Route::get(
+            "/api/v1/agents/wanted",
+            "wanted",
+            "What hosts are to have, as soon as it is another than is known",
+            wanted,
+        )
+        .stays()
+        .query::<Known>()
+        .answers::<Told>(200, "The network and the hosts.")
+        .answers_nothing(204, "Nothing was otherwise in the time that was given."),
+        Route::put(
+            "/api/v1/agents/{host}",
+            "signAgent",
+            "Say that an agent lives, and what it did",
+            sign,
+        )
+        .done(Where::Here)
+        .part::<Name>("host", "The host's name.")
+        .body::<Sign>()
+        .answers::<Signed>(200, "Taken.")
+        .may(&[Kind::Invalid]),
+        Route::get(
+            "/api/v1/convergence",
+            "convergence",
+            "How far the hosts are with a revision of the network",
+            convergence,
+        )
+        .query::<Asked>()
+        .answers::<Convergence>(200, "Each host, and all together.")
+        .may(&[Kind::NotFound]),
     ]
 }
 
@@ -285,4 +312,3 @@ async fn convergence(
     let now = state.now().milliseconds();
     Ok(Json(Convergence::of(revision, head, &accepted(&state), &hosts, now)))
 }
-

@@ -92,6 +92,8 @@ fn where_nobody_is_concerned_it_is_vacuous() {
     let mut all = hosts(2);
     let times = accepted(&[(5, 1000)]);
     assert_eq!(Convergence::of(5, 5, &times, &hosts(0), 1000).verdict, Verdict::Vacuous);
+    let before = Convergence::of(0, 0, &Accepted::new(), &hosts(2), 1000);
+    assert_eq!(before.verdict, Verdict::Vacuous, "no network was accepted yet");
     does(&mut all, "h1", 5, (0, 1100));
     does(&mut all, "h2", 5, (0, 1100));
     assert_eq!(Convergence::of(5, 5, &times, &all, 1200).verdict, Verdict::Vacuous);

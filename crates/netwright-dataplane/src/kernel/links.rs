@@ -31,9 +31,7 @@ impl Kernel {
             let both = [&link.a, &link.b];
             let hosts = link.over.iter().flat_map(|over| &over.hosts).map(|place| &place.host);
             let needed = both.iter().map(|end| &end.namespace).chain(hosts);
-            if needed.into_iter().all(|name| is_kept(name))
-                && wanted.contains(&kind(link))
-            {
+            if needed.into_iter().all(|name| is_kept(name)) && wanted.contains(&kind(link)) {
                 stay.extend(both.map(|end| (end.namespace.clone(), end.name.clone())));
                 continue;
             }

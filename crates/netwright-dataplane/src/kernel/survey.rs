@@ -214,7 +214,8 @@ impl Kernel {
         let seen = self.gathered(observe).map_err(|failure| vec![failure])?;
         for (name, seen) in &seen {
             if let Some(space) = self.spaces.get_mut(name) {
-                space.links = seen.links.iter().map(|(link, end)| (link.clone(), end.index)).collect();
+                space.links =
+                    seen.links.iter().map(|(link, end)| (link.clone(), end.index)).collect();
                 space.next = seen.links.values().map(|end| end.index).max().unwrap_or(1);
             }
         }
@@ -312,10 +313,7 @@ fn actual(planned: &Namespace, seen: &Observed) -> Namespace {
 type Left<'a> = Vec<(&'a str, &'a str, u32)>;
 
 /// A link of a plan as it is in truth; where it is not whole, what is left of it.
-fn actual_link<'a>(
-    planned: &'a Link,
-    seen: &BTreeMap<String, Observed>,
-) -> Result<Link, Left<'a>> {
+fn actual_link<'a>(planned: &'a Link, seen: &BTreeMap<String, Observed>) -> Result<Link, Left<'a>> {
     let mut link = planned.clone();
     let mut left = Vec::new();
     let mut whole = true;
@@ -332,7 +330,8 @@ fn actual_link<'a>(
         left.push((end.namespace.as_str(), end.name.as_str(), there.index));
         whole &= there.up && there.mac == end.mac && there.over == planned_over(planned, number);
         if there.mtu != planned.mtu {
-            link.mtu = there.mtu;
+            // Of one end or of both: no plan has it.
+            link.mtu = 0;
         }
         let found = space.queues.get(&there.index);
         if !is_queue(found, planned.queues[number].as_ref()) {

@@ -48,9 +48,9 @@ pub(crate) struct Convergence {
     /// The revision; the newest unless given.
     #[arg(long, value_name = "REVISION")]
     pub(crate) revision: Option<u64>,
-    /// Wait until every host that lives has this revision, or could not apply it.
-    #[arg(long, value_name = "REVISION", conflicts_with = "revision")]
-    pub(crate) wait: Option<u64>,
+    /// Wait until every host that lives has this revision, or the newest, or could not apply it.
+    #[arg(long, value_name = "REVISION", conflicts_with = "revision", num_args = 0..=1)]
+    pub(crate) wait: Option<Option<u64>>,
     /// How long to wait, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) within: u64,

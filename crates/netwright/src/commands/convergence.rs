@@ -20,7 +20,11 @@ pub(super) fn run(arguments: &Convergence, console: &mut Console) -> Result<Code
     let client = Client::new(&arguments.remote)?;
     let within = Duration::from_secs(arguments.within);
     let found = match arguments.wait {
-        Some(revision) => settled(&client, revision, within)?,
+        Some(Some(revision)) => settled(&client, revision, within)?,
+        Some(None) => {
+            let newest = ask(&client, None)?.head;
+            settled(&client, newest, within)?
+        }
         None => ask(&client, arguments.revision)?,
     };
     match arguments.format {
@@ -87,6 +91,10 @@ fn milliseconds(after: Option<u64>) -> String {
 }
 
 fn text(found: &Found, console: &mut Console) {
+    if found.head == 0 {
+        console.line(&format!("no network was accepted yet: {}", counted(found)));
+        return;
+    }
     let newest = if found.revision == found.head {
         String::new()
     } else {

@@ -197,7 +197,8 @@ fn up(
     }
     drop(input);
     let interrupt = if stay { Some(Interrupt::watch(name).map_err(told)?) } else { None };
-    let (code, held) = match start(file, (name, hosts, false), (stay, interrupt.as_ref()), console) {
+    let (code, held) = match start(file, (name, hosts, false), (stay, interrupt.as_ref()), console)
+    {
         Err(_) if interrupt.as_ref().is_some_and(Interrupt::asked) => return Ok(Code::Pass),
         other => other?,
     };

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use netwright_agent::follow::NEWS;
 use netwright_agent::source::{Away, Described, Mark, Source, Wanted};
 use netwright_control::agents::{Registration, Report};
 use netwright_control::api::agents::{Signed, Told};
@@ -14,16 +15,25 @@ use crate::client::Client;
 use crate::console::Code;
 use crate::failure::Failure;
 
+/// How long a server may take to answer, in seconds: less than an agent counts as living without a word.
+const PATIENCE: u64 = 4;
+
 /// A server.
 pub(super) struct FromServer {
     client: Client,
+    /// For what is waited for.
+    patient: Client,
     lease: Mutex<Option<String>>,
 }
 
 impl FromServer {
     pub(super) fn new(remote: &Remote, clear: bool) -> Result<Self, Failure> {
-        let client = if clear { Client::in_the_clear(remote)? } else { Client::new(remote)? };
-        Ok(Self { client, lease: Mutex::new(None) })
+        let client = |timeout: u64| {
+            let remote = Remote { timeout, ..remote.clone() };
+            if clear { Client::in_the_clear(&remote) } else { Client::new(&remote) }
+        };
+        let patient = client(PATIENCE + NEWS.as_secs())?;
+        Ok(Self { client: client(PATIENCE)?, patient, lease: Mutex::new(None) })
     }
 }
 
@@ -52,7 +62,7 @@ impl Source for FromServer {
         if let Some(Mark { revision, placement }) = known {
             path.push_str(&format!("&revision={revision}&placement={placement}"));
         }
-        let answer = self.client.get(&path).map_err(away)?;
+        let answer = self.patient.get(&path).map_err(away)?;
         if answer.body.is_null() {
             return Ok(None);
         }

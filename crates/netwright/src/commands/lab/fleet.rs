@@ -9,8 +9,10 @@ use std::net::Ipv4Addr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
+use netwright_dataplane::kernel::pause;
 use netwright_dataplane::plan::hosts::{Place, bare, places};
 use netwright_dataplane::plan::{HostPlan, Ready, Task};
 use serde_json::{Value, json};
@@ -32,6 +34,10 @@ const SERVER: (&str, Ipv4Addr) = ("host/server", Ipv4Addr::new(198, 19, 0, 1));
 const LARGEST: u32 = 9_216;
 /// How often the agents read everything back, in seconds.
 const CHECK: &str = "5";
+
+/// How long the server's key is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The parts that tasks of a fleet are.
 pub(super) const COMMAND: &str = "command";
@@ -57,14 +63,30 @@ fn agent(place: &Place) -> Task {
     let server = format!("http://{}:{PORT}", SERVER.1);
     let run_dir = format!("{FOLDER}/{name}");
     let command = [
-        "agent", "--host", name, "--underlay", &address, "--server", &server, "--key-file", KEY,
-        "--clear", "--run-dir", &run_dir, "--check", CHECK,
+        "agent",
+        "--host",
+        name,
+        "--underlay",
+        &address,
+        "--server",
+        &server,
+        "--key-file",
+        KEY,
+        "--clear",
+        "--run-dir",
+        &run_dir,
+        "--check",
+        CHECK,
     ];
     Task::part(&place.host, "agent", COMMAND, json!(command).to_string())
 }
 
-/// Is a command whose words are its settings.
+/// Is a command whose words are its settings, as soon as the server has made its key.
 pub(super) fn command(settings: &str, console: &mut Console) -> Result<Code, Failure> {
+    let begun = Instant::now();
+    while !Path::new(KEY).exists() && begun.elapsed() < PATIENCE {
+        pause(LOOK);
+    }
     let words: Vec<String> = serde_json::from_str(settings)
         .map_err(|error| Failure::usage(format!("no words of a command: {error}"), None))?;
     become_command(&words, console)
@@ -72,8 +94,8 @@ pub(super) fn command(settings: &str, console: &mut Console) -> Result<Code, Fai
 
 fn become_command(words: &[String], console: &mut Console) -> Result<Code, Failure> {
     let all = ["netwright".to_owned()].into_iter().chain(words.iter().cloned());
-    let arguments = Arguments::try_parse_from(all)
-        .map_err(|error| Failure::usage(error.to_string(), None))?;
+    let arguments =
+        Arguments::try_parse_from(all).map_err(|error| Failure::usage(error.to_string(), None))?;
     crate::commands::run(&arguments.command, console)
 }
 
@@ -85,8 +107,8 @@ pub(super) fn serve(console: &mut Console) -> Result<Code, Failure> {
     let store = format!("file:{folder}/network.redb");
     if !Path::new(KEY).exists() {
         let made = Command::new("/proc/self/exe")
-            .args(["key", "create", "--offline", "--role", "admin", "--name", "fleet"])
-            .args(["--store", &store, "--state", &folder, "--format", "json"])
+            .args(["key", "--offline", "--store", &store, "--state", &folder, "--format", "json"])
+            .args(["create", "--role", "admin", "--name", "fleet"])
             .output()
             .map_err(failed)?;
         let answer: Value = serde_json::from_slice(&made.stdout).unwrap_or_default();
@@ -101,9 +123,8 @@ pub(super) fn serve(console: &mut Console) -> Result<Code, Failure> {
         fs::rename(new, KEY).map_err(failed)?;
     }
     let (listen, url) = (format!("0.0.0.0:{PORT}"), format!("http://{}:{PORT}", SERVER.1));
-    let command = [
-        "serve", "--store", &store, "--state", &folder, "--listen", &listen, "--url", &url,
-    ];
+    let command =
+        ["serve", "--store", &store, "--state", &folder, "--listen", &listen, "--url", &url];
     become_command(&words(&command), console)
 }
 
@@ -122,9 +143,8 @@ pub(super) fn up(
     if code != Code::Pass {
         return Ok(code);
     }
-    let program = std::env::current_exe().map_err(|error| {
-        Failure::usage(format!("this program cannot be found: {error}"), None)
-    })?;
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::usage(format!("this program cannot be found: {error}"), None))?;
     let named = format!("--name {}", lab.name);
     let inside = |rest: &str| format!("netwright lab exec {named} server -- netwright {rest}");
     if let Some(file) = file {
@@ -135,13 +155,18 @@ pub(super) fn up(
             .arg(std::path::absolute(file).unwrap_or_else(|_| file.to_owned()))
             .args(["--key-file", KEY, "--wait"])
             .status()
-            .map_err(|error| Failure::usage(format!("the network cannot be applied: {error}"), None))?;
+            .map_err(|error| {
+                Failure::usage(format!("the network cannot be applied: {error}"), None)
+            })?;
         if !status.success() {
             let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(255);
             return Ok(Code::Passed(code));
         }
     }
-    console.line(&format!("how far the hosts are: {}", inside(&format!("convergence --key-file {KEY}"))));
+    console.line(&format!(
+        "how far the hosts are: {}",
+        inside(&format!("convergence --key-file {KEY}"))
+    ));
     console.line(&format!("what the agents do:    netwright lab logs {named}"));
     console.line(&format!("end it:                netwright lab down {named}"));
     Ok(Code::Pass)
