@@ -65,7 +65,26 @@ fn shows() -> Vec<Show> {
         1,
         &["diff", before, after],
     ));
+    shows.extend(fleet());
     shows
+}
+
+/// A server and three hosts on this machine; nothing where the kernel lets nobody make them.
+fn fleet() -> Vec<Show> {
+    let allowed = std::fs::read_to_string("/proc/sys/user/max_user_namespaces");
+    if allowed.is_ok_and(|most| most.trim() == "0") {
+        say("\n(no user namespaces here: no lab of hosts is shown)");
+        return Vec::new();
+    }
+    let (file, name) = ("examples/quickstart/network.yaml", "demo-fleet");
+    vec![
+        show(
+            "a server and three hosts with agents: the network is accepted, applied and read back",
+            0,
+            &["lab", "fleet", file, "--hosts", "3", "--name", name],
+        ),
+        show("and nothing of it stays", 0, &["lab", "down", "--name", name]),
+    ]
 }
 
 /// A check and a trace of a real export, and of the example that comes with the project.

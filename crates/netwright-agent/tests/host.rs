@@ -90,7 +90,13 @@ fn inside() {
     flows(&mut stream);
     assert!(connect(host.kernel(), 80).is_none() && connect(host.kernel(), 81).is_some());
 
-    // What somebody else changes is found and repaired, also where a process took over in between.
+    damaged(&mut host, &next, &mut stream);
+    drop(host);
+    interrupted(folder, &text, &mut stream);
+}
+
+/// What somebody else changes is found and repaired, also where a process took over in between.
+fn damaged(host: &mut Host, next: &HostPlan, stream: &mut (TcpStream, TcpStream)) {
     let damage = |host: &Host, command: &str| {
         let space = host.kernel().namespace("vpc/v").unwrap();
         let status = within(space, || Command::new("sh").args(["-c", command]).status());
@@ -111,37 +117,39 @@ fn inside() {
         (format!("ip link set {link} mtu 1280"), "1280 octets"),
         ("echo 0 > /proc/sys/net/ipv4/ip_forward".to_owned(), "ip_forward is 0"),
     ] {
-        damage(&host, &command);
+        damage(host, &command);
         let (found, failures) = host.repair();
         assert!(failures.is_empty(), "{command}: {failures:?}");
         assert!(found.iter().any(|what| what.contains(word)), "{command}: {found:?}");
         let (found, failures) = host.repair();
         assert!(found.is_empty() && failures.is_empty(), "{command}: {found:?} {failures:?}");
-        flows(&mut stream);
+        flows(stream);
     }
     assert!(connect(host.kernel(), 80).is_none() && connect(host.kernel(), 81).is_some());
-    damage(&host, "nft flush ruleset");
-    drop(host);
+    damage(host, "nft flush ruleset");
+}
+
+/// A process that ends in the middle: what was about to be is taken over as far as it was done.
+fn interrupted(folder: &Path, text: &str, stream: &mut (TcpStream, TcpStream)) {
+    let next = planned(text);
     let (mut host, adopted) = Host::open(folder, "h1").unwrap();
     assert!(!adopted.deviations.is_empty());
     assert!(host.bring(8, &next).unwrap().failures.is_empty());
     let (found, _) = host.repair();
     assert_eq!(found, Vec::<String>::new());
-
-    // It ends in the middle: what was about to be is taken over as far as it was done.
-    let text = text + "  d: { subnet: s, address: 10.0.0.13, filters: f }\n";
+    let text = text.to_owned() + "  d: { subnet: s, address: 10.0.0.13, filters: f }\n";
     let third = planned(&text);
     let mut broken = third.clone();
     broken.namespaces.iter_mut().find(|one| one.name == "vpc/v").unwrap().ruleset =
         "table inet netwright {\n  nonsense\n}\n".to_owned();
     let brought = host.bring(9, &broken).unwrap();
     assert!(!brought.failures.is_empty());
-    flows(&mut stream);
+    flows(stream);
     drop(host);
     let (mut host, _) = Host::open(folder, "h1").unwrap();
     assert!(host.bring(9, &third).unwrap().failures.is_empty());
     assert_eq!(host.repair().0, Vec::<String>::new());
-    flows(&mut stream);
+    flows(stream);
 
     host.remove().unwrap();
     assert!(!folder.exists());

@@ -166,46 +166,57 @@ fn ten_hosts_tell_the_truth_while_agents_hosts_and_the_server_go_and_come() {
         });
         assert!(fleet.reaches("m0", 11, 82) && !fleet.reaches("m0", 11, 81));
 
-        // One that is killed is started again and takes over what is there.
-        fleet.signal(&router, "KILL");
-        assert!(fleet.reaches("m0", 11, 80), "what it made stays");
-        let start = Instant::now();
-        while !text(&way.lab(&["logs", &router]).stdout).contains("took over") {
-            assert!(start.elapsed() < PATIENCE, "{}", text(&way.lab(&["logs", &router]).stdout));
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        fleet.until("it goes on", |found| found["verdict"] == "converged");
-        assert!(fleet.reaches("m0", 11, 80));
-
-        // A host that is cut off is named; its machines are missed, the others are not.
-        let ran = way.lab(&["link", &format!("host/{other}"), "--loss", "100%"]);
-        assert!(ran.status.success(), "{ran:?}");
-        fleet.apply(83);
-        fleet.until("it is missed", |found| Fleet::state(found, &other) == "away");
-        let found = fleet.until("the others have it", |found| found["verdict"] == "converged");
-        assert_eq!(Fleet::state(&found, &router), "applied");
-        let ran = way.lab(&["link", &format!("host/{other}"), "--clear"]);
-        assert!(ran.status.success(), "{ran:?}");
-        let found = fleet.until("it is back", |found| {
-            found["verdict"] == "converged" && Fleet::state(found, &other) != "away"
-        });
-        assert_eq!(found["hosts"].as_array().unwrap().len(), HOSTS);
-
-        // Without the server packets flow on, and when it is back it knows what it knew.
-        fleet.signal("server", "KILL");
-        assert!(fleet.reaches("m0", 11, 83));
-        let start = Instant::now();
-        let found = loop {
-            let ran = fleet.ask(&["convergence", "--format", "json"]);
-            if let Ok(found) = serde_json::from_slice::<Value>(&ran.stdout)
-                && found["verdict"] == "converged"
-            {
-                break found;
-            }
-            assert!(start.elapsed() < PATIENCE, "{ran:?}");
-            std::thread::sleep(Duration::from_millis(200));
-        };
-        assert_eq!(found["hosts"].as_array().unwrap().len(), HOSTS);
+        killed(&fleet, &router);
+        cut_off(&fleet, &other, &router);
+        without_server(&fleet);
         assert_eq!(way.lab(&["down"]).status.code(), Some(0));
     }
+}
+
+fn killed(fleet: &Fleet<'_>, router: &str) {
+    // One that is killed is started again and takes over what is there.
+    fleet.signal(router, "KILL");
+    assert!(fleet.reaches("m0", 11, 80), "what it made stays");
+    let start = Instant::now();
+    while !text(&fleet.way.lab(&["logs", router]).stdout).contains("took over") {
+        assert!(start.elapsed() < PATIENCE, "{}", text(&fleet.way.lab(&["logs", router]).stdout));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    fleet.until("it goes on", |found| found["verdict"] == "converged");
+    assert!(fleet.reaches("m0", 11, 80));
+}
+
+fn cut_off(fleet: &Fleet<'_>, other: &str, router: &str) {
+    let way = fleet.way;
+    // A host that is cut off is named; its machines are missed, the others are not.
+    let ran = way.lab(&["link", &format!("host/{other}"), "--loss", "100%"]);
+    assert!(ran.status.success(), "{ran:?}");
+    fleet.apply(83);
+    fleet.until("it is missed", |found| Fleet::state(found, other) == "away");
+    let found = fleet.until("the others have it", |found| found["verdict"] == "converged");
+    assert_eq!(Fleet::state(&found, router), "applied");
+    let ran = way.lab(&["link", &format!("host/{other}"), "--clear"]);
+    assert!(ran.status.success(), "{ran:?}");
+    let found = fleet.until("it is back", |found| {
+        found["verdict"] == "converged" && Fleet::state(found, other) != "away"
+    });
+    assert_eq!(found["hosts"].as_array().unwrap().len(), HOSTS);
+}
+
+fn without_server(fleet: &Fleet<'_>) {
+    // Without the server packets flow on, and when it is back it knows what it knew.
+    fleet.signal("server", "KILL");
+    assert!(fleet.reaches("m0", 11, 83));
+    let start = Instant::now();
+    let found = loop {
+        let ran = fleet.ask(&["convergence", "--format", "json"]);
+        if let Ok(found) = serde_json::from_slice::<Value>(&ran.stdout)
+            && found["verdict"] == "converged"
+        {
+            break found;
+        }
+        assert!(start.elapsed() < PATIENCE, "{ran:?}");
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    assert_eq!(found["hosts"].as_array().unwrap().len(), HOSTS);
 }

@@ -69,24 +69,15 @@ pub(super) fn run(command: &LabCommand, console: &mut Console) -> Result<Code, F
             Ok(Code::Pass)
         }
         LabCommand::Keeper { name, file, stay, bare, fleet, hosts } => {
-            let mut inside = words(&["lab", "inside"]);
-            inside.extend(hosts.words());
-            if *fleet {
-                inside.push("--fleet".to_owned());
-            }
-            if *bare {
-                inside.push("--bare".to_owned());
-            }
-            inside.push(file.to_string_lossy().into_owned());
+            let inside = inside_words(file, *hosts, [(*fleet, "--fleet"), (*bare, "--bare")]);
             Ok(if keeper::keep(name, &inside, *stay) { Code::Pass } else { Code::Fail })
         }
-        LabCommand::Inside { fleet: true, hosts, keeper, .. } => {
-            let hosts = usize::from(hosts.hosts);
-            keeper::inside(*keeper, &words(&["lab", "part"]), || Ok(fleet::plan(hosts)));
-            Ok(Code::Pass)
-        }
-        LabCommand::Inside { bare, hosts, file, keeper, .. } => {
-            keeper::inside(*keeper, &words(&["lab", "part"]), || planned(file, *bare, *hosts));
+        LabCommand::Inside { bare, fleet, hosts, file, keeper } => {
+            let plan = || match fleet {
+                true => Ok(fleet::plan(usize::from(hosts.hosts))),
+                false => planned(file, *bare, *hosts),
+            };
+            keeper::inside(*keeper, &words(&["lab", "part"]), plan);
             Ok(Code::Pass)
         }
         LabCommand::Call { lab, service, dependency, wait, format } => {
@@ -105,6 +96,15 @@ pub(super) fn run(command: &LabCommand, console: &mut Console) -> Result<Code, F
             Ok(Code::Passed(status))
         }
     }
+}
+
+/// The words with which this program becomes process 1 of a lab.
+fn inside_words(file: &Path, hosts: Hosts, flags: [(bool, &str); 2]) -> Vec<String> {
+    let mut inside = words(&["lab", "inside"]);
+    inside.extend(hosts.words());
+    inside.extend(flags.iter().filter(|(set, _)| *set).map(|(_, flag)| (*flag).to_owned()));
+    inside.push(file.to_string_lossy().into_owned());
+    inside
 }
 
 fn words(words: &[&str]) -> Vec<String> {
