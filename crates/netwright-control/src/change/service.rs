@@ -225,21 +225,6 @@ impl<R: Store> Changes<R> {
                 // A copy of the store is told a little later of what was allocated.
                 Err(Failed::Taken) => tokio::time::sleep(Duration::from_millis(wait)).await,
                 Err(failed) => return Err(failed.into()),
-                Err(Failed::Taken) if tries < TRIES => {
-                    tries += 1;
-                    answer.report.refused.truncate(reasons);
-                }
-                Err(Failed::Taken) => {
-                    let why = "values were allocated all the time while it was written";
-                    return Err(Refusal::Conflict(why.to_owned()));
-                }
-                Err(Failed::Overtaken) => {
-                    let why =
-                        "another change was accepted while this one was judged: send it again";
-                    return Err(Refusal::Conflict(why.to_owned()));
-                }
-                Err(Failed::NotLeading) => return Err(Refusal::NotLeading),
-                Err(Failed::Store(error)) => return Err(Refusal::Store(error)),
             }
         }
         let why = "values were allocated all the time while it was written: send it again";

@@ -283,7 +283,6 @@ impl Objects {
                 }
                 there => {
                     edits.push(put(object.place, there.map(|own| Arc::clone(&own.text)), text));
-                    edits.push(put(object.place, there.map(|own| Arc::clone(&own.text)), text))
                 }
             }
         }

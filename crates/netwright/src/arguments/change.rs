@@ -24,6 +24,9 @@ pub(crate) struct Wish {
     /// A key of your own by which the request is known when it is sent again: it is done once.
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
+    /// Wait until every host that lives has it, or could not apply it: at most so many seconds, 60 unless given.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "60", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) wait: Option<u64>,
     /// How the result is written.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,

@@ -1,11 +1,14 @@
 //! What commands that change the network of a service have in common: sending, and telling what became of it.
 
+use std::time::Duration;
+
 use netwright_control::change::Answer;
 use netwright_control::change::report::{Flow, Hop, Intent, Report};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use ureq::http::Method;
 
+use super::convergence;
 use crate::arguments::{Format, Wish};
 use crate::client::{Client, problem};
 use crate::console::{Code, Console, Style};
@@ -43,6 +46,13 @@ pub(super) fn send(
     match wish.format {
         Format::Json => console.json(&answer),
         Format::Text => tell(console, &told, wish.dry_run),
+    }
+    let landed = matches!(told.outcome.as_str(), "accepted" | "unchanged");
+    if let (Some(seconds), Some(revision), true) = (wish.wait, told.revision, landed) {
+        console.flush();
+        let within = Duration::from_secs(seconds);
+        let shown = (wish.format == Format::Text).then_some(console);
+        return convergence::wait(&client, revision, within, shown);
     }
     Ok(if told.outcome == "would_be_refused" { Code::Fail } else { Code::Pass })
 }

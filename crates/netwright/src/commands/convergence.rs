@@ -37,15 +37,17 @@ pub(super) fn run(arguments: &Convergence, console: &mut Console) -> Result<Code
     Ok(code(&found))
 }
 
-/// Waits until every host that lives has a revision, or could not apply it, and says how it went.
+/// Waits until every host that lives has a revision, or could not apply it, and says how it went where somebody reads it.
 pub(super) fn wait(
     client: &Client,
     revision: u64,
     within: Duration,
-    console: &mut Console,
+    console: Option<&mut Console>,
 ) -> Result<Code, Failure> {
     let found = settled(client, revision, within)?;
-    text(&found, console);
+    if let Some(console) = console {
+        text(&found, console);
+    }
     Ok(code(&found))
 }
 

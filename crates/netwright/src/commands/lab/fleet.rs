@@ -151,18 +151,15 @@ pub(super) fn up(
         console.flush();
         let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         let file = file.to_string_lossy();
-        for words in [["apply", &file].as_slice(), &["convergence", "--wait"]] {
-            let status = Command::new("/proc/self/exe")
-                .args(["lab", "exec", "--name", &lab.name, "server", "--"])
-                .arg(&program)
-                .args(words)
-                .args(["--key-file", KEY])
-                .status()
-                .map_err(|error| Failure::usage(format!("{}: {error}", words[0]), None))?;
-            if !status.success() {
-                let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(255);
-                return Ok(Code::Passed(code));
-            }
+        let status = Command::new("/proc/self/exe")
+            .args(["lab", "exec", "--name", &lab.name, "server", "--"])
+            .arg(&program)
+            .args(["apply", &file, "--key-file", KEY, "--wait"])
+            .status()
+            .map_err(|error| Failure::usage(format!("apply: {error}"), None))?;
+        if !status.success() {
+            let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(255);
+            return Ok(Code::Passed(code));
         }
     }
     console.line(&format!(
