@@ -1,8 +1,8 @@
 //! One file for each command.
 
+mod agent;
 mod apply;
 mod change;
-mod agent;
 mod check;
 mod convergence;
 mod diff;
