@@ -25,9 +25,10 @@ pub(crate) fn run(names: &[&str]) -> Result<Outcome, String> {
 
 /// Benchmarks of the control plane, from the store upwards; those of a name, or all.
 fn control(parts: &[&str]) -> Result<Outcome, String> {
-    const BENCHES: [(&str, &str); 3] = [
+    const BENCHES: [(&str, &str); 4] = [
         ("netwright-store", "transactions"),
         ("netwright-control", "allocations"),
+        ("netwright-control", "network"),
         ("netwright", "fleet"),
     ];
     let chosen = |name: &str| parts.is_empty() || parts.contains(&name);
