@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Each crate with the crates of ours it may use.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("netwright-model", &[]),
     ("netwright-import", &["netwright-model"]),
     ("netwright-verify", &["netwright-model"]),
