@@ -113,7 +113,7 @@ impl Fleet<'_> {
     fn signal(&self, host: &str, signal: &str) {
         let script = format!(
             "own=$(readlink /proc/self/ns/net); for p in /proc/[0-9]*; do
-               [ \"$(readlink $p/ns/net)\" = \"$own\" ] && tr '\\0' ' ' < $p/cmdline | grep -q 'lab part' && kill -{signal} ${{p#/proc/}} && echo sent
+               [ \"$(readlink $p/ns/net)\" = \"$own\" ] && tr '\\0' ' ' < $p/cmdline | grep -q 'lab par[t]' && kill -{signal} ${{p#/proc/}} && echo sent
              done; true"
         );
         let ran = self.shell(host, &script);
