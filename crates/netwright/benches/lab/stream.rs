@@ -49,8 +49,8 @@ const TRANSLATED: &str = "vpcs:
     cidr: 10.0.0.0/16
     mtu: 1500
     subnets:
-      a: { cidr: 10.0.1.0/24, table: private }
-      public: { cidr: 10.0.2.0/24, table: public }
+      a: { cidr: 10.0.1.0/24, route_table: private }
+      public: { cidr: 10.0.2.0/24, route_table: public }
     route_tables:
       private: { routes: [{ to: 0.0.0.0/0, via: 'nat_gateway:nat' }] }
       public: { routes: [{ to: 0.0.0.0/0, via: 'internet_gateway:gate' }] }
@@ -69,10 +69,10 @@ const PLAIN: &str = "vpcs:
     cidr: 10.0.0.0/16
     mtu: 1500
     subnets:
-      a: { cidr: 10.0.1.0/24, table: a }
-      one: { cidr: 10.0.2.0/24, table: one }
-      two: { cidr: 10.0.3.0/24, table: two }
-      b: { cidr: 10.0.4.0/24, table: b }
+      a: { cidr: 10.0.1.0/24, route_table: a }
+      one: { cidr: 10.0.2.0/24, route_table: one }
+      two: { cidr: 10.0.3.0/24, route_table: two }
+      b: { cidr: 10.0.4.0/24, route_table: b }
     route_tables:
       a: { routes: [{ to: 10.0.4.5/32, via: 'instance:one' }] }
       one: { routes: [{ to: 10.0.4.5/32, via: 'instance:two' }] }
