@@ -91,6 +91,7 @@ pub(crate) struct Remote {
     /// The server to ask.
     #[arg(
         long,
+        global = true,
         env = "NETWRIGHT_SERVER",
         hide_env_values = true,
         value_name = "URL",
