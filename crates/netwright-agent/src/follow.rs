@@ -244,6 +244,12 @@ impl Agent {
         if !wrong.is_empty() {
             return Err(wrong.iter().map(|what| deviation(what)).collect());
         }
+        let first = self.report.steps.is_empty() && step.read_back.is_none();
+        if first && self.report.adopted && brought.changes.is_empty() {
+            // An earlier process did it, and nobody knows when: what is here is what it changed.
+            (step.compiled, step.applied) = (None, None);
+            step.changes = self.report.namespaces;
+        }
         step.read_back.get_or_insert((self.settings.clock)());
         self.report.read_back = wanted.revision;
         self.report.placement = placement(&wanted.hosts);

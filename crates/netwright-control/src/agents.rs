@@ -102,7 +102,7 @@ pub struct Step {
     pub applied: Option<Time>,
     /// When it was read back and found to be so.
     pub read_back: Option<Time>,
-    /// How many things of this host it changes.
+    /// How many things of this host it changes; where an earlier process of the agent did it, how many there are.
     pub changes: usize,
 }
 

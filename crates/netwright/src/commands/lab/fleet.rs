@@ -39,6 +39,9 @@ const CHECK: &str = "5";
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
 
+/// The exit code of what could not be determined.
+const UNDETERMINED: u8 = 3;
+
 /// The parts that tasks of a fleet are.
 pub(super) const COMMAND: &str = "command";
 pub(super) const SERVE: &str = "fleet-server";
@@ -151,15 +154,25 @@ pub(super) fn up(
         console.flush();
         let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         let file = file.to_string_lossy();
-        let status = Command::new("/proc/self/exe")
-            .args(["lab", "exec", "--name", &lab.name, "server", "--"])
-            .arg(&program)
-            .args(["apply", &file, "--key-file", KEY, "--wait"])
-            .status()
-            .map_err(|error| Failure::usage(format!("apply: {error}"), None))?;
-        if !status.success() {
-            let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(255);
-            return Ok(Code::Passed(code));
+        let mut apply = Command::new("/proc/self/exe");
+        apply.args(["lab", "exec", "--name", &lab.name, "server", "--"]).arg(&program);
+        apply.args(["apply", &file, "--key-file", KEY, "--wait"]);
+        let begun = Instant::now();
+        loop {
+            let ran = apply.output();
+            let ran = ran.map_err(|error| Failure::usage(format!("apply: {error}"), None))?;
+            let code = ran.status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(255);
+            // A server that has just begun does not lead yet.
+            if code == UNDETERMINED && begun.elapsed() < PATIENCE {
+                pause(LOOK);
+                continue;
+            }
+            console.line(String::from_utf8_lossy(&ran.stdout).trim_end());
+            console.error(&String::from_utf8_lossy(&ran.stderr));
+            if code != 0 {
+                return Ok(Code::Passed(code));
+            }
+            break;
         }
     }
     console.line(&format!(
