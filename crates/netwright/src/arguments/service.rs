@@ -10,7 +10,7 @@ use super::Format;
 /// Where the network is kept.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StoreArguments {
-    /// Where the network is kept: file:PATH, etcd://HOST:PORT,… or etcds://…; a file in the state folder unless given.
+    /// Where the network is kept: `file:PATH`, `etcd://HOST:PORT,…` or `etcds://…`; a file in the state folder unless given.
     #[arg(
         long,
         global = true,
@@ -19,7 +19,7 @@ pub(crate) struct StoreArguments {
         value_name = "ADDRESS"
     )]
     pub(crate) store: Option<String>,
-    /// Where a server keeps files of its own; STATE_DIRECTORY as systemd sets it, or ~/.local/state/netwright, unless given.
+    /// Where a server keeps files of its own; `STATE_DIRECTORY` as systemd sets it, or ~/.local/state/netwright, unless given.
     #[arg(long, global = true, value_name = "FOLDER")]
     pub(crate) state: Option<PathBuf>,
     /// With etcd: what all keys of the network begin with.
@@ -98,7 +98,7 @@ pub(crate) struct Remote {
         default_value = "http://127.0.0.1:8180"
     )]
     pub(crate) server: String,
-    /// File that holds the API key; without it the variable NETWRIGHT_KEY, where it is set.
+    /// File that holds the API key; without it the variable `NETWRIGHT_KEY`, where it is set.
     #[arg(
         long,
         global = true,

@@ -37,11 +37,7 @@ pub(super) fn run(command: &LabCommand, console: &mut Console) -> Result<Code, F
             apply(&lab.name, &plan(&input.network), console)
         }
         LabCommand::Exec { lab, instance, command } => exec(&lab.name, instance, command),
-        LabCommand::Shell { lab, instance } => {
-            let shell = std::env::var("SHELL").unwrap_or_default();
-            let shell = if Path::new(&shell).is_file() { shell } else { "/bin/sh".to_owned() };
-            exec(&lab.name, instance, &[shell])
-        }
+        LabCommand::Shell { lab, instance } => exec(&lab.name, instance, &[shell()]),
         LabCommand::Ps { lab, format } => {
             let rows = control::ps(&lab.name).map_err(told)?;
             let tasks = control::tasks(&lab.name).map_err(told)?;
@@ -96,6 +92,12 @@ pub(super) fn run(command: &LabCommand, console: &mut Console) -> Result<Code, F
             Ok(Code::Passed(status))
         }
     }
+}
+
+/// The shell of who asks, where it is on this machine.
+fn shell() -> String {
+    let shell = std::env::var("SHELL").unwrap_or_default();
+    if Path::new(&shell).is_file() { shell } else { "/bin/sh".to_owned() }
 }
 
 /// The words with which this program becomes process 1 of a lab.

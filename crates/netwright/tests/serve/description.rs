@@ -166,7 +166,7 @@ fn path(
         match parameter["in"].as_str().unwrap() {
             "path" => path = path.replace(&format!("{{{name}}}"), &value),
             "query" if value != "null" && chance.below(2) == 0 => {
-                query.push(format!("{name}={value}"))
+                query.push(format!("{name}={value}"));
             }
             _ => {}
         }
