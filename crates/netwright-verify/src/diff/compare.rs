@@ -3,7 +3,7 @@
 //! Answers are compared block by block, and a block that both have is not looked into: what a comparison costs follows what differs, and the
 //! lists of sources once each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use netwright_model::network::Network;
@@ -33,8 +33,19 @@ struct Line {
     flows: Flows,
 }
 
-/// Flows of a pair of classes: before and after, within one subnet and between subnets.
-type Pair = [[Flows; 2]; 2];
+impl Line {
+    /// Notes what it says of a source, within a subnet and between subnets.
+    fn tell(&self, found: &mut [Flows; 2]) {
+        match self.relation {
+            Relation::Any => *found = [self.flows; 2],
+            Relation::SameSubnet => found[0] = self.flows,
+            Relation::OtherSubnet => found[1] = self.flows,
+        }
+    }
+}
+
+/// Suspects are a crowd where they are more than one in so many classes.
+const CROWD: usize = 8;
 
 /// The flows that differ, those together of which the same is said.
 pub(super) fn changes(
@@ -42,8 +53,19 @@ pub(super) fn changes(
     after: (&Network, &Reach),
     space: &mut Space,
 ) -> Vec<Change> {
+    changes_by(before, after, space, CROWD)
+}
+
+/// The same, where suspects are a crowd when they are more than one in `crowd` classes.
+fn changes_by(
+    before: (&Network, &Reach),
+    after: (&Network, &Reach),
+    space: &mut Space,
+    crowd: usize,
+) -> Vec<Change> {
     let classes = classes(before, after);
     let mut comparison = Comparison {
+        crowd,
         lists: [Lists::of(&classes, 0), Lists::of(&classes, 1)],
         classes,
         known: FxHashMap::default(),
@@ -83,6 +105,7 @@ impl Lists {
 type Told = BTreeMap<(Vec<u32>, Relation, u32), Vec<u32>>;
 
 struct Comparison<'n> {
+    crowd: usize,
     classes: Vec<Class<'n>>,
     lists: [Lists; 2],
     known: FxHashMap<Vec<u32>, ListId>,
@@ -136,13 +159,16 @@ impl Comparison<'_> {
         if old == new {
             return;
         }
-        let mut pairs: BTreeMap<u32, Pair> = BTreeMap::new();
-        for from in self.suspects(&old, &new) {
-            let pair = [&old, &new].map(|lines| self.flows(lines, from));
-            pairs.insert(from, pair);
-        }
+        let suspects = self.suspects(&old, &new);
+        // Where most classes are suspects, every list is gone through once, not searched for each of them.
+        let all = (suspects.len() > self.classes.len() / self.crowd)
+            .then(|| [&old, &new].map(|lines| self.flows_of_all(lines)));
         let mut same: BTreeMap<(Relation, u32), Vec<u32>> = BTreeMap::new();
-        for (from, [old, new]) in pairs {
+        for from in suspects {
+            let [old, new] = match &all {
+                Some(sides) => [0, 1].map(|side| sides[side][from as usize]),
+                None => [&old, &new].map(|lines| self.flows(lines, from)),
+            };
             for (relation, saying) in self.pair(space, (from as usize, to), (old, new)) {
                 same.entry((relation, saying)).or_default().push(from);
             }
@@ -154,13 +180,13 @@ impl Comparison<'_> {
     }
 
     /// Source classes of which the two sides may say different things: those that do not send the same by the same relation.
-    fn suspects(&mut self, old: &[Line], new: &[Line]) -> BTreeSet<u32> {
+    fn suspects(&mut self, old: &[Line], new: &[Line]) -> Vec<u32> {
         let [before, after]: [FxHashSet<&Line>; 2] = [old, new].map(|own| own.iter().collect());
         let mut by_flows: FxHashMap<(Relation, Flows), Vec<Meant>> = FxHashMap::default();
         for line in before.symmetric_difference(&after) {
             by_flows.entry((line.relation, line.flows)).or_default().push(line.lists);
         }
-        let mut found = BTreeSet::new();
+        let mut found = Vec::new();
         for mut lines in by_flows.into_values() {
             lines.sort_unstable();
             let known = self.differing.get(&lines).cloned();
@@ -172,12 +198,17 @@ impl Comparison<'_> {
                         differing.remove(&from);
                     }
                 }
-                let differing: Arc<[u32]> = differing.into_iter().collect();
+                let mut differing: Vec<u32> = differing.into_iter().collect();
+                differing.sort_unstable();
+                let differing: Arc<[u32]> = differing.into();
                 self.differing.insert(lines, Arc::clone(&differing));
                 differing
             });
             found.extend(differing.iter().copied());
         }
+        // Of sorted lists, which this way of sorting is made for.
+        found.sort();
+        found.dedup();
         found
     }
 
@@ -197,10 +228,17 @@ impl Comparison<'_> {
             if !holds(all) || holds(except) || holds(gone) {
                 continue;
             }
-            match line.relation {
-                Relation::Any => found = [line.flows; 2],
-                Relation::SameSubnet => found[0] = line.flows,
-                Relation::OtherSubnet => found[1] = line.flows,
+            line.tell(&mut found);
+        }
+        found
+    }
+
+    /// The same of every class.
+    fn flows_of_all(&self, lines: &[Line]) -> Vec<[Flows; 2]> {
+        let mut found = vec![[Flows::NONE; 2]; self.classes.len()];
+        for line in lines {
+            for from in self.meant(line.lists) {
+                line.tell(&mut found[from as usize]);
             }
         }
         found
@@ -275,5 +313,41 @@ impl Comparison<'_> {
             Change { from, to, relation, lost, gained, unsure, cause: None, sample }
         };
         rows.into_iter().map(change).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use netwright_model::generate::{Plan, Shape, generate};
+    use netwright_model::language::Description;
+    use netwright_model::network::Network;
+    use netwright_model::network::resolve::resolve;
+
+    use super::changes_by;
+    use crate::prover::Prover;
+
+    fn network(seed: u64, instances: u32) -> Network {
+        let plan = Plan { shape: Shape::GroupReferences, instances, seed, ..Plan::default() };
+        resolve(generate(&plan)).expect("a network")
+    }
+
+    #[test]
+    fn a_crowd_of_sources_is_compared_as_each_of_them_is() {
+        let empty = resolve(Description::default()).expect("a network");
+        let pairs = [
+            (empty, network(1, 60)),
+            (network(1, 60), network(2, 60)),
+            (network(3, 60), network(3, 80)),
+        ];
+        for (old, new) in &pairs {
+            let mut prover = Prover::new(old);
+            let before = prover.reach().expect("room");
+            let (mut prover, change) = prover.go_on(new);
+            let after = prover.reach_after(&change, &before).expect("room");
+            let [one_by_one, at_once] = [1, usize::MAX]
+                .map(|crowd| changes_by((old, &before), (new, &after), &mut prover.space, crowd));
+            assert!(!one_by_one.is_empty());
+            assert_eq!(one_by_one, at_once);
+        }
     }
 }
