@@ -123,6 +123,9 @@ const PARTS: [(&str, &str); 2] = [("vpc", "subnets"), ("vpc", "route_tables")];
 /// Longest text that is shown of a value, in characters.
 const SHOWN: usize = 72;
 
+/// Characters that are shown before the first one that differs.
+const BEFORE: usize = 24;
+
 /// The steps from one description to another, in an order in which they can be taken.
 #[must_use]
 pub fn steps(old: &Description, new: &Description) -> Vec<Step> {
@@ -333,16 +336,29 @@ fn words(node: &Node) -> String {
 }
 
 impl Field {
-    /// A value, shortened to be shown.
+    /// Its values before and after, shortened to be shown: where both are long, around the first place at which they differ. None for one that
+    /// was not given.
     #[must_use]
-    pub fn shown(value: Option<&String>) -> String {
-        let Some(value) = value else { return "not given".to_owned() };
-        if value.chars().count() <= SHOWN {
-            return value.clone();
-        }
-        let start: String = value.chars().take(SHOWN).collect();
-        format!("{start}…")
+    pub fn shown(&self) -> [Option<String>; 2] {
+        let same = match (&self.old, &self.new) {
+            (Some(old), Some(new)) => old.chars().zip(new.chars()).take_while(|(a, b)| a == b),
+            _ => return [&self.old, &self.new].map(|value| shortened(value.as_deref()?, 0)),
+        };
+        // What stands before it tells where that is.
+        let from = same.count().saturating_sub(BEFORE);
+        let from = if from + BEFORE < SHOWN { 0 } else { from };
+        [&self.old, &self.new].map(|value| shortened(value.as_deref()?, from))
     }
+}
+
+fn shortened(value: &str, from: usize) -> Option<String> {
+    let length = value.chars().count();
+    if length <= SHOWN {
+        return Some(value.to_owned());
+    }
+    let part: String = value.chars().skip(from).take(SHOWN).collect();
+    let [before, after] = [from > 0, from + SHOWN < length].map(|is| if is { "…" } else { "" });
+    Some(format!("{before}{part}{after}"))
 }
 
 #[cfg(test)]

@@ -364,10 +364,9 @@ fn finding(live: &Live, found: &Found) -> Finding {
 }
 
 fn step(step: &steps::Step) -> Step {
-    let field = |field: &steps::Field| Field {
-        path: field.path.clone(),
-        old: field.old.as_ref().map(|old| steps::Field::shown(Some(old))),
-        new: field.new.as_ref().map(|new| steps::Field::shown(Some(new))),
+    let field = |field: &steps::Field| {
+        let [old, new] = field.shown();
+        Field { path: field.path.clone(), old, new }
     };
     Step {
         action: step.action.word().to_owned(),

@@ -114,3 +114,17 @@ fn what_no_fact_is_known_of_is_unknown() {
         between(&azure, &azure.replace("cidr: 10.0.0.0/16", "cidrs: [10.0.0.0/16, 10.9.0.0/16]"));
     assert_eq!(only(&steps).undo, Undo::Unknown);
 }
+
+#[test]
+fn of_long_values_the_place_is_shown_at_which_they_differ() {
+    let rules = |port: u16| {
+        let rule = "{name: from the office, direction: ingress, protocol: tcp}, ".repeat(3);
+        Some(format!("[{rule}{{name: postgres, ports: [{port}]}}, {rule}]"))
+    };
+    let field = |old, new| super::Field { path: "rules".to_owned(), old, new };
+    let [old, new] = field(rules(5432), rules(5433)).shown().map(|value| value.expect("a value"));
+    assert!(old.starts_with('…') && old.ends_with('…') && old.contains("[5432]"), "{old}");
+    assert!(new.starts_with('…') && new.ends_with('…') && new.contains("[5433]"), "{new}");
+    let short = field(Some("1".to_owned()), None);
+    assert_eq!(short.shown(), [Some("1".to_owned()), None]);
+}

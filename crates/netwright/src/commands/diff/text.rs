@@ -7,7 +7,7 @@ use netwright_verify::dependencies::Answer as Dependency;
 use netwright_verify::diff::{Change, Diff as Compared, Party};
 use netwright_verify::intents::Answer;
 use netwright_verify::reach::Relation;
-use netwright_verify::steps::{Field, Step, Undo};
+use netwright_verify::steps::{Step, Undo};
 use netwright_verify::trace::{Verdict, sources_words};
 
 use super::{failures, party};
@@ -186,7 +186,7 @@ fn steps(console: &mut Console, compared: &Compared) {
 
 fn fields(console: &mut Console, step: &Step) {
     for field in &step.fields {
-        let (old, new) = (Field::shown(field.old.as_ref()), Field::shown(field.new.as_ref()));
+        let [old, new] = field.shown().map(|value| value.unwrap_or_else(|| "not given".to_owned()));
         console.line(&format!("      {}: {old} → {new}", field.path));
     }
 }
