@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: a real export checked and traced, and an outage explained.
+//! `cargo xtask demo`: a real export checked and traced, an outage explained, and a network kept by a server and three hosts.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -37,6 +37,8 @@ Where to go next:
   your own network      netwright check FOLDER-WITH-YOUR-EXPORT
   one question          netwright trace FOLDER FROM TO --port tcp/443
   before you deploy     netwright diff now.yaml proposed.yaml
+  with packets          netwright up examples/staging-egress/before.yaml
+  for a team            netwright serve, and docs/guides/run-a-server.md
   start from an example examples/quickstart, and docs/guides/";
 
 fn binary() -> PathBuf {
@@ -77,12 +79,30 @@ fn fleet() -> Vec<Show> {
         return Vec::new();
     }
     let (file, name) = ("examples/quickstart/network.yaml", "demo-fleet");
+    let binary = binary();
+    let server = |title, code, words: &[&str]| {
+        let key = ["--key-file", "/run/netwright/fleet/key"];
+        let inside = ["lab", "exec", "--name", name, "server", "--", &binary.to_string_lossy()];
+        show(title, code, &[&inside[..], words, &key[..]].concat())
+    };
+    let mistake = "examples/quickstart/mistake.yaml";
     vec![
         show(
             "a server and three hosts with agents: the network is accepted, applied and read back",
             0,
             &["lab", "fleet", file, "--hosts", "3", "--name", name],
         ),
+        server(
+            "a change that breaks an intent is refused, and the trace says where",
+            1,
+            &["apply", mistake, "--why", "the new database"],
+        ),
+        server(
+            "a range for a new subnet: nobody else gets it, or one that overlaps it",
+            0,
+            &["allocate", "vpc:prod", "--length", "24", "--for", "subnet:prod/new"],
+        ),
+        server("which host has which revision", 0, &["convergence"]),
         show("and nothing of it stays", 0, &["lab", "down", "--name", name]),
     ]
 }
