@@ -115,6 +115,11 @@ async fn serve(arguments: &Serve, place: Place, console: &mut Console) -> Result
         |error| Failure::unknown(format!("cannot listen at {}: {error}", arguments.listen));
     let listener = TcpListener::bind(arguments.listen).await.map_err(cannot)?;
     let at = listener.local_addr().map_err(cannot)?;
+    if at.ip().is_unspecified() && arguments.url.is_none() && !place.alone {
+        let help = "--url http://ADDRESS:PORT is where other servers reach this one";
+        let why = format!("{at} is every address of this machine, and none that others can ask");
+        return Err(Failure::usage(why, Some(help.to_owned())));
+    }
     let scheme = if arguments.tls_cert.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://{at}");
     let options = options(arguments, &place, at, &url)?;

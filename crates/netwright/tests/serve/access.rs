@@ -108,11 +108,23 @@ fn without_a_key_no_server_listens_beyond_its_machine() {
 }
 
 #[test]
+fn a_server_among_several_says_where_the_others_reach_it() {
+    let folder = Folder::new();
+    let state = folder.text("");
+    let place = ["--state", &state, "--store", "etcd://127.0.0.1:1"];
+    let ended = ran(&[&["serve", "--listen", "0.0.0.0:0"][..], &place].concat());
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("--url"), "{ended:?}");
+}
+
+#[test]
 fn beyond_its_machine_with_the_store_away_nobody_gets_in() {
     let Some(mut etcd) = Etcd::start() else { return };
     etcd.kill();
     let folder = Folder::new();
-    let server = Server::start(&folder.0, &["--store", &etcd.store(), "--listen", "0.0.0.0:0"]);
+    let url = ["--url", "http://127.0.0.1:1"];
+    let place = ["--store", &etcd.store(), "--listen", "0.0.0.0:0"];
+    let server = Server::start(&folder.0, &[&place[..], &url].concat());
     assert_eq!(server.get("/livez").status, 200);
     for key in ["", "nw_000000000000_00", "x"] {
         let answer = server.ask("GET", "/api/v1/system", &[("x-api-key", key)], None);
