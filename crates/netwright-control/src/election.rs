@@ -68,6 +68,8 @@ pub struct Seen {
     pub leader: Option<(Leader, Revision)>,
     /// The epoch, and when it was written; 0 and 0 where nobody ever led.
     pub epoch: (u64, Revision),
+    /// An import is not finished: there is no network yet that could be led.
+    pub importing: bool,
 }
 
 /// Reads who leads.
@@ -77,13 +79,15 @@ pub struct Seen {
 /// Those of the store; [`Error::Damaged`] where what is there is no leader and no epoch.
 pub async fn read<S: Store>(store: &S, layout: &Layout) -> Result<Seen, Error> {
     let get = |key| Op::Get(Range::of(Keys::One(key)));
-    let txn = Txn::of(vec![get(layout.leader()), get(layout.epoch())]);
+    let keys = [layout.leader(), layout.epoch(), layout.importing()];
+    let txn = Txn::of(keys.map(get).into());
     let answer = store.txn(txn).await?;
     let mut found = answer.answers.into_iter().map(|answer| match answer {
         OpAnswer::Got(found) => found.entries.into_iter().next(),
         _ => None,
     });
-    let (leader, epoch) = (found.next().flatten(), found.next().flatten());
+    let mut next = || found.next().flatten();
+    let (leader, epoch, importing) = (next(), next(), next().is_some());
     let damaged = |what: &str| Error::Damaged(format!("the key `{what}` holds something else"));
     let leader = leader
         .map(|entry| serde_json::from_slice(&entry.value).map(|leader| (leader, entry.modified)))
@@ -94,7 +98,7 @@ pub async fn read<S: Store>(store: &S, layout: &Layout) -> Result<Seen, Error> {
         Some(entry) => (number(&entry.value).ok_or_else(|| damaged("epoch"))?, entry.modified),
         None => (0, Revision(0)),
     };
-    Ok(Seen { leader, epoch })
+    Ok(Seen { leader, epoch, importing })
 }
 
 impl Candidate {
@@ -102,9 +106,13 @@ impl Candidate {
     ///
     /// # Errors
     ///
-    /// Those of the store. Where an answer was lost, it is read who leads.
+    /// Those of the store; [`Error::Damaged`] while an import is not finished. Where an answer was lost, it is read who leads.
     pub async fn stand<S: Store>(&self, store: &S, layout: &Layout) -> Result<Option<Lead>, Error> {
         let seen = read(store, layout).await?;
+        if seen.importing {
+            let why = "an import was not finished: nobody leads what is half there; import again";
+            return Err(Error::Damaged(why.to_owned()));
+        }
         let free = match &seen.leader {
             None => Compare::absent(layout.leader()),
             Some((_, at)) if self.alone => Compare::unchanged(layout.leader(), *at),
@@ -125,7 +133,11 @@ impl Candidate {
             Op::put(layout.epoch(), value(epoch)),
             Op::Put { key: layout.leader(), value: json.into(), lease: Some(lease) },
         ];
-        let compare = vec![free, Compare::unchanged(layout.epoch(), seen.epoch.1)];
+        let compare = vec![
+            free,
+            Compare::unchanged(layout.epoch(), seen.epoch.1),
+            Compare::absent(layout.importing()),
+        ];
         let elected = match store.txn(Txn { compare, then, otherwise: Vec::new() }).await {
             Ok(answer) => answer.succeeded,
             Err(Error::OutcomeUnknown(_)) => {

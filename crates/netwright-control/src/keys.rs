@@ -57,6 +57,12 @@ impl Layout {
         self.key("leader")
     }
 
+    /// There while an import of a whole network is not finished.
+    #[must_use]
+    pub fn importing(&self) -> Bytes {
+        self.key(netwright_store::transfer::UNFINISHED)
+    }
+
     /// The newest change. The revision at which this key was written last is the network's.
     #[must_use]
     pub fn head(&self) -> Bytes {

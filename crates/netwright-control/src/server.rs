@@ -16,6 +16,7 @@ mod network;
 pub mod snapshot;
 mod start;
 mod supply;
+mod tidy;
 pub mod tls;
 
 use std::net::{IpAddr, SocketAddr};
@@ -315,6 +316,7 @@ pub async fn run(state: Arc<State>, opener: Opener, listener: TcpListener) -> Re
         tokio::spawn(lead::run(Arc::clone(&state))),
         tokio::spawn(network::run(Arc::clone(&state))),
         tokio::spawn(allocate::run(Arc::clone(&state))),
+        tokio::spawn(tidy::run(Arc::clone(&state))),
     ];
     let records = state.records.lock().unwrap_or_else(PoisonError::into_inner).take();
     tasks.extend(records.map(|records| tokio::spawn(audit::run(Arc::clone(&state), records))));

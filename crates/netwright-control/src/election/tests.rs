@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use netwright_store::memory::Memory;
-use netwright_store::{Monotonic, Op, Store, Txn};
+use netwright_store::{Error, Keys, Monotonic, Op, Store, Txn};
 
 use super::{Candidate, depose, read};
 use crate::guard::Guard;
@@ -94,4 +94,16 @@ async fn a_lead_that_is_given_back_is_free_at_once() {
     let lead = own.stand(&store, &layout).await.unwrap().unwrap();
     own.resign(&store, &lead).await.unwrap();
     assert!(candidate("b", false).stand(&store, &layout).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn nobody_leads_what_is_imported_by_half() {
+    let (store, layout) = (memory(), Layout::default());
+    let importing = Txn::of(vec![Op::put(layout.importing(), "1")]);
+    store.txn(importing).await.unwrap();
+    let refused = candidate("one", false).stand(&store, &layout).await;
+    assert!(matches!(&refused, Err(Error::Damaged(why)) if why.contains("import")), "{refused:?}");
+    let done = Txn::of(vec![Op::Delete(Keys::One(layout.importing()))]);
+    store.txn(done).await.unwrap();
+    assert!(candidate("one", false).stand(&store, &layout).await.unwrap().is_some());
 }
