@@ -37,6 +37,7 @@ use cells::{Cuts, Question, Senders};
 pub(crate) use known::Known;
 use known::{Asides, Asked, Cells, Frame};
 use nodes::Groups;
+pub(crate) use nodes::sends_from;
 pub use nodes::{Group, Member, Outside};
 pub(crate) use nodes::{Piece, pieces, union};
 use template::{Stage, Template};

@@ -7,7 +7,7 @@ use std::ops::Bound;
 use netwright_model::network::{Network, SubnetId};
 use rustc_hash::FxHashMap;
 
-use crate::reach::{Member, Outside, Reach};
+use crate::reach::{Member, Outside, Reach, sends_from};
 
 use super::Party;
 
@@ -146,7 +146,9 @@ fn parties<'n>(
                 }
                 Member::Serverless(id) => {
                     let name = &network[network[*id].endpoint].name;
-                    add(Who::Named(name, true), (index, None));
+                    let entry = sends_from(network, *id);
+                    let subnet = entry.map(|entry| network[entry].subnet);
+                    add(Who::Named(name, true), (index, subnet));
                 }
                 Member::Outside(whose, first, last) => {
                     let whose = match whose {

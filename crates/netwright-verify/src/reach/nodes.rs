@@ -382,13 +382,15 @@ impl Builder<'_, '_> {
         for (index, row) in self.network.serverless.iter().enumerate() {
             let id = ServerlessId::at(index);
             let route = RouteSignature::Serverless(id);
-            let entry = row.interface.filter(|_| row.mode != EgressMode::None);
+            let entry = sends_from(self.network, id);
             let address = entry
                 .and_then(|entry| self.network[entry].addresses.first().copied())
                 .unwrap_or(crate::prover::UNPREDICTABLE);
             let class = self.classes.class(address);
             let membership = entry.map_or(0, |entry| self.memberships[entry.index()]);
             let route_class = self.route_id(&route);
+            // Who is in the subnet that it sends from is reached without that subnet's filters, and others are not.
+            let in_subnet = entry.map(|entry| (self.network[entry].subnet, (entry, address, 1)));
             let node = Node {
                 members: vec![Member::Serverless(id)],
                 origin: Origin::Serverless(id),
@@ -397,7 +399,7 @@ impl Builder<'_, '_> {
                 interface: entry,
                 vpc: entry.map(|entry| self.network[self.network[entry].subnet].vpc),
                 subnets: Vec::new(),
-                in_subnet: BTreeMap::new(),
+                in_subnet: in_subnet.into_iter().collect(),
                 route_class,
                 filter_class: self.filter_id(class, membership),
                 address_class: self.filter_id(class, 0),
@@ -440,6 +442,12 @@ impl Builder<'_, '_> {
             partings: Vec::new(),
         }
     }
+}
+
+/// The interface in a VPC by which a serverless source sends.
+pub(crate) fn sends_from(network: &Network, id: ServerlessId) -> Option<InterfaceId> {
+    let row = &network[id];
+    row.interface.filter(|_| row.mode != EgressMode::None)
 }
 
 /// Interfaces that routes name.

@@ -260,6 +260,30 @@ fn pairs_behind_a_hub_that_a_nat_gateway_translates_are_not_left_out() {
     assert!(says("shut").is_nothing(), "the client's own address does not arrive");
 }
 
+/// A service that sends from a subnet, and a machine in it and in another one, which lets nobody in.
+const FROM_A_SUBNET: &str = "
+filters: { shut: { attach: subnet, rules: [] } }
+vpcs: { v: { cidrs: [10.0.0.0/16], subnets: { own: { cidrs: [10.0.0.0/28] }, other: { cidrs: [10.0.1.0/28], filters: [shut] } } } }
+instances:
+  near: { subnet: v/own, address: 10.0.0.5 }
+  far: { subnet: v/other, address: 10.0.1.5 }
+services: { service: { egress: { mode: all-traffic, subnet: v/own } } }
+";
+
+#[test]
+fn a_service_meets_the_filters_of_subnets_that_it_does_not_send_from() {
+    let network = load(FROM_A_SUBNET);
+    let reach = Prover::new(&network).reach().unwrap();
+    let is_service = |member: &Member| matches!(member, Member::Serverless(_));
+    let service = reach.groups.iter().position(|group| group.members.iter().any(is_service));
+    let points = interfaces(&network, &reach);
+    let reached = |name: &str| {
+        let to = points.iter().find(|point| point.name == name).unwrap();
+        reach.between(service.unwrap(), to.group).any(|entry| !entry.flows.reachable().is_empty())
+    };
+    assert!(reached("near") && !reached("far"));
+}
+
 /// How many networks of each kind are tried: `NETWRIGHT_CASES` packets of the test of the specification stand for a hundredth as many.
 fn tries() -> usize {
     let cases = std::env::var("NETWRIGHT_CASES").ok().and_then(|text| text.parse().ok());
