@@ -379,7 +379,7 @@ impl Builder<'_, '_> {
     }
 
     fn serverless(&mut self) {
-        for (index, row) in self.network.serverless.iter().enumerate() {
+        for index in 0..self.network.serverless.len() {
             let id = ServerlessId::at(index);
             let route = RouteSignature::Serverless(id);
             let entry = sends_from(self.network, id);
