@@ -7,10 +7,10 @@
     reason = "a test stops where it cannot go on"
 )]
 
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+#[path = "harness/server.rs"]
+mod server;
+
+use server::Server;
 
 /// The ticket's VPC: two halves of 10.0.1.0/24 are taken, and all before it.
 const NETWORK: &str = "
@@ -23,82 +23,17 @@ vpcs:
       api: { cidr: 10.0.1.128/25 }
 ";
 
-/// A server with a store of its own; both go with it.
-struct Server {
-    child: Child,
-    url: String,
-    folder: PathBuf,
-}
-
-impl Server {
-    fn start() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::SeqCst);
-        let name = format!("netwright-allocations-{}-{number}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("network.yaml"), NETWORK).unwrap();
-        Self::on(folder)
-    }
-
-    fn on(folder: PathBuf) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_netwright"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--lease", "2", "--state"])
-            .arg(&folder)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("listening at ").unwrap().to_owned();
-        let server = Self { child, url, folder };
-        // It leads soon after it answers.
-        for _ in 0..200 {
-            if server.ask(&["release", "vni", "16777215"]).0 != 3 {
-                break;
-            }
-            Command::new("sleep").arg("0.1").status().unwrap();
-        }
-        server
-    }
-
-    /// The exit code, and what was written to both.
-    fn ask(&self, words: &[&str]) -> (i32, String, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_netwright"))
-            .args(words)
-            .env("NETWRIGHT_SERVER", &self.url)
-            .current_dir(&self.folder)
-            .output()
-            .unwrap();
-        let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
-        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
-    }
-
-    /// What is printed where it works.
-    fn told(&self, words: &[&str]) -> String {
-        let (code, out, err) = self.ask(words);
-        assert_eq!(code, 0, "{words:?}: {out}{err}");
-        out.trim().to_owned()
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _gone = self.child.kill();
-        let _ended = self.child.wait();
-        let _removed = std::fs::remove_dir_all(&self.folder);
-    }
+/// A server, and the ticket's network in its folder, where commands are run.
+fn started() -> Server {
+    let mut server = Server::start();
+    std::fs::write(server.folder.join("network.yaml"), NETWORK).unwrap();
+    server.at.clone_from(&server.folder);
+    server
 }
 
 #[test]
 fn the_next_free_range_is_given_once_and_kept_over_a_kill() {
-    let mut server = Server::start();
+    let mut server = started();
     server.told(&["apply", "network.yaml"]);
     let allocate = ["allocate", "vpc:prod", "--length", "24", "--for", "subnet:prod/new"];
     assert_eq!(server.told(&allocate), "10.0.2.0/24");
@@ -125,7 +60,7 @@ fn the_next_free_range_is_given_once_and_kept_over_a_kill() {
 
 #[test]
 fn what_is_released_rests_and_a_late_release_frees_nothing() {
-    let server = Server::start();
+    let server = started();
     server.told(&[
         "pools",
         "set",
@@ -161,7 +96,7 @@ fn what_is_released_rests_and_a_late_release_frees_nothing() {
 
 #[test]
 fn a_change_may_not_use_what_is_allocated_for_something_else() {
-    let server = Server::start();
+    let server = started();
     server.told(&["apply", "network.yaml"]);
     let allocate = ["allocate", "vpc:prod", "--length", "24", "--for", "subnet:prod/new"];
     assert_eq!(server.told(&allocate), "10.0.2.0/24");

@@ -7,82 +7,18 @@
     reason = "a test stops where it cannot go on"
 )]
 
-use std::io::{BufRead, BufReader};
+#[path = "harness/server.rs"]
+mod server;
+#[path = "harness/words.rs"]
+mod words;
+
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+
+use server::Server;
+use words::words;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// A server with a store of its own; both go with it.
-struct Server {
-    child: Child,
-    url: String,
-    folder: PathBuf,
-}
-
-impl Server {
-    fn start() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::SeqCst);
-        let name = format!("netwright-changes-{}-{number}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder).unwrap();
-        Self::on(folder)
-    }
-
-    fn on(folder: PathBuf) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_netwright"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--lease", "2", "--state"])
-            .arg(&folder)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("listening at ").unwrap().to_owned();
-        let server = Self { child, url, folder };
-        // It leads soon after it answers.
-        for _ in 0..200 {
-            if server.run(&["rollback", "1", "--dry-run"]).status.code() != Some(3) {
-                break;
-            }
-            Command::new("sleep").arg("0.1").status().unwrap();
-        }
-        server
-    }
-
-    fn run(&self, words: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_netwright"))
-            .args(words)
-            .env("NETWRIGHT_SERVER", &self.url)
-            .current_dir(root())
-            .output()
-            .unwrap()
-    }
-
-    /// The exit code, and what was written to both.
-    fn ask(&self, words: &[&str]) -> (i32, String, String) {
-        let output = self.run(words);
-        let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
-        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _gone = self.child.kill();
-        let _ended = self.child.wait();
-        let _removed = std::fs::remove_dir_all(&self.folder);
-    }
 }
 
 const NETWORK: &str = "examples/quickstart/network.yaml";
@@ -196,19 +132,6 @@ fn timeless(text: &str) -> String {
     let is_time = |word: &str| word.len() == 24 && word.ends_with('Z') && word.contains('T');
     let word = |word| if is_time(word) { "2026-11-21T14:04:16.042Z" } else { word };
     text.split(' ').map(word).collect::<Vec<_>>().join(" ")
-}
-
-fn words(command: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut quoted = false;
-    for c in command.chars() {
-        match c {
-            '\'' => quoted = !quoted,
-            ' ' if !quoted => words.push(String::new()),
-            c => words.last_mut().unwrap().push(c),
-        }
-    }
-    words
 }
 
 /// With `UPDATE_DOCUMENTS=1` the guide is written anew.

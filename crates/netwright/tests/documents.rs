@@ -2,8 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
 
+#[path = "harness/words.rs"]
+mod words;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use words::words;
 
 /// A command of a document with what the document shows of its output.
 struct Session {
@@ -41,20 +46,6 @@ fn sessions(text: &str) -> Vec<Session> {
         }
     }
     found
-}
-
-/// The words of a command, quotes taken off.
-fn words(command: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut quoted = false;
-    for c in command.chars() {
-        match c {
-            '\'' => quoted = !quoted,
-            ' ' if !quoted => words.push(String::new()),
-            c => words.last_mut().unwrap().push(c),
-        }
-    }
-    words
 }
 
 /// The documents of a folder and its folders.

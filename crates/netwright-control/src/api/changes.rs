@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Who;
-use super::extract::{IfMatch, Json, Once, Path, Query, etag};
+use super::extract::{Idempotency, IfMatch, Json, Once, Path, Query, etag};
 use super::network::{OF_CHANGES, live};
 use super::problem::{Kind, Problem};
 use super::route::Route;
@@ -138,7 +138,7 @@ impl EditOf {
 }
 
 /// A number that no other change has.
-pub(super) fn unique() -> Result<u64, Problem> {
+fn unique() -> Result<u64, Problem> {
     getrandom::u64().map_err(|error| Problem::internal(format!("no random octets: {error}")))
 }
 
@@ -148,9 +148,29 @@ const WORDS: usize = 4000;
 /// The longest name of a description.
 const NAME: usize = 400;
 
+/// What comes with every wish.
+pub(super) struct Terms {
+    /// Who asks.
+    pub(super) who: Who,
+    /// The revision that the network must be at.
+    pub(super) revision: Option<Revision>,
+    /// By which it is known when it comes again.
+    pub(super) idempotency: Option<Idempotency>,
+    /// Why.
+    pub(super) why: Option<String>,
+    /// The reason to land it although it is refused.
+    pub(super) force: Option<String>,
+    /// Nothing is written.
+    pub(super) dry_run: Option<bool>,
+}
+
 /// Judges a wish, writes it where it may land, and waits until this server shows it.
-pub(super) async fn granted(state: &State, request: Request) -> Result<Response, Problem> {
-    for (name, words) in [("why", &request.why), ("force", &request.force)] {
+pub(super) async fn granted(
+    state: &State,
+    wanted: Wanted,
+    terms: Terms,
+) -> Result<Response, Problem> {
+    for (name, words) in [("why", &terms.why), ("force", &terms.force)] {
         let wrong = |what: String| Err(Problem::new(Kind::Malformed, what));
         match words.as_deref().map(str::trim) {
             Some("") if name == "force" => return wrong("force needs a reason".to_owned()),
@@ -160,6 +180,17 @@ pub(super) async fn granted(state: &State, request: Request) -> Result<Response,
             _ => {}
         }
     }
+    let request = Request {
+        wanted,
+        who: terms.who.name,
+        why: terms.why,
+        force: terms.force,
+        dry_run: terms.dry_run.unwrap_or_default(),
+        revision: terms.revision,
+        again: terms.idempotency.map(|own| (own.key, own.request)),
+        now: state.now().milliseconds(),
+        unique: unique()?,
+    };
     let (lead, store) = (state.lead()?, state.store()?);
     let accepted = state.changes.propose(&store, &lead.guard(), request).await?;
     if accepted.answer.outcome == "accepted" {
@@ -204,25 +235,14 @@ async fn apply(
     IfMatch(revision): IfMatch,
     Once { asked, idempotency }: Once<Apply>,
 ) -> Result<Response, Problem> {
-    let name = asked.name.unwrap_or_else(|| "network.yaml".to_owned());
+    let Apply { description, name, prune, why, force, dry_run } = asked;
+    let name = name.unwrap_or_else(|| "network.yaml".to_owned());
     if name.is_empty() || name.len() > NAME {
         let why = format!("name has 1 to {NAME} octets");
         return Err(Problem::new(Kind::Malformed, why));
     }
-    let wanted =
-        Wanted::Apply { name, text: asked.description, prune: asked.prune.unwrap_or_default() };
-    let request = Request {
-        wanted,
-        who: who.name,
-        why: asked.why,
-        force: asked.force,
-        dry_run: asked.dry_run.unwrap_or_default(),
-        revision,
-        again: idempotency.map(|own| (own.key, own.request)),
-        now: state.now().milliseconds(),
-        unique: unique()?,
-    };
-    granted(&state, request).await
+    let wanted = Wanted::Apply { name, text: description, prune: prune.unwrap_or_default() };
+    granted(&state, wanted, Terms { who, revision, idempotency, why, force, dry_run }).await
 }
 
 async fn list(
@@ -261,16 +281,7 @@ async fn rollback(
     Once { asked, idempotency }: Once<Back>,
 ) -> Result<Response, Problem> {
     let to = live(&state, Some(to)).await?;
-    let request = Request {
-        wanted: Wanted::Rollback { to },
-        who: who.name,
-        why: asked.why,
-        force: asked.force,
-        dry_run: asked.dry_run.unwrap_or_default(),
-        revision,
-        again: idempotency.map(|own| (own.key, own.request)),
-        now: state.now().milliseconds(),
-        unique: unique()?,
-    };
-    granted(&state, request).await
+    let wanted = Wanted::Rollback { to };
+    let Back { why, force, dry_run } = asked;
+    granted(&state, wanted, Terms { who, revision, idempotency, why, force, dry_run }).await
 }

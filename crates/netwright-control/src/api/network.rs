@@ -9,11 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Who;
-use super::changes::{Answer, granted, unique};
+use super::changes::{Answer, Terms, granted};
 use super::extract::{IfMatch, Json, Name, Once, Page, Path, Query, etag};
 use super::problem::{Kind, Problem};
 use super::route::Route;
-use crate::change::{Request, Wanted};
+use crate::change::Wanted;
 use crate::network::{Live, ObjectKey};
 use crate::server::State;
 
@@ -216,19 +216,9 @@ async fn put(
     Path(part): Path<Name>,
     Once { asked, idempotency }: Once<PutObject>,
 ) -> Result<Response, Problem> {
-    let key = key(&part, asked.name.as_deref())?;
-    let request = Request {
-        wanted: Wanted::Put { key, text: asked.text },
-        who: who.name,
-        why: asked.why,
-        force: asked.force,
-        dry_run: asked.dry_run.unwrap_or_default(),
-        revision,
-        again: idempotency.map(|own| (own.key, own.request)),
-        now: state.now().milliseconds(),
-        unique: unique()?,
-    };
-    granted(&state, request).await
+    let PutObject { name, text, why, force, dry_run } = asked;
+    let wanted = Wanted::Put { key: key(&part, name.as_deref())?, text };
+    granted(&state, wanted, Terms { who, revision, idempotency, why, force, dry_run }).await
 }
 
 async fn delete(
@@ -238,17 +228,7 @@ async fn delete(
     Path(part): Path<Name>,
     Once { asked, idempotency }: Once<DeleteObject>,
 ) -> Result<Response, Problem> {
-    let key = key(&part, asked.name.as_deref())?;
-    let request = Request {
-        wanted: Wanted::Delete { key },
-        who: who.name,
-        why: asked.why,
-        force: asked.force,
-        dry_run: asked.dry_run.unwrap_or_default(),
-        revision,
-        again: idempotency.map(|own| (own.key, own.request)),
-        now: state.now().milliseconds(),
-        unique: unique()?,
-    };
-    granted(&state, request).await
+    let DeleteObject { name, why, force, dry_run } = asked;
+    let wanted = Wanted::Delete { key: key(&part, name.as_deref())? };
+    granted(&state, wanted, Terms { who, revision, idempotency, why, force, dry_run }).await
 }
