@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod serve;
 pub mod server;
 pub mod settings;
+mod trouble;
 mod zones;
 
 pub use zones::problems;

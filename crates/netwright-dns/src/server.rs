@@ -10,8 +10,10 @@ use crate::limits::Limits;
 use crate::message::{self, Came, Question};
 use crate::metrics::Metrics;
 use crate::settings::Settings;
+use crate::trouble::{self, Late, Wronged};
 use crate::zones::{Zones, key};
 use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::{Name, RecordType};
 
 /// Who asks, and how he is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +60,7 @@ pub struct Server {
     limits: Limits,
     metrics: Metrics,
     random: Random,
+    late: Late,
 }
 
 impl fmt::Debug for Server {
@@ -80,6 +83,7 @@ impl Server {
             limits,
             metrics: Metrics::default(),
             random,
+            late: Late::default(),
         };
         (server, problems)
     }
@@ -123,6 +127,27 @@ impl Server {
             }
             Came::Question(question, name, kind) => (question, name, kind),
         };
+        if let Some(wrong) = trouble::of(&self.settings, source, &name) {
+            match trouble::answer(wrong, &name, kind) {
+                Wronged::Silent => {}
+                Wronged::Answer(answer) => self.reply(client, &question, &answer, out),
+                Wronged::Late(wait) => {
+                    self.late.hold(now.saturating_add(wait), (client, question, name, kind));
+                }
+            }
+            return;
+        }
+        self.asked((client, question), (name, kind), now, out);
+    }
+
+    /// Answers a question as it should be.
+    fn asked(
+        &mut self,
+        (client, question): (Client, Question),
+        (name, kind): (Name, RecordType),
+        now: u64,
+        out: &mut Vec<Do>,
+    ) {
         let chain = Chain::new(name, kind, question.recursive());
         let next = chain.follow(&self.zones, self.settings.most_aliases);
         self.go_on((client, question), next, now, out);
@@ -200,12 +225,15 @@ impl Server {
         for number in self.queries.due(now) {
             self.failed(number, "does not answer", now, out);
         }
+        for (client, question, name, kind) in self.late.due(now) {
+            self.asked((client, question), (name, kind), now, out);
+        }
     }
 
     /// When something is due, in milliseconds.
     #[must_use]
     pub fn next_due(&self) -> Option<u64> {
-        self.queries.next_due()
+        [self.queries.next_due(), self.late.next_due()].into_iter().flatten().min()
     }
 
     fn ended(&mut self, ended: Option<Ended>, now: u64, out: &mut Vec<Do>) {

@@ -25,6 +25,53 @@ pub struct Settings {
     pub hosts: Vec<Host>,
     /// How queries to other servers leave.
     pub leave: Leave,
+    /// What the server does wrong on purpose, in a game day; the first that fits a question decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<Trouble>,
+}
+
+/// What a server does wrong on purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// Names that are concerned, and all below them, without a dot at their end; all names where there are none.
+    pub names: Vec<String>,
+    /// Ranges whose queries are concerned; everybody's where there are none.
+    pub clients: Vec<Range>,
+    /// What it does.
+    pub what: Wrong,
+}
+
+/// What a server does wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wrong {
+    /// It does not answer.
+    Silent,
+    /// It says that it failed (SERVFAIL).
+    Failure,
+    /// It says that there is no such name (NXDOMAIN).
+    NoName,
+    /// It says these addresses.
+    Addresses(Vec<IpAddr>),
+    /// It answers so many milliseconds later.
+    Late(u64),
+}
+
+impl Trouble {
+    /// Whether a question is concerned; the name without a dot at its end.
+    #[must_use]
+    pub fn concerns(&self, client: IpAddr, name: &str) -> bool {
+        let of_name = |own: &String| {
+            let own = own.trim_end_matches('.');
+            let rest = name.len().checked_sub(own.len());
+            rest.is_some_and(|rest| {
+                name.get(rest..).is_some_and(|tail| tail.eq_ignore_ascii_case(own))
+                    && (rest == 0 || name.as_bytes().get(rest - 1) == Some(&b'.'))
+            })
+        };
+        (self.clients.is_empty() || self.clients.iter().any(|own| own.contains(client)))
+            && (self.names.is_empty() || self.names.iter().any(of_name))
+    }
 }
 
 /// A range of addresses.

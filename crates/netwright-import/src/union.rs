@@ -1,41 +1,19 @@
 //! One description from several.
 
 use netwright_model::decode::Entries;
+use netwright_model::description_maps;
 use netwright_model::diagnostic::Diagnostic;
 use netwright_model::language::{Description, Egress, Service};
 
 /// Adds the maps of one description to another. A name that both give is an error with both places.
-pub(crate) fn unite(into: &mut Description, from: Description) -> Vec<Diagnostic> {
+pub(crate) fn unite(into: &mut Description, mut from: Description) -> Vec<Diagnostic> {
     let mut errors = Vec::new();
     macro_rules! maps {
         ($($field:ident),+ $(,)?) => { $( add(&mut into.$field, from.$field, stringify!($field), &mut errors); )+ };
     }
-    maps!(
-        vpcs,
-        prefix_lists,
-        filters,
-        instances,
-        internet_gateways,
-        nat_gateways,
-        peerings,
-        vpns,
-        sites,
-        transits,
-        private_endpoints,
-        connectors,
-        load_balancers,
-        databases,
-        externals,
-        dns_zones,
-        certificates,
-        timeouts,
-        alerts,
-        criteria,
-        golden_paths,
-        expect,
-        profiles,
-    );
-    services(&mut into.services, from.services, &mut errors);
+    // Services are told in parts.
+    services(&mut into.services, std::mem::take(&mut from.services), &mut errors);
+    description_maps!(maps);
     into.gaps.extend(from.gaps);
     into.netwright = into.netwright.take().or(from.netwright);
     into.name = into.name.take().or(from.name);

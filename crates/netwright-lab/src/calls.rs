@@ -12,6 +12,7 @@ use netwright_dataplane::plan::call::How;
 use netwright_dataplane::plan::{Call, Listener, What};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::SocketType;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::probe::bound;
@@ -29,6 +30,26 @@ const LOOK: i64 = 10_000_000;
 /// Connections that wait to be taken.
 const WAITING: i32 = 16;
 
+/// The way in which a call failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trouble {
+    /// It was not made: nothing is known of its target.
+    Untried,
+    /// Nobody answered in time.
+    Silent,
+    /// The platform's proxy took the connection and closed it: what is behind it does not answer.
+    Behind,
+    /// Nothing listens there.
+    Refused,
+    /// There is no way there.
+    NoWay,
+    /// The connection was closed without an answer.
+    Closed,
+    /// Something else.
+    Broken,
+}
+
 /// What came of a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Called {
@@ -36,8 +57,10 @@ pub struct Called {
     pub answered: bool,
     /// The source that was seen where it was answered.
     pub source: Option<IpAddr>,
-    /// How it failed.
+    /// How it failed, in words.
     pub why: Option<String>,
+    /// How it failed.
+    pub trouble: Option<Trouble>,
     /// How long it took.
     pub milliseconds: u64,
     /// What its name was found to stand for.
@@ -47,8 +70,8 @@ pub struct Called {
 }
 
 impl Called {
-    pub(crate) fn failed(why: String) -> Self {
-        Self { why: Some(why), ..Self::default() }
+    pub(crate) fn failed(trouble: Trouble, why: String) -> Self {
+        Self { why: Some(why), trouble: Some(trouble), ..Self::default() }
     }
 
     pub(crate) fn connected() -> Self {
@@ -71,6 +94,7 @@ impl Called {
             "answered": self.answered,
             "source": self.source.map(|source| source.to_string()),
             "why": self.why,
+            "trouble": self.trouble,
             "milliseconds": self.milliseconds,
             "meanwhile": self.meanwhile,
             "resolved": self.resolved.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -85,6 +109,7 @@ impl Called {
             answered: truth("answered"),
             source: text("source").and_then(|source| source.parse().ok()),
             why: text("why").map(str::to_owned),
+            trouble: value.get("trouble").and_then(|trouble| Trouble::deserialize(trouble).ok()),
             milliseconds: value.get("milliseconds").and_then(Value::as_u64).unwrap_or_default(),
             meanwhile: truth("meanwhile"),
             resolved: resolved.filter_map(|address| address.as_str()?.parse().ok()).collect(),
@@ -167,7 +192,7 @@ fn ask(calls: &[Call], speaks: &[bool], patience: Duration) -> Vec<Called> {
                     for at in own {
                         let why =
                             "the service's stand-in does not answer: `lab ps` tells its state";
-                        all[at] = Called::failed(why.to_owned());
+                        all[at] = Called::failed(Trouble::Untried, why.to_owned());
                     }
                 }
             }

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::ask::{Said, Wanted};
 use crate::calls::Called;
+use crate::check::{Check, Told};
 use crate::failure::Failure;
 use crate::link::{Change, LinkRow};
 use crate::place;
@@ -32,6 +33,8 @@ const CHANGE_PATIENCE: Duration = Duration::from_secs(300);
 const PROBES: usize = 512;
 /// Most questions about balancers of one request: each may name some hundred places.
 const SPREADS: usize = 16;
+/// Most health checks of one request: each is a thread of the lab's.
+const CHECKS: usize = 64;
 /// Longest answer: about a hundred thousand namespaces.
 const ANSWER_OCTETS: u64 = 64 * 1024 * 1024;
 /// How long an answer may take.
@@ -402,6 +405,26 @@ pub fn names(lab: &str, wanted: &[Wanted], milliseconds: u64) -> Result<Vec<Said
             return Err(Failure::new("the lab answered for fewer names than were asked"));
         }
         all.extend(said.iter().map(Said::from_json));
+    }
+    Ok(all)
+}
+
+/// Health checks, all side by side; the answers are in the order of the checks.
+///
+/// # Errors
+///
+/// No such lab, or it does not answer.
+pub fn health(lab: &str, checks: &[Check]) -> Result<Vec<Told>, Failure> {
+    let mut all = Vec::with_capacity(checks.len());
+    for part in checks.chunks(CHECKS) {
+        let longest = part.iter().map(|check| check.milliseconds).max().unwrap_or_default();
+        let patience = Duration::from_millis(longest) + PATIENCE;
+        let value = request(lab, &json!({"do": "health", "checks": part}), patience)?;
+        let told: Vec<Told> = read(&value, "told")?;
+        if told.len() != part.len() {
+            return Err(Failure::new("the lab answered for fewer checks than were asked"));
+        }
+        all.extend(told);
     }
     Ok(all)
 }

@@ -39,6 +39,24 @@ impl Interrupt {
     ///
     /// The system refuses what that needs.
     pub fn watch(lab: &str) -> Result<Self, Failure> {
+        let lab = lab.to_owned();
+        Self::with(move || {
+            let lab = lab.clone();
+            // In a thread of its own, so that a second signal is heard. Where the lab is not up, it does not come up.
+            std::thread::spawn(move || control::down(&lab));
+        })
+    }
+
+    /// From now on a signal does not end this process, but is taken note of. A second one ends the process.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses what that needs.
+    pub fn note() -> Result<Self, Failure> {
+        Self::with(|| {})
+    }
+
+    fn with(first: impl Fn() + Send + 'static) -> Result<Self, Failure> {
         let failed = |error: nix::Error| Failure::during("signals")(error.into());
         let told = eventfd(0, EventfdFlags::CLOEXEC)
             .map_err(|error| Failure::during("signals")(error.into()))?;
@@ -46,16 +64,14 @@ impl Interrupt {
         let signals = signals();
         signals.thread_block().map_err(failed)?;
         let incoming = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC).map_err(failed)?;
-        let (theirs, lab) = (Arc::clone(&shared), lab.to_owned());
+        let theirs = Arc::clone(&shared);
         let wait = move || {
             while let Ok(Some(_)) = incoming.read_signal() {
                 if theirs.asked.swap(true, Ordering::SeqCst) {
                     std::process::exit(AT_ONCE);
                 }
                 let _told = rustix::io::write(&theirs.told, &1_u64.to_ne_bytes());
-                let lab = lab.clone();
-                // In a thread of its own, so that a second signal is heard. Where the lab is not up, it does not come up.
-                std::thread::spawn(move || control::down(&lab));
+                first();
             }
         };
         std::thread::Builder::new()

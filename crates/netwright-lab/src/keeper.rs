@@ -282,7 +282,7 @@ fn built(
     let mut links = Links::of(plan.clone());
     kernel.apply(&links.plan()).map_err(|failures| told("the lab cannot be built", &failures))?;
     let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let tasks = Tasks::begin(part)?;
+    let tasks = Tasks::begin(part, None)?;
     tasks.set(&kernel);
     let left_out: Vec<String> = plan.left_out.iter().cloned().chain(unnamed).collect();
     let ready = json!({

@@ -14,6 +14,8 @@ use netwright_dataplane::plan::{HostPlan, Namespace};
 use nix::sched::{CloneFlags, unshare};
 use rustix::mount::mount_bind;
 
+use crate::view;
+
 /// Where the files lie.
 const FOLDER: &str = "/run/netwright";
 /// Most links to a file that are followed.
@@ -118,6 +120,7 @@ fn hosts(namespace: &Namespace) -> String {
 /// Gives the calling thread, and what it starts, a namespace's files at their usual places. Only where they were written.
 pub(crate) fn enter(namespace: &str) -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
+    view::keep_to_itself()?;
     let folder = folder(namespace);
     let shared = Path::new(FOLDER).join("nsswitch.conf");
     for (own, usual) in

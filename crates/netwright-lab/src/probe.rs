@@ -6,6 +6,7 @@
 mod datagram;
 mod echo;
 mod follow;
+pub mod near;
 mod socket;
 pub mod spread;
 mod stream;

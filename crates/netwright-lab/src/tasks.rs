@@ -5,6 +5,7 @@
 
 mod backoff;
 mod log;
+pub mod mark;
 mod process;
 mod ready;
 mod supervise;
@@ -27,6 +28,7 @@ use crate::names;
 use crate::tunnel::secret;
 use crate::view;
 use log::Logs;
+use mark::Mark;
 
 /// The state of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,15 +146,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The tasks of a lab.
+/// The tasks of a lab, or of a host.
 #[derive(Debug, Clone)]
-pub(crate) struct Tasks {
+pub struct Tasks {
     shared: Arc<Shared>,
 }
 
 impl Tasks {
-    /// A supervisor without tasks. `part` is the words with which this program becomes a part of itself; the part's name follows them.
-    pub(crate) fn begin(part: &[String]) -> Result<Self, Failure> {
+    /// A supervisor without tasks. `part` is the words with which this program becomes a part of itself; the part's name follows them. What it starts
+    /// has the mark in its environment.
+    ///
+    /// # Errors
+    ///
+    /// Its thread cannot be started.
+    pub fn begin(part: &[String], mark: Option<Mark>) -> Result<Self, Failure> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|error| Failure::during("the supervisor of tasks")(error.into()))?;
         let shared = Arc::new(Shared {
@@ -167,13 +174,13 @@ impl Tasks {
         let (theirs, part) = (Arc::clone(&shared), part.to_vec());
         std::thread::Builder::new()
             .name("tasks".to_owned())
-            .spawn(move || supervise::supervise(&theirs, &part))
+            .spawn(move || supervise::supervise(&theirs, &part, mark.as_ref()))
             .map_err(Failure::during("the supervisor of tasks"))?;
         Ok(Self { shared })
     }
 
     /// Says what is to run from now on: the plan that the kernel was brought to.
-    pub(crate) fn set(&self, kernel: &Kernel) {
+    pub fn set(&self, kernel: &Kernel) {
         let tasks = &kernel.applied().tasks;
         let commands = tasks.iter().filter(|task| process::asks_for_names(&task.what));
         let asking: BTreeSet<&str> = commands.map(|task| task.namespace.as_str()).collect();
@@ -216,6 +223,12 @@ impl Tasks {
     }
 
     /// Every task, sorted by namespace and name.
+    #[must_use]
+    pub fn all(&self) -> Vec<TaskRow> {
+        self.rows().iter().map(TaskRow::from_json).collect()
+    }
+
+    /// The same, as it is told.
     pub(crate) fn rows(&self) -> Vec<Value> {
         let seen = lock(&self.shared.seen);
         let row = |((namespace, name), seen): (&Key, &Seen)| {
@@ -251,6 +264,27 @@ impl Tasks {
         let own = lock(&self.shared.own);
         process::reap(&own);
     }
+}
+
+/// Makes place for what tasks see of their namespaces' names. Gives what will not be as it should, in words.
+#[must_use]
+pub fn prepare() -> Option<String> {
+    names::prepare()
+}
+
+/// Takes away what was kept for tasks of some namespaces.
+///
+/// # Errors
+///
+/// Something cannot be taken away.
+pub fn forget<'n>(namespaces: impl IntoIterator<Item = &'n str>) -> std::io::Result<()> {
+    for namespace in namespaces {
+        match std::fs::remove_dir_all(view::folder(namespace)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn milliseconds(duration: Duration) -> u64 {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use netwright_dataplane::plan::{HostPlan, What};
 use nix::sched::{CloneFlags, unshare};
-use rustix::mount::mount_bind_recursive;
+use rustix::mount::{MountPropagationFlags, mount_bind_recursive, mount_change};
 
 /// Where the lab keeps what its namespaces see.
 const FOLDER: &str = "/run/netwright";
@@ -21,6 +21,12 @@ const SOCKETS: &str = "cloudsql";
 pub(crate) fn folder(namespace: &str) -> PathBuf {
     // A name of a namespace holds no other character that a path would take apart.
     Path::new(FOLDER).join(namespace.replace('/', "%"))
+}
+
+/// What is mounted from now on in the calling thread's namespace is seen there alone: where a machine shares its mounts, a new namespace shares them too.
+pub(crate) fn keep_to_itself() -> io::Result<()> {
+    let alone = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    Ok(mount_change("/", alone)?)
 }
 
 /// Makes place for the sockets that a plan's services see: in process 1.
@@ -42,6 +48,7 @@ pub(crate) fn enter(namespace: &str) -> io::Result<()> {
     }
     let here = std::env::current_dir();
     unshare(CloneFlags::CLONE_NEWNS)?;
+    keep_to_itself()?;
     let root = folder.join("root");
     fs::create_dir_all(&root)?;
     for entry in fs::read_dir("/")? {

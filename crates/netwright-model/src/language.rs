@@ -17,13 +17,15 @@ pub mod names;
 pub mod operation;
 pub mod reference;
 pub mod topology;
+pub mod watch;
 pub mod workload;
 
 use crate::decode::Entries;
 use crate::source::Spanned;
 
 pub use delivery::{
-    Backend, BackendGroup, HealthCheck, Listener, LoadBalancer, LoadBalancerKind, Scheme,
+    AllDown, Backend, BackendGroup, HealthCheck, Listener, LoadBalancer, LoadBalancerKind,
+    OpenConnections, Scheme,
 };
 pub use exec::{Command, Exec, Ready, RestartPolicy};
 pub use filter::{Action, Attachment, Direction, Filter, Icmp, Rule};
@@ -31,7 +33,8 @@ pub use intent::{Intent, Outcome};
 pub use link::{Link, LinkWay};
 pub use names::{Certificate, DnsRecord, DnsZone, RecordType};
 pub use operation::{
-    Alert, ConnectionPool, Criterion, GoldenPath, Probe, StartupPhase, Timeout, TimeoutKind,
+    Alert, AlertRemedy, ConnectionPool, Criterion, GoldenPath, MEASURES, Probe, StartupPhase,
+    Timeout, TimeoutKind, WatchedState,
 };
 pub use reference::{Destination, EndpointKind, EndpointRef, Peer, RouteTarget};
 pub use topology::{
@@ -39,6 +42,7 @@ pub use topology::{
     PrefixList, PrivateEndpoint, Profile, Provider, Route, RouteOrigin, RouteTable, Site, Subnet,
     Transit, TransitAttachment, TransitTable, Vpc, Vpn, VpnKind,
 };
+pub use watch::{ActiveProbe, ProbeAnswer, ProbeStep};
 pub use workload::{
     Connector, Database, DatabaseEngine, Dependency, DependencyPath, Egress, EgressMode, External,
     Instance, InstanceKind, Interface, MachineType, Service, ServiceIngress,
@@ -99,6 +103,8 @@ crate::object! {
         pub criteria: Entries<Criterion>,
         /// Paths that users take through several services.
         pub golden_paths: Entries<GoldenPath>,
+        /// What is asked of the running network, beside the intents.
+        pub probes: Entries<ActiveProbe>,
         /// What must and what must not work.
         pub expect: Entries<Intent>,
         /// Changes to a provider profile: facts that differ for this user.

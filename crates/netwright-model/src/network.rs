@@ -571,4 +571,6 @@ pub struct BackendTarget {
     pub preserves_client: bool,
     /// What a health check asks; none where nothing is checked.
     pub probe: Option<Service>,
+    /// Its open connections are closed when it goes out of service.
+    pub closes: bool,
 }

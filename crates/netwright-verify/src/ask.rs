@@ -1,5 +1,7 @@
 //! From names to flows: which flows a source, a destination and a service stand for.
 
+pub mod holders;
+
 use std::net::{IpAddr, Ipv6Addr};
 
 use netwright_model::language::EndpointRef;

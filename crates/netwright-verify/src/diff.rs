@@ -23,6 +23,7 @@ use crate::space::{Overflow, Packet};
 use crate::steps::{Step, steps};
 
 pub use cause::Cause;
+pub use party::Parties;
 
 /// Who sends or receives, the same in both networks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,9 +43,9 @@ pub enum Party {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// Sources.
-    pub from: Vec<Party>,
+    pub from: Parties,
     /// Destinations.
-    pub to: Vec<Party>,
+    pub to: Parties,
     /// For which of them.
     pub relation: Relation,
     /// What works no longer, in words.

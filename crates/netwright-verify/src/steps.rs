@@ -5,7 +5,8 @@
 
 mod facts;
 
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use netwright_model::decode::Encode;
 use netwright_model::language::{Description, Provider};
@@ -132,8 +133,11 @@ pub fn steps(old: &Description, new: &Description) -> Vec<Step> {
     let provider = |description: &Description| {
         description.provider.as_ref().map(|provider| provider.value).unwrap_or_default()
     };
-    let (before, after) = (old.encode().unwrap_or_default(), new.encode().unwrap_or_default());
-    let addresses = Addresses::of(&after);
+    // What is the same on both sides is no step, and most of a large network is.
+    let [differs, differs_now] = old.apart(new);
+    let encoded = |description: &Description| description.encode().unwrap_or_default();
+    let (before, after) = (encoded(&differs), encoded(&differs_now));
+    let addresses = Addresses(OnceCell::new(), new);
     let (mut making, mut taking) = (Vec::new(), Vec::new());
     for (kind, path) in KINDS {
         let (had, has) = (objects(&before, path), objects(&after, path));
@@ -169,18 +173,22 @@ fn objects<'a>(root: &'a Node, path: &str) -> BTreeMap<String, &'a Node> {
     }
 }
 
-/// All public addresses that a network still has.
-struct Addresses(std::collections::BTreeSet<String>);
+/// All public addresses that a network still has; they are looked for where one is given up.
+struct Addresses<'a>(OnceCell<BTreeSet<String>>, &'a Description);
 
-impl Addresses {
-    fn of(root: &Node) -> Self {
-        let mut found = std::collections::BTreeSet::new();
-        for (kind, path) in KINDS {
-            for node in objects(root, path).values() {
-                found.extend(public(kind, node));
+impl Addresses<'_> {
+    fn has(&self, address: &str) -> bool {
+        let all = self.0.get_or_init(|| {
+            let root = self.1.encode().unwrap_or_default();
+            let mut found = BTreeSet::new();
+            for (kind, path) in KINDS {
+                for node in objects(&root, path).values() {
+                    found.extend(public(kind, node));
+                }
             }
-        }
-        Self(found)
+            found
+        });
+        all.contains(address)
     }
 }
 
@@ -205,7 +213,7 @@ fn public(kind: &str, node: &Node) -> Vec<String> {
 struct Compare<'a> {
     kind: &'static str,
     provider: Provider,
-    addresses: &'a Addresses,
+    addresses: &'a Addresses<'a>,
 }
 
 impl Compare<'_> {
@@ -227,10 +235,8 @@ impl Compare<'_> {
     }
 
     fn destroyed(&self, name: &str, node: &Node) -> Step {
-        let lost: Vec<String> = public(self.kind, node)
-            .into_iter()
-            .filter(|own| !self.addresses.0.contains(own))
-            .collect();
+        let lost: Vec<String> =
+            public(self.kind, node).into_iter().filter(|own| !self.addresses.has(own)).collect();
         let judged = match facts::destroyed(self.kind) {
             (Undo::Reversible | Undo::Unknown, _) if !lost.is_empty() => {
                 (Undo::Irreversible, released(&lost))
@@ -288,7 +294,7 @@ impl Compare<'_> {
         let top = field.path.split('.').next().unwrap_or(&field.path);
         let lost: Vec<String> = public(self.kind, old)
             .into_iter()
-            .filter(|own| !public(self.kind, new).contains(own) && !self.addresses.0.contains(own))
+            .filter(|own| !public(self.kind, new).contains(own) && !self.addresses.has(own))
             .collect();
         if !lost.is_empty() && public_fields(self.kind).contains(&top) {
             return (Undo::Irreversible, released(&lost));

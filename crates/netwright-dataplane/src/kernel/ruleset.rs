@@ -66,6 +66,33 @@ fn load(namespace: &str, ours: &str, new: &str) -> Result<(), Failure> {
     Err(Failure::Ruleset { namespace: namespace.to_owned(), said, line })
 }
 
+/// Gives `nft` commands as one transaction, in the namespace of the calling thread.
+///
+/// # Errors
+///
+/// What `nft` said, or that it is not there. Nothing of the commands was done then.
+pub fn script(commands: &str) -> Result<(), String> {
+    asked(&["-f", "-"], Some(commands)).map(drop)
+}
+
+/// What `nft` says to a command of its own, in the namespace of the calling thread.
+///
+/// # Errors
+///
+/// What it said of its failure, or that it is not there.
+pub fn ask(words: &[&str]) -> Result<String, String> {
+    asked(words, None)
+}
+
+fn asked(words: &[&str], input: Option<&str>) -> Result<String, String> {
+    let output = nft(words, input).map_err(|failure| failure.to_string())?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(said.lines().next().unwrap_or("no reason given").to_owned())
+}
+
 /// Says where the kernel's ruleset has other chains, sets and maps, or other numbers of rules and elements in them, than a text says; and the
 /// tables that are there.
 pub(super) fn deviations(

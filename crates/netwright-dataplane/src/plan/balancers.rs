@@ -10,6 +10,7 @@
 //! the description does not show as unhealthy; where none is, all of them if the balancer does so. A change of backends is a change of elements.
 
 mod built;
+mod checks;
 mod passing;
 mod provider;
 mod proxying;
@@ -22,6 +23,7 @@ use netwright_verify::prover::Prover;
 use super::build::Build;
 
 pub use built::why_not;
+pub use checks::{Check, checks};
 pub(super) use provider::Returning;
 pub use proxying::{Choice, Door, Forwarder};
 

@@ -26,9 +26,15 @@ use packed::Run;
 
 /// Puts each VPC's ruleset on its router.
 pub(super) fn rulesets(build: &mut Build<'_>) {
-    for index in 0..build.network.vpcs.len() {
+    let network = build.network;
+    let mut of_vpc: BTreeMap<VpcId, Vec<InterfaceId>> = BTreeMap::new();
+    for id in (0..network.interfaces.len()).map(InterfaceId::at) {
+        of_vpc.entry(network[network[id].subnet].vpc).or_default().push(id);
+    }
+    for index in 0..network.vpcs.len() {
         let vpc = VpcId::at(index);
-        let mut writer = Writer::new(build, vpc);
+        let interfaces = of_vpc.remove(&vpc).unwrap_or_default();
+        let mut writer = Writer::new(build, vpc, interfaces);
         let text = writer.write();
         let left_out = std::mem::take(&mut writer.left_out);
         for what in left_out {
@@ -65,15 +71,12 @@ struct Writer<'b, 'n> {
 }
 
 impl<'b, 'n> Writer<'b, 'n> {
-    fn new(build: &'b Build<'n>, vpc: VpcId) -> Self {
-        let network = build.network;
-        let of_vpc = |id: &InterfaceId| network[network[*id].subnet].vpc == vpc;
-        let interfaces = (0..network.interfaces.len()).map(InterfaceId::at).filter(of_vpc);
+    fn new(build: &'b Build<'n>, vpc: VpcId, interfaces: Vec<InterfaceId>) -> Self {
         Self {
             build,
-            network,
+            network: build.network,
             vpc,
-            interfaces: interfaces.collect(),
+            interfaces,
             chains: BTreeMap::new(),
             policies: BTreeMap::new(),
             sets: Vec::new(),

@@ -139,7 +139,9 @@ fn homes<'h>(plan: &HostPlan, hosts: &'h [Place], outside: bool) -> BTreeMap<Str
 
 /// The host with the highest weight for a name: where a host comes or goes, only what it gets or had moves (rendezvous hashing).
 fn highest<'h>(chosen_by: &str, hosts: &'h [Place]) -> Option<&'h Place> {
-    hosts.iter().max_by_key(|place| weight(&format!("{chosen_by} on {}", place.host)))
+    // Many names are weighed against many hosts: what a name comes to is found out once.
+    let name = names::hash_on(names::hash(chosen_by), " on ");
+    hosts.iter().max_by_key(|place| mixed(names::hash_on(name, &place.host)))
 }
 
 impl HostPlan {
@@ -170,9 +172,47 @@ impl HostPlan {
     }
 }
 
+impl HostPlan {
+    /// What each host has, by the name of its namespace: of each what [`Self::part`] gives of it. A host that has nothing is not among them.
+    #[must_use]
+    pub fn parts(&self) -> BTreeMap<String, Self> {
+        let home: BTreeMap<&str, &str> = self
+            .namespaces
+            .iter()
+            .filter_map(|one| Some((one.name.as_str(), one.host.as_deref()?)))
+            .collect();
+        let mut parts: BTreeMap<&str, Self> = BTreeMap::new();
+        let nothing =
+            || Self { left_out: self.left_out.clone(), hosts: self.hosts, ..Self::default() };
+        for one in &self.namespaces {
+            let Some(host) = home.get(one.name.as_str()) else { continue };
+            parts.entry(host).or_insert_with(nothing).namespaces.push(one.clone());
+        }
+        // Who has something has a namespace that it is in.
+        for link in &self.links {
+            let [a, b] = [&link.a, &link.b].map(|end| home.get(end.namespace.as_str()));
+            for host in a.into_iter().chain(b.filter(|b| Some(*b) != a)) {
+                parts.entry(host).or_insert_with(nothing).links.push(link.clone());
+            }
+        }
+        for task in &self.tasks {
+            let Some(host) = home.get(task.namespace.as_str()) else { continue };
+            parts.entry(host).or_insert_with(nothing).tasks.push(task.clone());
+        }
+        for call in &self.calls {
+            let Some(host) = home.get(call.namespace.as_str()) else { continue };
+            parts.entry(host).or_insert_with(nothing).calls.push(call.clone());
+        }
+        parts.into_iter().map(|(host, part)| (host.to_owned(), part)).collect()
+    }
+}
+
 /// A hash in which the last letters matter as the first.
 fn weight(text: &str) -> u64 {
-    let hash = names::hash(text);
+    mixed(names::hash(text))
+}
+
+fn mixed(hash: u64) -> u64 {
     (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
@@ -302,6 +342,16 @@ mod tests {
         assert_eq!(identifiers.len(), many, "each has an identifier of its own");
         let wire = plan.links.iter().find(|link| link.b.namespace == "host/h1");
         assert_eq!(wire.map(|link| link.mtu), Some(1550));
+    }
+
+    #[test]
+    fn the_parts_of_all_hosts_are_the_part_of_each() {
+        let plan = spread(plan(60), 4);
+        let parts = plan.parts();
+        assert!(parts.len() >= 4);
+        for (host, part) in &parts {
+            assert_eq!(*part, plan.part(host), "{host}");
+        }
     }
 
     #[test]

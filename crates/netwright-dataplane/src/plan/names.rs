@@ -156,9 +156,13 @@ fn rank(role: Role) -> u8 {
 
 /// FNV-1a.
 pub(super) fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, octet| {
-        (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)
-    })
+    hash_on(0xcbf2_9ce4_8422_2325, text)
+}
+
+/// The hash of a text of which the beginning has a hash already, and this is the rest.
+pub(super) fn hash_on(beginning: u64, rest: &str) -> u64 {
+    rest.bytes()
+        .fold(beginning, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// A locally administered hardware address for an end of a link. Two links may have the same: each has two ends only.

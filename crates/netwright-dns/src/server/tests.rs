@@ -385,3 +385,55 @@ fn a_described_reverse_zone_goes_before_the_empty_one() {
     let other = ask(&mut server, "6.0.0.10.in-addr.arpa.", RecordType::PTR);
     assert_eq!(other, "NXDOMAIN [SOA in-addr.arpa.]");
 }
+
+#[test]
+fn a_server_in_trouble_is_silent_wrong_or_late_for_whom_and_what_it_concerns_only() {
+    use crate::settings::{Trouble, Wrong};
+    let host = |name: &str| Host { name: name.to_owned(), addresses: vec![[10, 0, 0, 9].into()] };
+    let trouble = |name: &str, what: Wrong| Trouble {
+        names: vec![name.to_owned()],
+        clients: vec![Range { address: [10, 0, 0, 0].into(), length: 24 }],
+        what,
+    };
+    let troubles = vec![
+        trouble("silent.test", Wrong::Silent),
+        trouble("fails.test", Wrong::Failure),
+        trouble("gone.test", Wrong::NoName),
+        trouble("wrong.test", Wrong::Addresses(vec![[192, 0, 2, 1].into()])),
+        trouble("late.test", Wrong::Late(300)),
+    ];
+    let hosts = ["silent.test", "sub.silent.test", "fails.test", "gone.test", "late.test"]
+        .into_iter()
+        .chain(["wrong.test", "notsilent.test"])
+        .map(host)
+        .collect();
+    let mut server = server(Settings { hosts, troubles, ..settings(Vec::new()) });
+    let mut say = |name: &str| {
+        let out = send(&mut server, &query(name, RecordType::A), false);
+        out.first().map(|what| match what {
+            Do::Reply(_, octets) => {
+                let message = Message::from_vec(octets).unwrap();
+                let first = message.answers.first().map(|record| record.data.to_string());
+                format!("{:?} {first:?}", message.metadata.response_code)
+            }
+            other => format!("{other:?}"),
+        })
+    };
+    assert_eq!(say("silent.test."), None);
+    assert_eq!(say("sub.silent.test."), None);
+    assert_eq!(say("notsilent.test.").unwrap(), "NoError Some(\"10.0.0.9\")");
+    assert_eq!(say("fails.test.").unwrap(), "ServFail None");
+    assert_eq!(say("gone.test.").unwrap(), "NXDomain None");
+    assert_eq!(say("wrong.test.").unwrap(), "NoError Some(\"192.0.2.1\")");
+    assert_eq!(say("late.test."), None);
+    assert_eq!(server.next_due(), Some(300));
+    let mut out = Vec::new();
+    server.tick(299, &mut out);
+    assert_eq!(out, []);
+    server.tick(300, &mut out);
+    assert!(matches!(out.as_slice(), [Do::Reply(..)]), "{out:?}");
+    let far = Client { from: SocketAddr::from(([10, 9, 0, 5], 4000)), door: 7, stream: false };
+    let mut out = Vec::new();
+    server.query(far, &query("silent.test.", RecordType::A).to_vec().unwrap(), 0, &mut out);
+    assert!(matches!(out.as_slice(), [Do::Reply(..)]), "whom it does not concern is answered");
+}

@@ -1,5 +1,8 @@
 //! Answers of process 1.
 
+mod breaking;
+mod watching;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, IoSlice, Read};
@@ -8,7 +11,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::{Kernel, addresses};
@@ -22,6 +25,7 @@ use serde_json::{Value, json};
 use super::{refused, tell, told};
 use crate::ask::{Said, Wanted, ask};
 use crate::calls::make;
+use crate::check::{self, Check};
 use crate::control::{PLAN_OCTETS, REQUEST_OCTETS};
 use crate::link::Change;
 use crate::link::state::Links;
@@ -53,6 +57,10 @@ struct Lab {
     tasks: Tasks,
     keeper: i64,
     open: AtomicUsize,
+    /// What a game day does.
+    breaking: breaking::Breaking,
+    /// Held by who runs programs beside the kernel's lock.
+    programs: RwLock<()>,
 }
 
 /// Answers until the lab is to end.
@@ -63,7 +71,8 @@ pub(super) fn serve(
     keeper: i64,
 ) {
     let (kernel, links, open) = (Mutex::new(kernel), Mutex::new(links), AtomicUsize::new(0));
-    let lab = Arc::new(Lab { kernel, links, tasks, keeper, open });
+    let (breaking, programs) = (breaking::Breaking::default(), RwLock::new(()));
+    let lab = Arc::new(Lab { kernel, links, tasks, keeper, open, breaking, programs });
     loop {
         let second = Timespec { tv_sec: REAP, tv_nsec: 0 };
         let mut waiting = [PollFd::new(listener, PollFlags::IN)];
@@ -89,6 +98,7 @@ pub(super) fn serve(
 /// Takes note of ended processes that were left to process 1. While a ruleset is loaded its program is somebody's.
 fn reap(lab: &Lab) {
     let Ok(_quiet) = lab.kernel.try_lock() else { return };
+    let Ok(_nobody) = lab.programs.try_write() else { return };
     lab.tasks.reap();
 }
 
@@ -127,9 +137,15 @@ fn one(lab: &Lab, stream: &UnixStream) -> std::io::Result<()> {
         Some("link") => tell(stream, &link(lab, &request)),
         Some("probe") => tell(stream, &probed(lab, &request)),
         Some("spread") => tell(stream, &spread_out(lab, &request)),
+        Some("break") => breaking::serve(lab, stream, &request),
+        Some("broken") => tell(stream, &breaking::status(lab)),
+        Some("mend") => tell(stream, &breaking::stop(lab)),
+        Some("monitor") => watching::monitor(lab, stream, reader, &request),
+        Some("connect") => watching::connect(lab, stream, &request),
         Some("follow") => tell(stream, &followed(lab, &request)),
         Some("names") => tell(stream, &named(lab, &request)),
         Some("call") => tell(stream, &called(lab, &request)),
+        Some("health") => tell(stream, &checked(lab, &request)),
         Some("down") => {
             tell(stream, &json!({"keeper": lab.keeper}))?;
             // Process 1 ends, and the kernel ends everything of the lab with it.
@@ -296,6 +312,19 @@ fn followed(lab: &Lab, request: &Value) -> Value {
         }),
         Err(failure) => json!({"refused": failure.to_string()}),
     }
+}
+
+/// Health checks that were to be made, made. What is waited for holds up nobody else who asks the lab.
+fn checked(lab: &Lab, request: &Value) -> Value {
+    let checks = request.get("checks").cloned().unwrap_or_default();
+    let Ok(checks) = serde_json::from_value::<Vec<Check>>(checks) else {
+        return json!({"refused": "a check of the request cannot be read"});
+    };
+    let made = {
+        let Ok(kernel) = lab.kernel.lock() else { return json!({"refused": BROKEN}) };
+        check::sockets(&kernel, &checks)
+    };
+    json!({"told": check::ask(&checks, made)})
 }
 
 /// Names that were to be asked for, asked.

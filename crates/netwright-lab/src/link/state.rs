@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use netwright_dataplane::kernel::{Kernel, Sent, ability, pause, within};
 use netwright_dataplane::plan::emulation::{Ability, Mechanism, RELAY, RELAY_PORT, emulated};
 use netwright_dataplane::plan::hosts::spread;
-use netwright_dataplane::plan::{Condition, Conditions, HostPlan, Link};
+use netwright_dataplane::plan::{Condition, Conditions, HostPlan, Link, What};
+use netwright_dns::settings::{Settings, Trouble};
 use netwright_model::language::link::contradiction;
 use netwright_model::scalar::{Bandwidth, Delay, Percent};
 
@@ -32,6 +33,8 @@ pub(crate) struct Links {
     described: HostPlan,
     /// What was said since, by the links' names.
     said: BTreeMap<String, Conditions>,
+    /// What name servers are to do wrong, by the namespaces that they are in.
+    troubles: BTreeMap<String, Vec<Trouble>>,
     /// Which queues the kernel has, where that was tried.
     can: Option<Ability>,
 }
@@ -79,10 +82,35 @@ impl Links {
                 link.conditions = *said;
             }
         }
+        for task in &mut plan.tasks {
+            if let Some(troubles) = self.troubles.get(&task.namespace) {
+                trouble(&mut task.what, troubles);
+            }
+        }
         if plan.links.iter().all(|link| link.conditions.is_none()) {
             return plan;
         }
         emulated(&plan, *self.can.get_or_insert_with(ability))
+    }
+
+    /// Has name servers do wrong from now on, by the namespaces that they are in; others do right.
+    pub(crate) fn misname(&mut self, troubles: BTreeMap<String, Vec<Trouble>>) {
+        self.troubles = troubles;
+    }
+
+    /// What was said of a link since, by its full name.
+    pub(crate) fn said_of(&self, name: &str) -> Option<Conditions> {
+        self.said.get(name).copied()
+    }
+
+    /// Has links do again what was said of them before.
+    pub(crate) fn say_again(&mut self, before: &BTreeMap<String, Option<Conditions>>) {
+        for (name, said) in before {
+            match said {
+                Some(said) => drop(self.said.insert(name.clone(), *said)),
+                None => drop(self.said.remove(name)),
+            }
+        }
     }
 
     /// A link by its name, or by what follows its kind.
@@ -227,6 +255,18 @@ impl Links {
                     && report.link.seed == row.seed
             })
         })
+    }
+}
+
+/// Gives a name server its troubles. What is none, or cannot be read, stays.
+fn trouble(what: &mut What, troubles: &[Trouble]) {
+    let What::Part { part, settings, .. } = what else { return };
+    if part != "dns" {
+        return;
+    }
+    if let Ok(mut own) = serde_json::from_str::<Settings>(settings) {
+        own.troubles = troubles.to_vec();
+        *settings = serde_json::to_string(&own).unwrap_or_else(|_| settings.clone());
     }
 }
 

@@ -103,13 +103,18 @@ fn send(client: &Client) -> std::io::Result<()> {
 }
 
 fn request(index: usize, probe: &Probe, size: usize) -> Vec<u8> {
-    let kind = if probe.target.is_ipv4() { TYPES_V4.0 } else { TYPES_V6.0 };
+    message(probe.target.is_ipv4(), probe.source.port(), index as u64, size)
+}
+
+/// A request of a number, as large as is said, or as its header and number are.
+pub(super) fn message(v4: bool, identifier: u16, number: u64, size: usize) -> Vec<u8> {
+    let kind = if v4 { TYPES_V4.0 } else { TYPES_V6.0 };
     let mut request = vec![kind, 0, 0, 0];
-    request.extend_from_slice(&probe.source.port().to_be_bytes());
+    request.extend_from_slice(&identifier.to_be_bytes());
     request.extend_from_slice(&1_u16.to_be_bytes());
-    request.extend_from_slice(&(index as u64).to_be_bytes());
-    request.resize(size, 0);
-    if probe.target.is_ipv4() {
+    request.extend_from_slice(&number.to_be_bytes());
+    request.resize(size.max(request.len()), 0);
+    if v4 {
         // The kernel fills in the checksum of IPv6 only.
         let sum = checksum(&request).to_be_bytes();
         request[2..4].copy_from_slice(&sum);
@@ -128,6 +133,11 @@ fn checksum(octets: &[u8]) -> u16 {
         sum = (sum >> 16) + (sum & 0xffff);
     }
     !u16::try_from(sum).unwrap_or_default()
+}
+
+/// The numbers of all answers that wait at a socket, with who sent them.
+pub(super) fn answers(socket: &OwnedFd, v4: bool) -> Vec<([u8; NUMBER], IpAddr)> {
+    read(socket, v4, if v4 { TYPES_V4.1 } else { TYPES_V6.1 })
 }
 
 /// The numbers of all echo messages of a type that wait at a socket, with their sources.

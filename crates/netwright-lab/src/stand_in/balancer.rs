@@ -1,13 +1,13 @@
 //! A load balancer's proxy: it takes connections on the node's ports, and for each opens one of its own, from the node's address, to a backend
-//! that it chooses by lot. It takes other backends while it runs; what is open stays.
+//! that it chooses by lot. It takes other backends while it runs; what is open stays, or is closed where the backend's group says so.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use netwright_dataplane::plan::Listener;
@@ -40,7 +40,7 @@ pub(super) fn run(again: &dyn Fn() -> Result<Forwarder, Failure>) -> Result<(), 
     let mut own = again()?;
     let mut listeners = BTreeMap::new();
     listen(&own, &mut listeners)?;
-    let open = Arc::new(AtomicUsize::new(0));
+    let open = Arc::new(Open::default());
     loop {
         let ports: Vec<u16> = listeners.keys().copied().collect();
         let ready: Vec<bool> = {
@@ -58,6 +58,7 @@ pub(super) fn run(again: &dyn Fn() -> Result<Forwarder, Failure>) -> Result<(), 
             if let Ok(other) = again() {
                 own = other;
                 listen(&own, &mut listeners)?;
+                open.close(&own);
             }
             continue;
         }
@@ -67,6 +68,44 @@ pub(super) fn run(again: &dyn Fn() -> Result<Forwarder, Failure>) -> Result<(), 
             };
             accept(listener, (&own.name, door), *port, &open);
         }
+    }
+}
+
+/// The connections that are open.
+#[derive(Default)]
+struct Open {
+    count: AtomicUsize,
+    /// Those that are closed when their backend is chosen no more: the client's end and the backend.
+    closing: Mutex<Vec<(Choice, Weak<TcpStream>)>>,
+}
+
+impl Open {
+    /// A connection to a backend is open for as long as somebody has it.
+    fn note(&self, to: &Choice, near: &Arc<TcpStream>) {
+        let Ok(mut closing) = self.closing.lock() else { return };
+        closing.retain(|(_, near)| near.strong_count() > 0);
+        if to.closes {
+            closing.push((to.clone(), Arc::downgrade(near)));
+        }
+    }
+
+    /// Closes what is open to backends that no door has any more.
+    fn close(&self, own: &Forwarder) {
+        let there = |to: &Choice| own.doors.values().any(|door| door.backends.contains(to));
+        let Ok(mut closing) = self.closing.lock() else { return };
+        closing.retain(|(to, near)| {
+            let Some(near) = near.upgrade() else { return false };
+            let stays = there(to);
+            if !stays {
+                say(&format!(
+                    "a connection to {} port {} is closed: it is out of service",
+                    to.to, to.port
+                ));
+                let _gone = set_socket_linger(&*near, Some(Duration::ZERO));
+                let _gone = near.shutdown(Shutdown::Both);
+            }
+            stays
+        });
     }
 }
 
@@ -97,7 +136,7 @@ fn listen(own: &Forwarder, listeners: &mut BTreeMap<u16, TcpListener>) -> Result
 }
 
 /// Takes what has come to a port.
-fn accept(listener: &TcpListener, (name, door): (&str, &Door), port: u16, open: &Arc<AtomicUsize>) {
+fn accept(listener: &TcpListener, (name, door): (&str, &Door), port: u16, open: &Arc<Open>) {
     loop {
         let (near, from) = match listener.accept() {
             Ok(taken) => taken,
@@ -105,8 +144,8 @@ fn accept(listener: &TcpListener, (name, door): (&str, &Door), port: u16, open: 
             // Too many files are open: some will be closed.
             Err(_) => return pause(),
         };
-        if open.fetch_add(1, Ordering::SeqCst) >= CONNECTIONS {
-            open.fetch_sub(1, Ordering::SeqCst);
+        if open.count.fetch_add(1, Ordering::SeqCst) >= CONNECTIONS {
+            open.count.fetch_sub(1, Ordering::SeqCst);
             say("too many connections at a time: one is closed");
             continue;
         }
@@ -115,13 +154,17 @@ fn accept(listener: &TcpListener, (name, door): (&str, &Door), port: u16, open: 
         std::thread::spawn(move || {
             let done = match choice {
                 _ if answers => answer(near, from, &name),
-                Some(to) => pass(&near, &to),
+                Some(to) => {
+                    let near = Arc::new(near);
+                    open.note(&to, &near);
+                    pass(&near, &to)
+                }
                 None => Err(io::Error::other("no backend is in service")),
             };
             if let Err(error) = done {
                 say(&format!("tcp/{port} of {from}: {error}"));
             }
-            open.fetch_sub(1, Ordering::SeqCst);
+            open.count.fetch_sub(1, Ordering::SeqCst);
         });
     }
 }
@@ -207,8 +250,9 @@ mod tests {
 
     #[test]
     fn each_backend_is_chosen_about_as_often_as_any_other() {
-        let all: Vec<Choice> =
-            (1..=4).map(|port| Choice { from: None, to: [10, 0, 0, 1].into(), port }).collect();
+        let all: Vec<Choice> = (1..=4)
+            .map(|port| Choice { from: None, to: [10, 0, 0, 1].into(), port, closes: false })
+            .collect();
         let mut counts: BTreeMap<u16, u32> = BTreeMap::new();
         for _ in 0..4000 {
             *counts.entry(choose(&all).unwrap().port).or_default() += 1;

@@ -10,7 +10,7 @@ use netwright_dataplane::plan::call::How;
 use serde_json::Value;
 
 use super::HELLO;
-use crate::calls::Called;
+use crate::calls::{Called, Trouble};
 
 /// Longest answer of a stand-in.
 const ANSWER: u64 = 4096;
@@ -23,7 +23,8 @@ pub(super) fn call(how: &How, speaks: bool, patience: Duration) -> Called {
         How::Udp { to } => udp(to, patience),
         How::Socket { path, .. } => socket(path, speaks, patience),
     };
-    let mut called = asked.unwrap_or_else(|error| Called::failed(words(how, &error, patience)));
+    let mut called = asked
+        .unwrap_or_else(|error| Called::failed(trouble(how, &error), words(how, &error, patience)));
     called.milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     called
 }
@@ -93,7 +94,20 @@ fn read_answer(line: &[u8]) -> Called {
     Called { source: seen.and_then(|seen| seen.parse().ok()), ..Called::connected() }
 }
 
-/// How a call failed, in words.
+/// How a call failed.
+fn trouble(how: &How, error: &io::Error) -> Trouble {
+    let by_proxy = matches!(how, How::Socket { .. });
+    match error.kind() {
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => Trouble::Silent,
+        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset if by_proxy => Trouble::Behind,
+        ErrorKind::UnexpectedEof => Trouble::Closed,
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => Trouble::Refused,
+        ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => Trouble::NoWay,
+        _ => Trouble::Broken,
+    }
+}
+
+/// The same in words.
 fn words(how: &How, error: &io::Error, patience: Duration) -> String {
     let by_proxy = matches!(how, How::Socket { .. });
     match error.kind() {

@@ -11,7 +11,7 @@ use netwright_dataplane::plan::{Call, Listener, Service};
 use serde_json::{Value, json};
 
 use super::{client, listener, on_all_addresses, pause, say};
-use crate::calls::Called;
+use crate::calls::{Called, Trouble};
 use crate::failure::Failure;
 use crate::view;
 
@@ -80,7 +80,7 @@ fn order(stream: &UnixStream) -> std::io::Result<()> {
             .into_iter()
             .map(|one| scope.spawn(move || one_call(&one, Duration::from_millis(patience))))
             .collect();
-        let failed = || Called::failed("the call ended in the middle".to_owned());
+        let failed = || Called::failed(Trouble::Untried, "the call ended in the middle".to_owned());
         each.into_iter().map(|thread| thread.join().unwrap_or_else(|_| failed())).collect()
     });
     let answer = json!({"called": called.iter().map(Called::to_json).collect::<Vec<Value>>()});
@@ -92,10 +92,13 @@ fn one_call(order: &Value, patience: Duration) -> Called {
     let speaks = order.get("speaks").and_then(Value::as_bool).unwrap_or_default();
     let call = order.get("call").cloned().unwrap_or_default();
     let Ok(call) = serde_json::from_value::<Call>(call) else {
-        return Called::failed("the order cannot be read".to_owned());
+        return Called::failed(Trouble::Untried, "the order cannot be read".to_owned());
     };
     let Some(how) = &call.how else {
-        return Called::failed("the description does not say where to".to_owned());
+        return Called::failed(
+            Trouble::Untried,
+            "the description does not say where to".to_owned(),
+        );
     };
     let patience = call.deadline.map_or(patience, |own| patience.min(Duration::from_millis(own)));
     let resolved = call.host.as_deref().map(|host| client::resolve(host, patience));

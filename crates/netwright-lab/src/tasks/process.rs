@@ -20,6 +20,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::lock;
+use super::mark::Mark;
 use crate::names;
 use crate::view;
 
@@ -43,6 +44,8 @@ pub(super) struct Launch<'a> {
     pub(super) namespace: &'a str,
     /// The words with which this program becomes a part of itself.
     pub(super) part: &'a [String],
+    /// What is in the environment of all that is started.
+    pub(super) mark: Option<&'a Mark>,
     /// Where a child is taken note of, so that nobody else waits for it.
     pub(super) own: &'a Mutex<BTreeSet<i32>>,
 }
@@ -78,6 +81,9 @@ impl Launch<'_> {
     /// `asks`: it asks for names as its namespace does.
     fn spawn(&self, mut command: Command, asks: bool) -> io::Result<Process> {
         command.process_group(0);
+        if let Some(Mark { name, value }) = self.mark {
+            command.env(name, value);
+        }
         let host = self.namespace.rsplit('/').next().unwrap_or(self.namespace);
         // Until it is noted, nobody may look for ended children.
         let mut own = lock(self.own);

@@ -9,6 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 
 use super::backoff::Backoff;
+use super::mark::Mark;
 use super::process::{self, Launch, Process};
 use super::{Key, Seen, Shared, State, Wanted, lock, milliseconds, ready};
 use crate::tunnel;
@@ -65,6 +66,7 @@ impl Signs {
 struct Around<'a> {
     shared: &'a Shared,
     part: &'a [String],
+    mark: Option<&'a Mark>,
 }
 
 impl Around<'_> {
@@ -73,6 +75,7 @@ impl Around<'_> {
             space: wanted.space.as_fd(),
             namespace: &wanted.task.namespace,
             part: self.part,
+            mark: self.mark,
             own: &self.shared.own,
         }
     }
@@ -88,8 +91,8 @@ impl Around<'_> {
 }
 
 /// Runs for as long as process 1 does.
-pub(super) fn supervise(shared: &Shared, part: &[String]) {
-    let around = Around { shared, part };
+pub(super) fn supervise(shared: &Shared, part: &[String], mark: Option<&Mark>) {
+    let around = Around { shared, part, mark };
     let mut slots: BTreeMap<Key, Slot> = BTreeMap::new();
     loop {
         let order = lock(&shared.wanted).take();

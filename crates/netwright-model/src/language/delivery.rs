@@ -28,6 +28,26 @@ crate::keyword! {
     }
 }
 
+crate::keyword! {
+    /// What a load balancer does while no backend of a listener is in service.
+    pub enum AllDown {
+        /// It refuses connections.
+        #[default] Refuse = "refuse" | "closed",
+        /// It sends them to all backends: health checks may be wrong, and nothing is worse than no answer.
+        SendToAll = "send-to-all" | "open",
+    }
+}
+
+crate::keyword! {
+    /// What becomes of a backend's open connections when it goes out of service.
+    pub enum OpenConnections {
+        /// They stay until one of their ends closes them.
+        #[default] Keep = "keep",
+        /// They are closed.
+        Close = "close",
+    }
+}
+
 crate::object! {
     /// A load balancer.
     pub struct LoadBalancer {
@@ -57,6 +77,8 @@ crate::object! {
         pub certificates ("certificate") : Vec<Spanned<String>>,
         /// Time-out for a backend's answer.
         pub timeout: Option<Spanned<Duration>>,
+        /// What it does while no backend is in service; as its provider does unless given.
+        pub when_all_down: Option<Spanned<AllDown>>,
         /// Requests may go to backends in other zones.
         pub cross_zone: Option<Spanned<bool>>,
         /// Where its own connections to backends come from, where they do not come from its nodes.
@@ -95,6 +117,8 @@ crate::object! {
         pub timeout: Option<Spanned<Duration>>,
         /// The balancer passes the client's address on as the source.
         pub preserve_client_address: Option<Spanned<bool>>,
+        /// What becomes of a backend's open connections when it goes out of service.
+        pub open_connections: Option<Spanned<OpenConnections>>,
         /// Why its backends are not all known.
         pub incomplete: Option<Spanned<String>>,
     }
@@ -109,6 +133,8 @@ crate::object! {
         pub port: Option<Spanned<u16>>,
         /// Health as the provider last showed it.
         pub healthy: Option<Spanned<bool>>,
+        /// It is being taken out of service: it gets no new connections, and keeps those that it has.
+        pub draining: Option<Spanned<bool>>,
         /// Share of the traffic.
         pub weight: Option<Spanned<Percent>>,
     }

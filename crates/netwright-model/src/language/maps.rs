@@ -4,10 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::decode::{Encode, Entries};
-use crate::source::Span;
+use crate::source::{Span, Spanned};
 use crate::tree::{Key, Kind, Node};
 
 use super::Description;
@@ -63,6 +63,67 @@ fn sort<T>(entries: &mut Entries<T>, place: impl Fn(&str) -> u64) {
     entries.sort_by_cached_key(|(name, _)| place(&name.value));
 }
 
+/// The entries of two maps that are not the same in both, in their order.
+fn apart<T: Clone + PartialEq>(one: &Entries<T>, other: &Entries<T>) -> [Entries<T>; 2] {
+    let same =
+        |a: &(Spanned<String>, T), b: &(Spanned<String>, T)| a.0.value == b.0.value && a.1 == b.1;
+    // Mostly they stand where they stood.
+    let until = one.iter().zip(other.iter()).take_while(|(a, b)| same(a, b)).count();
+    let after = one.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| same(a, b)).count();
+    let after = after.min(one.len().min(other.len()) - until);
+    let middle = |all: &Entries<T>| -> Vec<(Spanned<String>, T)> {
+        all.iter().take(all.len() - after).skip(until).cloned().collect()
+    };
+    let (mut own, mut theirs) = (middle(one), middle(other));
+    if !own.is_empty() && !theirs.is_empty() {
+        let known: FxHashMap<&str, &T> =
+            theirs.iter().map(|(name, value)| (name.value.as_str(), value)).collect();
+        let equal: FxHashSet<String> = own
+            .iter()
+            .filter(|(name, value)| known.get(name.value.as_str()) == Some(&value))
+            .map(|(name, _)| name.value.clone())
+            .collect();
+        own.retain(|(name, _)| !equal.contains(&name.value));
+        theirs.retain(|(name, _)| !equal.contains(&name.value));
+    }
+    [Entries(own), Entries(theirs)]
+}
+
+/// Gives the names of all maps of a description to a macro of the caller's, in the order in which they are written. It is the one list of them:
+/// what [`maps`](self) makes of it names every field of [`Description`], so that one that is missing here does not compile.
+#[macro_export]
+macro_rules! description_maps {
+    ($each:ident) => {
+        $each!(
+            vpcs,
+            prefix_lists,
+            filters,
+            instances,
+            internet_gateways,
+            nat_gateways,
+            peerings,
+            vpns,
+            sites,
+            transits,
+            private_endpoints,
+            connectors,
+            services,
+            load_balancers,
+            databases,
+            externals,
+            dns_zones,
+            certificates,
+            timeouts,
+            alerts,
+            criteria,
+            golden_paths,
+            probes,
+            expect,
+            profiles,
+        );
+    };
+}
+
 macro_rules! maps {
     ($($field:ident),+ $(,)?) => {
         /// The maps of a description, in the order in which they are written.
@@ -94,6 +155,21 @@ macro_rules! maps {
                 }
             }
 
+            /// What two descriptions do not have in common: the settings of each, and the objects that are not the same in both.
+            #[must_use]
+            pub fn apart(&self, other: &Self) -> [Self; 2] {
+                let settings = |own: &Self| Self {
+                    netwright: own.netwright.clone(),
+                    name: own.name.clone(),
+                    provider: own.provider.clone(),
+                    gaps: own.gaps.clone(),
+                    ..Self::default()
+                };
+                let (mut one, mut two) = (settings(self), settings(other));
+                $([one.$field, two.$field] = apart(&self.$field, &other.$field);)+
+                [one, two]
+            }
+
             /// Brings the objects of a map into an order.
             pub fn arrange(&mut self, map: &str, place: impl Fn(&str) -> u64) {
                 match map {
@@ -114,32 +190,7 @@ macro_rules! maps {
     };
 }
 
-maps!(
-    vpcs,
-    prefix_lists,
-    filters,
-    instances,
-    internet_gateways,
-    nat_gateways,
-    peerings,
-    vpns,
-    sites,
-    transits,
-    private_endpoints,
-    connectors,
-    services,
-    load_balancers,
-    databases,
-    externals,
-    dns_zones,
-    certificates,
-    timeouts,
-    alerts,
-    criteria,
-    golden_paths,
-    expect,
-    profiles,
-);
+crate::description_maps!(maps);
 
 /// An object as it stands alone.
 #[derive(Debug, Clone, PartialEq)]

@@ -85,25 +85,128 @@ crate::object! {
     }
 }
 
+crate::keyword! {
+    /// How a watched thing is.
+    pub enum WatchedState {
+        /// It does not work.
+        #[default] Unhealthy = "unhealthy" | "down",
+        /// Nobody has found out, or not lately.
+        Unknown = "unknown",
+        /// It has begun and was not healthy yet.
+        Starting = "starting",
+        /// It is being taken out of service.
+        Draining = "draining",
+        /// Somebody works on it.
+        Maintenance = "maintenance",
+    }
+}
+
+/// What watching measures: of probes, and what is handed in about connectors, NAT gateways, pools and databases.
+pub const MEASURES: &[&str] = &[
+    "seconds",
+    "name_seconds",
+    "connect_seconds",
+    "tls_seconds",
+    "login_seconds",
+    "first_octet_seconds",
+    "body_seconds",
+    "query_seconds",
+    "echo_seconds",
+    "size_seconds",
+    "certificate_days",
+    "failure_rate",
+    "capacity_utilisation",
+    "cpu_utilisation",
+    "nat_port_utilisation",
+    "address_utilisation",
+    "connection_utilisation",
+    "instances",
+    "startup_failures",
+];
+
 crate::object! {
-    /// An alert on a measured time, share or count.
+    /// What to do about an alert where something holds.
+    pub struct AlertRemedy {
+        /// What is measured. Without it, always.
+        pub metric: Option<Spanned<String>>,
+        /// It is to be this at least.
+        pub at_least: Option<Spanned<u32>>,
+        /// What to do.
+        pub text: Spanned<String>,
+    }
+}
+
+crate::object! {
+    /// An alert on a measured time, share or count, or on a state. A threshold counts from its value on.
     pub struct Alert {
-        /// What is measured.
+        /// The things that it is about: a name, or a beginning and `*`. All that are watched unless given.
+        pub of ("things") : Option<Spanned<String>>,
+        /// What is measured; the alert's own name unless given. `failure_rate` is that of a thing's probes.
         pub metric: Option<Spanned<String>>,
         /// It fires above this time.
         pub above: Option<Spanned<Duration>>,
         /// It fires above this share.
         pub above_share: Option<Spanned<Percent>>,
+        /// It fires above this number.
+        pub above_count: Option<Spanned<u32>>,
+        /// It fires below this number.
+        pub below_count: Option<Spanned<u32>>,
+        /// It fires in these states.
+        pub states ("state") : Vec<Spanned<WatchedState>>,
+        /// It fires while the state changes to and fro.
+        pub flapping: Option<Spanned<bool>>,
+        /// It fires when it has held for so long.
+        pub lasts ("for") : Option<Spanned<Duration>>,
+        /// It goes on firing for so long after it held last.
+        pub keep_firing ("keep") : Option<Spanned<Duration>>,
+        /// A rate of fewer results says nothing; 10 unless given.
+        pub results: Option<Spanned<u32>>,
         /// The time-out that ends what is measured.
         pub bounded_by: Option<Spanned<String>>,
-        /// A rule evaluates this threshold. False: it is declared and never looked at.
+        /// A rule evaluates this threshold. False: it is declared and never looked at. True: something else does, where watching measures nothing of
+        /// the name.
         pub evaluated: Option<Spanned<bool>>,
         /// Severity as the user calls it.
         pub severity: Option<Spanned<String>>,
-        /// What to do.
+        /// Which part of the system it is of; the thing unless given.
+        pub component: Option<Spanned<String>>,
+        /// What is said. `{thing}`, `{value}`, `{percent}`, `{seconds}` and `{threshold}` are filled in.
+        pub message: Option<Spanned<String>>,
+        /// What to do: the first that holds.
+        pub remedies ("remediation", "remedy") : Vec<AlertRemedy>,
+        /// Who is told next.
+        pub escalation: Option<Spanned<String>>,
+        /// Where to read on.
         pub runbook: Option<Spanned<String>>,
-        /// What a missing measurement means; unknown unless given.
+        /// What it is about, in a tracker.
+        pub issue ("issue_reference") : Option<Spanned<String>>,
+        /// What a missing measurement means; unknown unless given. `ignored`: nobody is told of it.
         pub missing: Option<Spanned<String>>,
+    }
+}
+
+impl Alert {
+    /// What is measured for it, by an alert's name: its letters, with `_` for `-`.
+    #[must_use]
+    pub fn measure(&self, name: &str) -> String {
+        self.metric.as_ref().map_or_else(|| name.replace('-', "_"), |metric| metric.value.clone())
+    }
+
+    /// Whether it compares a measure with a threshold.
+    #[must_use]
+    pub const fn has_threshold(&self) -> bool {
+        self.above.is_some()
+            || self.above_share.is_some()
+            || self.above_count.is_some()
+            || self.below_count.is_some()
+    }
+
+    /// Whether watching asks it: what it is about is measured, or is a state.
+    #[must_use]
+    pub fn is_watched(&self, name: &str) -> bool {
+        let asks =
+            !self.states.is_empty() || self.flapping.as_ref().is_some_and(|flaps| flaps.value);
+        asks || (self.has_threshold() && MEASURES.contains(&self.measure(name).as_str()))
     }
 }
 

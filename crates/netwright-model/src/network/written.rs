@@ -120,6 +120,7 @@ fn hash_rest(description: &Description, state: &mut Text) {
         alerts: _,
         criteria: _,
         golden_paths: _,
+        probes: _,
         expect: _,
         profiles,
         gaps,

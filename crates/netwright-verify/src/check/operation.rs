@@ -1,9 +1,10 @@
 //! Time-outs, alerts and criteria: what can be judged on paper.
 
-use netwright_model::language::{EndpointKind, EndpointRef, Timeout, TimeoutKind};
+use netwright_model::language::{Alert, EndpointKind, EndpointRef, MEASURES, Timeout, TimeoutKind};
 use netwright_model::network::Network;
 use netwright_model::scalar::Duration;
 use netwright_model::source::Spanned;
+use netwright_model::suggest::nearest;
 
 use super::Report;
 
@@ -116,6 +117,86 @@ fn nested(network: &Network, name: &Spanned<String>, timeout: &Timeout, report: 
     }
 }
 
+/// An alert that `netwright watch` cannot ask.
+fn unmeasured(name: &Spanned<String>, alert: &Alert, report: &mut Report) {
+    let measure = alert.measure(&name.value);
+    let message = if alert.has_threshold() {
+        format!("nothing measures `{measure}`, which alert {} is about", name.value)
+    } else {
+        format!("alert {} has neither a threshold nor a state", name.value)
+    };
+    let span = alert.metric.as_ref().map_or(name.span, |metric| metric.span);
+    let known = MEASURES.iter().copied();
+    let remedy = match nearest(&measure, known) {
+        Some(near) => {
+            format!("did you mean `{near}`? `evaluated: true` says that something else asks it")
+        }
+        None => "name a measure, or say `evaluated: true` where something else asks it".to_owned(),
+    };
+    report.add("NW-ALERT-004", span, message, remedy);
+}
+
+/// An alert about things that a network does not have.
+fn about_nothing(
+    network: &Network,
+    name: &Spanned<String>,
+    of: &Spanned<String>,
+    report: &mut Report,
+) {
+    let description = &network.description;
+    let mut things: Vec<&str> = Vec::new();
+    things.extend(description.probes.iter().map(|(name, _)| name.value.as_str()));
+    things.extend(description.expect.iter().map(|(name, _)| name.value.as_str()));
+    things.extend(description.services.iter().map(|(name, _)| name.value.as_str()));
+    things.extend(description.connectors.iter().map(|(name, _)| name.value.as_str()));
+    things.extend(description.nat_gateways.iter().map(|(name, _)| name.value.as_str()));
+    things.extend(description.databases.iter().map(|(name, _)| name.value.as_str()));
+    things.extend(description.instances.iter().map(|(name, _)| name.value.as_str()));
+    things.extend(description.externals.iter().map(|(name, _)| name.value.as_str()));
+    things.extend(description.load_balancers.iter().map(|(name, _)| name.value.as_str()));
+    let wanted = of.value.trim_end_matches('*');
+    // What stands behind a `/` is a part of a thing, and behind a `:` the name of a pool.
+    let (whole, beginning) = (wanted.split('/').next().unwrap_or(wanted), wanted != of.value);
+    let known = |thing: &&str| *thing == whole || (beginning && thing.starts_with(whole));
+    if whole.is_empty() || whole.contains(':') || things.iter().any(known) {
+        return;
+    }
+    let message = format!("alert {} is about `{}`, and nothing is called so", name.value, of.value);
+    let remedy = match nearest(whole, things.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "name a probe, an intent, or what is measured: a connector, a database, a service"
+            .to_owned(),
+    };
+    report.add("NW-ALERT-005", of.span, message, remedy);
+}
+
+/// Words of alerts that watching does not know.
+const SEVERITIES: [&str; 8] =
+    ["info", "notice", "warning", "warn", "critical", "error", "page", "emergency"];
+
+/// An alert's words that mean nothing: its severity, and what its remedies ask.
+fn misspelt(name: &Spanned<String>, alert: &Alert, report: &mut Report) {
+    let mut told = |word: &Spanned<String>, what: &str, known: &[&str]| {
+        let message = format!("{what} of alert {} is `{}`, which is none", name.value, word.value);
+        let near = nearest(&word.value, known.iter().copied());
+        let remedy = near.map_or_else(
+            || format!("there are {}", known.join(", ")),
+            |near| format!("did you mean `{near}`?"),
+        );
+        report.add("NW-ALERT-006", word.span, message, remedy);
+    };
+    if let Some(severity) = &alert.severity
+        && !SEVERITIES.contains(&severity.value.to_ascii_lowercase().as_str())
+    {
+        told(severity, "the severity", &SEVERITIES);
+    }
+    for metric in alert.remedies.iter().filter_map(|remedy| remedy.metric.as_ref()) {
+        if !MEASURES.contains(&metric.value.as_str()) {
+            told(metric, "the measure of a remedy", MEASURES);
+        }
+    }
+}
+
 fn thresholds(network: &Network, report: &mut Report) {
     let limit = |name: &Option<Spanned<String>>| {
         let name = name.as_ref()?;
@@ -136,6 +217,15 @@ fn thresholds(network: &Network, report: &mut Report) {
             let message = format!("the threshold of alert {} is never evaluated", name.value);
             report.add("NW-ALERT-002", name.span, message, "evaluate it, or remove it");
         }
+        if alert.evaluated.is_none() && !alert.is_watched(&name.value) {
+            unmeasured(name, alert, report);
+        }
+        if let Some(of) = &alert.of
+            && !alert.evaluated.as_ref().is_some_and(|evaluated| evaluated.value)
+        {
+            about_nothing(network, name, of, report);
+        }
+        misspelt(name, alert, report);
     }
     for (name, alert) in network.description.alerts.iter() {
         let good = ["0", "zero", "ok", "healthy", "good", "pass", "fine"];

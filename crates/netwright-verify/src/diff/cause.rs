@@ -78,13 +78,14 @@ pub(super) fn of(
     packet: &Packet,
 ) -> Option<Cause> {
     let gone = |party: &&Party| places.find(party).is_none();
-    let missing: Vec<&Party> = change.from.iter().chain(&change.to).filter(gone).collect();
-    if let Some(first) = missing.first() {
+    let (sources, destinations): (Vec<&Party>, Vec<&Party>) =
+        (change.from.iter().collect(), change.to.iter().collect());
+    if let Some(first) = sources.iter().chain(&destinations).copied().find(gone) {
         let Party::Named { name, .. } = first else { return None };
         let text = format!("{name} is not there any more");
         return Some(Cause { text, span: Span::NONE, gone: true });
     }
-    let pairs = change.from.iter().flat_map(|from| change.to.iter().map(move |to| (from, to)));
+    let pairs = sources.iter().flat_map(|from| destinations.iter().map(move |to| (*from, *to)));
     let (from, to) = pairs.into_iter().find(|(from, to)| from != to)?;
     let ((origin, src), (_, dst)) = (places.find(from)?, places.find(to)?);
     let packet =

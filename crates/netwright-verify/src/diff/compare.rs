@@ -14,7 +14,7 @@ use crate::reach::{Block, Reach, Relation};
 use crate::space::{Packet, Set, Space, show};
 
 use super::Change;
-use super::party::{Class, Who, classes};
+use super::party::{All, Class, Parties, classes};
 
 /// What is said of a pair: lost, gained, unsure.
 type Words = [Option<String>; 3];
@@ -301,12 +301,8 @@ impl Comparison<'_> {
         rows.sort_by_key(|((from, relation, saying), to)| {
             (from.first().copied(), to.first().copied(), *relation, *saying)
         });
-        let parties = |classes: &[u32]| {
-            let all = classes.iter().flat_map(|class| &self.classes[*class as usize].parties);
-            let mut all: Vec<&Who<'_>> = all.collect();
-            all.sort_unstable();
-            all.into_iter().map(Who::party).collect()
-        };
+        let all = Arc::new(All::of(&self.classes));
+        let parties = |classes: &[u32]| Parties::of(&all, classes);
         let change = |((from, relation, saying), to): ((Vec<u32>, Relation, u32), Vec<u32>)| {
             let ([lost, gained, unsure], sample) = self.sayings[saying as usize].clone();
             let (from, to) = (parties(&from), parties(&to));

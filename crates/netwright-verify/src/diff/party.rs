@@ -1,8 +1,10 @@
 //! Who is the same in two networks: parties, and classes of those that are grouped together in both.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::IpAddr;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use netwright_model::network::{Network, SubnetId};
 use rustc_hash::FxHashMap;
@@ -24,6 +26,93 @@ impl Who<'_> {
             Self::Named(name, v4) => Party::Named { name: name.to_owned(), v4 },
             Self::Outside(whose, first, last) => Party::Outside(whose.to_owned(), first, last),
         }
+    }
+}
+
+/// All parties of two networks, and which are in which class.
+#[derive(Debug, Default)]
+pub(super) struct All {
+    /// In their order.
+    parties: Vec<Party>,
+    /// For each class, where its parties stand in the order.
+    of_class: Vec<Vec<u32>>,
+}
+
+impl All {
+    pub(super) fn of(classes: &[Class<'_>]) -> Self {
+        let mut placed: Vec<(Who<'_>, usize)> = Vec::new();
+        for (class, row) in classes.iter().enumerate() {
+            placed.extend(row.parties.iter().map(|who| (*who, class)));
+        }
+        placed.sort_unstable();
+        let mut of_class = vec![Vec::new(); classes.len()];
+        for (place, (_, class)) in (0u32..).zip(&placed) {
+            of_class[*class].push(place);
+        }
+        Self { parties: placed.iter().map(|(who, _)| who.party()).collect(), of_class }
+    }
+}
+
+/// Some parties, in their order.
+///
+/// In a large network many lists have almost everybody in them: a list is kept as the classes that it is made of, and made when it is looked at.
+#[derive(Clone, Default)]
+pub struct Parties {
+    all: Arc<All>,
+    classes: Arc<[u32]>,
+}
+
+impl Parties {
+    pub(super) fn of(all: &Arc<All>, classes: &[u32]) -> Self {
+        Self { all: Arc::clone(all), classes: classes.into() }
+    }
+
+    fn classes(&self) -> impl Iterator<Item = &Vec<u32>> {
+        self.classes.iter().filter_map(|class| self.all.of_class.get(*class as usize))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.classes().map(Vec::len).sum()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All of them. Each call makes the list.
+    pub fn iter(&self) -> std::vec::IntoIter<&Party> {
+        let mut places: Vec<u32> = self.classes().flatten().copied().collect();
+        // Of sorted lists, which this way of sorting is made for.
+        places.sort();
+        let named = places.into_iter().filter_map(|place| self.all.parties.get(place as usize));
+        named.collect::<Vec<_>>().into_iter()
+    }
+}
+
+impl<'p> IntoIterator for &'p Parties {
+    type Item = &'p Party;
+    type IntoIter = std::vec::IntoIter<&'p Party>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl PartialEq for Parties {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Parties {}
+
+impl fmt::Debug for Parties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
     }
 }
 

@@ -49,6 +49,9 @@ pub struct Choice {
     pub to: IpAddr,
     /// Its port.
     pub port: u16,
+    /// Connections to it are closed when it is chosen no more.
+    #[serde(default)]
+    pub closes: bool,
 }
 
 pub(super) fn node(build: &mut Build<'_>, prover: &mut Prover<'_>, node: Node) {
@@ -73,7 +76,12 @@ pub(super) fn node(build: &mut Build<'_>, prover: &mut Prover<'_>, node: Node) {
                 let asked = asked_on(network, node.id, backend, Service::tcp(port)).first_port();
                 if let Some(asked) = asked {
                     let from = own_address(network, node, *to);
-                    door.backends.push(Choice { from, to: *to, port: asked });
+                    door.backends.push(Choice {
+                        from,
+                        to: *to,
+                        port: asked,
+                        closes: backend.closes,
+                    });
                     let name = label(network, node, number, backend);
                     counted
                         .entry((*to, asked))

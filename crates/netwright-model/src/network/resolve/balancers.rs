@@ -1,6 +1,8 @@
 //! Load balancers: their nodes, what they listen on, and what stands behind them.
 
-use crate::language::{self, EndpointKind, EndpointRef, LoadBalancerKind, Scheme};
+use crate::language::{
+    self, AllDown, EndpointKind, EndpointRef, LoadBalancerKind, OpenConnections, Scheme,
+};
 use crate::network::{BackendTarget, EndpointId, Interface, Listener, LoadBalancer, VpcId};
 use crate::profile::Facts;
 use crate::scalar::{Prefix, Service};
@@ -61,10 +63,10 @@ impl Resolver<'_> {
                 ),
                 proxies,
                 probes,
-                fails_open: if passes {
-                    facts.balancers.pass_through_fails_open
-                } else {
-                    facts.balancers.proxies_fail_open
+                fails_open: match &written.when_all_down {
+                    Some(given) => given.value == AllDown::SendToAll,
+                    None if passes => facts.balancers.pass_through_fails_open,
+                    None => facts.balancers.proxies_fail_open,
                 },
                 keeps_destination: passes && facts.balancers.pass_through_keeps_destination,
                 index,
@@ -166,7 +168,9 @@ impl Resolver<'_> {
                 if let Some(why) = &group.incomplete {
                     made.incomplete.push(format!("{}: {}", key.value, why.value));
                 }
-                for backend in &group.targets {
+                // What is being drained gets nothing new, also where nothing else is in service.
+                let drains = |backend: &&language::Backend| flag(backend.draining.as_ref(), false);
+                for backend in group.targets.iter().filter(|backend| !drains(backend)) {
                     let port = backend_port(listener, group, backend, passes);
                     let made_of = self.backend(backend, (&key.value, group), port, vpc);
                     made.backends.extend(made_of.map(|own| BackendTarget {
@@ -231,6 +235,8 @@ impl Resolver<'_> {
             healthy: backend.healthy.as_ref().map(|healthy| healthy.value),
             preserves_client: flag(group.preserve_client_address.as_ref(), true),
             probe,
+            closes: (group.open_connections.as_ref())
+                .is_some_and(|given| given.value == OpenConnections::Close),
         })
     }
 }

@@ -249,6 +249,18 @@ pub(super) fn operation() -> Vec<Case> {
         ("NW-ALERT-002", alert("above: 5s, evaluated: false"), alert("above: 5s, evaluated: true")),
         ("NW-ALERT-003", alert("above: 5s, missing: \"0\""), alert("above: 5s, missing: unknown")),
         (
+            "NW-ALERT-004",
+            alert("metric: conect_seconds, above: 5s"),
+            alert("metric: connect_seconds, above: 5s"),
+        ),
+        ("NW-ALERT-005", alert("above: 5s, of: nobody"), alert("above: 5s")),
+        (
+            "NW-ALERT-006",
+            alert("above: 5s, severity: crtical"),
+            alert("above: 5s, severity: critical"),
+        ),
+        ("NW-ALERT-004", alert("severity: page"), alert("severity: page, states: [unhealthy]")),
+        (
             "NW-CRIT-001",
             criterion("within: 40s, bounded_by: app"),
             criterion("within: 30s, bounded_by: app"),
