@@ -9,13 +9,18 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use netwright_control::agents::{
-    Mode, NAMED, Outage, Registration, Report, STEPS, Step, Trouble, placement,
+    Mode, NAMED, Others, Outage, Processes, Registration, Report, STEPS, Step, Trouble,
 };
+use netwright_control::probes::{Probed, Question, Seen};
 use netwright_dataplane::kernel::Failure;
+use netwright_dataplane::plan::HostPlan;
+use netwright_lab::probe::near::{self, Near};
+use netwright_lab::tasks::mark::{self, Mark as ProcessMark};
+use netwright_lab::tasks::{self, State, Tasks};
 
 use crate::host::{Host, boot, concerned};
 use crate::part::part;
-use crate::source::{Source, Wanted};
+use crate::source::{Source, Wanted, What};
 use errands::Desk;
 pub use errands::NEWS;
 
@@ -39,7 +44,20 @@ pub struct Settings {
     pub clock: fn() -> u64,
     /// The agent's version.
     pub version: String,
+    /// The words with which this program becomes a part of itself that runs on a host, such as a name server; the part's name follows them.
+    pub part: Vec<String>,
 }
+
+impl Settings {
+    /// What all processes have in their environment that are started on this host.
+    fn mark(&self) -> ProcessMark {
+        let value = format!("{} {}", self.host.host, self.folder.display());
+        ProcessMark { name: "NETWRIGHT_AGENT".to_owned(), value }
+    }
+}
+
+/// How long an answer to a question is waited for: a request that is lost is sent again after one second.
+const PROBE: Duration = Duration::from_millis(1_500);
 
 /// What an agent hears of.
 #[derive(Debug)]
@@ -50,6 +68,8 @@ pub(crate) enum Heard {
     Lost(String),
     /// The source answers again.
     Back,
+    /// Other hosts answer, or answer no longer.
+    Others(Others),
     /// It cannot go on, and why.
     Refused(String),
     /// It is to end.
@@ -93,8 +113,31 @@ pub fn follow(
         ..Report::default()
     };
     let desk = Desk::new(source, settings.host.clone(), send);
-    let mut agent =
-        Agent { host, settings, desk, report, wanted: None, tries: 0, again: None, lost: None };
+    // What an earlier process of the agent started cannot be watched by this one: it is started again.
+    match mark::end(&settings.mark()) {
+        Ok(0) => {}
+        Ok(ended) => {
+            say(&format!("ended {ended} processes of an earlier agent, to start them again"));
+        }
+        Err(error) => say(&format!("processes of an earlier agent are not looked for: {error}")),
+    }
+    if let Some(unnamed) = tasks::prepare() {
+        say(&unnamed);
+    }
+    let tasks = Tasks::begin(&settings.part, Some(settings.mark()))
+        .map_err(|failure| io::Error::other(failure.to_string()))?;
+    let mut agent = Agent {
+        host,
+        settings,
+        desk,
+        report,
+        tasks,
+        wanted: None,
+        planned: None,
+        tries: 0,
+        again: None,
+        lost: None,
+    };
     if adopted.namespaces > 0 {
         say(&format!(
             "took over {} namespaces of revision {}",
@@ -113,8 +156,12 @@ struct Agent {
     settings: Settings,
     desk: Desk,
     report: Report,
-    /// What the host is to have a part of.
+    /// Processes that run on it.
+    tasks: Tasks,
+    /// What the host is to have.
     wanted: Option<Wanted>,
+    /// What that was planned to be.
+    planned: Option<Arc<HostPlan>>,
     /// How often that was refused.
     tries: u32,
     /// When it is tried again.
@@ -134,9 +181,22 @@ impl Agent {
             let due = self.again.map_or(check, |again| again.min(check));
             match heard.recv_timeout(due.saturating_duration_since(Instant::now())) {
                 Ok(Heard::Wanted(wanted)) => {
+                    self.desk.others(&wanted.hosts);
+                    // It may be told only because hosts are to ask something.
+                    let same = self.wanted.as_ref().is_some_and(|had| {
+                        (had.revision, &had.placement) == (wanted.revision, &wanted.placement)
+                    });
+                    let behind = self.report.read_back != wanted.revision;
                     self.wanted = Some(*wanted);
-                    (self.tries, self.again) = (0, None);
-                    self.work(say);
+                    if !same || self.again.is_some() || behind {
+                        (self.tries, self.again) = (0, None);
+                        self.work(say);
+                    }
+                    self.probe(say);
+                }
+                Ok(Heard::Others(others)) => {
+                    self.report.others = Some(Others { at: self.now(), ..others });
+                    self.publish();
                 }
                 Ok(Heard::Lost(why)) => {
                     self.lost = Some(self.now());
@@ -161,6 +221,7 @@ impl Agent {
             if self.again.is_some_and(|again| again <= now) {
                 self.again = None;
                 self.work(say);
+                self.probe(say);
             }
             if check <= now {
                 self.check(say);
@@ -171,9 +232,8 @@ impl Agent {
 
     /// Brings the host to what is wanted.
     fn work(&mut self, say: &mut dyn FnMut(&str)) {
-        let Some(wanted) = self.wanted.take() else { return };
-        let own = &self.settings.host.host;
-        if !wanted.hosts.iter().any(|one| &one.host == own) {
+        let Some(mut wanted) = self.wanted.take() else { return };
+        if !wanted.joined {
             // It has not joined yet: nothing is said of it, and nothing is taken away.
             self.wanted = Some(wanted);
             return;
@@ -188,7 +248,7 @@ impl Agent {
                 Step { revision, accepted, seen, ..Step::default() }
             }
         };
-        let done = self.step(&wanted, &mut step);
+        let done = self.step(&mut wanted, &mut step);
         self.report.steps.push(step);
         let more = self.report.steps.len().saturating_sub(STEPS);
         self.report.steps.drain(..more);
@@ -218,10 +278,64 @@ impl Agent {
         self.publish();
     }
 
+    /// Asks with packets what hosts are to ask of a revision that this one has.
+    fn probe(&mut self, say: &mut dyn FnMut(&str)) {
+        let Some(ask) = self.wanted.as_ref().and_then(|wanted| wanted.probe.as_ref()) else {
+            return;
+        };
+        let known = self.report.probed.as_ref().is_some_and(|probed| probed.id == ask.id);
+        if known || self.report.read_back < ask.revision {
+            return;
+        }
+        let kernel = self.host.kernel();
+        let here = |question: &&Question| kernel.names().any(|name| name == question.place);
+        let own: Vec<&Question> = ask.questions.iter().filter(here).collect();
+        let near: Vec<Near> = own
+            .iter()
+            .map(|question| Near {
+                place: question.place.clone(),
+                source: question.source,
+                target: question.target,
+                port: question.port,
+            })
+            .collect();
+        let told = near::ask(kernel, &near, PROBE);
+        let seen = own.iter().zip(told).map(|(question, told)| {
+            let (answered, why) = match told {
+                Ok(answered) => (Some(answered), None),
+                Err(why) => (None, Some(cut(&why))),
+            };
+            Seen { number: question.number, answered, why }
+        });
+        let seen: Vec<Seen> = seen.collect();
+        if !seen.is_empty() {
+            say(&format!("asked {} questions of revision {}", seen.len(), ask.revision));
+        }
+        let (id, revision) = (ask.id.clone(), self.report.read_back);
+        self.report.probed = Some(Probed { id, revision, seen });
+        self.publish();
+    }
+
+    /// What is wanted as a plan: made where it is not there. It is planned once, however often it is tried.
+    fn plan(&mut self, wanted: &mut Wanted) -> Result<Arc<HostPlan>, String> {
+        let plan = match &wanted.what {
+            What::Network(network) => {
+                Arc::new(part(network, &wanted.hosts, &self.settings.host.host)?)
+            }
+            What::Part { plan, .. } => Arc::clone(plan),
+            What::Same => {
+                let none = || "nothing was told before".to_owned();
+                return self.planned.clone().ok_or_else(none);
+            }
+        };
+        self.planned = Some(Arc::clone(&plan));
+        wanted.what = What::Same;
+        Ok(plan)
+    }
+
     /// Plans, applies, reads back. What changed, in words.
-    fn step(&mut self, wanted: &Wanted, step: &mut Step) -> Result<Vec<String>, Vec<Trouble>> {
-        let own = &self.settings.host.host;
-        let plan = part(&wanted.network, &wanted.hosts, own).map_err(|said| {
+    fn step(&mut self, wanted: &mut Wanted, step: &mut Step) -> Result<Vec<String>, Vec<Trouble>> {
+        let plan = self.plan(wanted).map_err(|said| {
             self.report.mode = Mode::Stuck;
             vec![Trouble { object: "network".to_owned(), said }]
         })?;
@@ -233,6 +347,7 @@ impl Agent {
             .host
             .bring(wanted.revision, &plan)
             .map_err(|error| vec![Trouble { object: object(), said: error.to_string() }])?;
+        self.tasks.set(self.host.kernel());
         step.changes = step.changes.max(brought.changes.len());
         self.report.namespaces = self.host.kernel().names().count();
         if !brought.failures.is_empty() {
@@ -252,12 +367,17 @@ impl Agent {
         }
         step.read_back.get_or_insert((self.settings.clock)());
         self.report.read_back = wanted.revision;
-        self.report.placement = placement(&wanted.hosts);
+        self.report.placement.clone_from(&wanted.placement);
         Ok(brought.changes)
     }
 
     /// Looks whether the kernel still holds what was applied, and repairs it where it does not.
     fn check(&mut self, say: &mut dyn FnMut(&str)) {
+        let processes = self.processes();
+        if self.report.processes.as_ref() != Some(&processes) {
+            self.report.processes = Some(processes);
+            self.publish();
+        }
         if self.again.is_some() {
             return;
         }
@@ -274,6 +394,25 @@ impl Agent {
             self.again = Some(Instant::now() + FIRST_TRY);
         }
         self.publish();
+    }
+
+    /// How the processes of this host are.
+    fn processes(&self) -> Processes {
+        let mut all = Processes::default();
+        for row in self.tasks.all() {
+            match row.state {
+                State::Starting | State::Ready => all.run += 1,
+                State::Ended | State::Stopping => {}
+                State::Waiting | State::Failed => {
+                    let object = format!("{} {}", row.namespace, row.name);
+                    let said = row.last.unwrap_or_else(|| row.state.word().to_owned());
+                    all.fail.push(Trouble { object, said: cut(&said) });
+                }
+            }
+        }
+        all.more = all.fail.len().saturating_sub(NAMED);
+        all.fail.truncate(NAMED);
+        all
     }
 
     fn drifted(&mut self, found: &[String], say: &mut dyn FnMut(&str)) {
@@ -299,6 +438,7 @@ impl Agent {
     }
 
     fn publish(&mut self) {
+        self.report.processes = Some(self.processes());
         self.report.at = self.now();
         self.desk.publish(&self.report);
     }
@@ -335,7 +475,10 @@ fn trouble(failure: &Failure) -> Trouble {
 /// What could not be removed, or that the source was not told: the host is clean then, and still registered.
 pub fn remove(source: &dyn Source, settings: &Settings) -> io::Result<usize> {
     let (host, adopted) = Host::open(&settings.folder, &settings.host.host)?;
+    mark::end(&settings.mark())?;
+    let names: Vec<String> = host.kernel().names().map(str::to_owned).collect();
     host.remove()?;
+    tasks::forget(names.iter().map(String::as_str))?;
     source.remove(&settings.host.host).map_err(|away| {
         io::Error::other(format!(
             "nothing is left on this host, but it is still registered: {away}"

@@ -1,12 +1,12 @@
 //! A host's agent.
 //!
-//! It follows the network ([`source`]), plans what its host has of it, and brings the kernel there by difference ([`host`]); then it reads back, and
-//! reports ([`follow`]). Namespaces are kept longer than it lives: packets flow while it is gone, and the next one takes over what is there.
+//! It follows the network ([`source`]), knows what its host has of it ([`part`]), and brings the kernel there by difference ([`host`]); then it reads
+//! back, and reports ([`follow`]). Namespaces are kept longer than it lives: packets flow while it is gone, and the next one takes over what is there.
 //! Where it loses the store, the data plane stays as it is.
 //!
 //! Architecture invariants: nothing here decides about packets, or prints; the clock is given.
 
 pub mod follow;
 pub mod host;
-mod part;
+pub mod part;
 pub mod source;

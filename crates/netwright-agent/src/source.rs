@@ -7,6 +7,8 @@ use std::time::Duration;
 use netwright_control::agents::{self, Refusal, Registration, Report, placement};
 use netwright_control::keys::Layout;
 use netwright_control::network::Keeper;
+use netwright_control::probes::Ask;
+use netwright_dataplane::plan::HostPlan;
 use netwright_model::network::Network;
 use netwright_store::{LeaseId, Revision, Store};
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,11 @@ pub struct Mark {
     pub revision: u64,
     /// Which hosts there are: what [`placement`] gives.
     pub placement: String,
+    /// What hosts were to ask last.
+    pub probe: Option<String>,
+    /// The host's part, by what a server said of it; none where it gave none.
+    #[serde(default)]
+    pub part: Option<String>,
 }
 
 /// A network, as far as it was read.
@@ -29,24 +36,52 @@ pub enum Described {
     Resolved(Arc<Network>),
 }
 
-/// What the hosts are to have together.
+/// What a host is to have, as it was told.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// The whole network, of which it takes its part.
+    Network(Described),
+    /// Its part.
+    Part {
+        /// By what a server knows it.
+        hash: String,
+        /// What it is.
+        plan: Arc<HostPlan>,
+    },
+    /// What it was told before.
+    Same,
+}
+
+/// What a host is to have.
 #[derive(Debug, Clone)]
 pub struct Wanted {
     /// The revision of the network.
     pub revision: u64,
     /// When it was accepted, by the server's clock; none where that is not known.
     pub accepted: Option<u64>,
+    /// Which hosts there are, by a short word.
+    pub placement: String,
+    /// The host is one of them.
+    pub joined: bool,
     /// The hosts, by name.
     pub hosts: Vec<Registration>,
-    /// The network.
-    pub network: Described,
+    /// What it is.
+    pub what: What,
+    /// What hosts are to ask with packets of their own.
+    pub probe: Option<Ask>,
 }
 
 impl Wanted {
-    /// What somebody knows who has seen this.
+    /// What somebody knows who has seen this, and before it that.
     #[must_use]
-    pub fn mark(&self) -> Mark {
-        Mark { revision: self.revision, placement: placement(&self.hosts) }
+    pub fn mark(&self, before: Option<&Mark>) -> Mark {
+        let probe = self.probe.as_ref().map(|probe| probe.id.clone());
+        let part = match &self.what {
+            What::Network(_) => None,
+            What::Part { hash, .. } => Some(hash.clone()),
+            What::Same => before.and_then(|before| before.part.clone()),
+        };
+        Mark { revision: self.revision, placement: self.placement.clone(), probe, part }
     }
 }
 
@@ -78,12 +113,17 @@ pub trait Source: Send + Sync {
     /// Why that is not known now.
     fn register(&self, host: &Registration) -> Result<(), Away>;
 
-    /// What the hosts are to have, as soon as it is another than is known; nothing where it was not within `patience`.
+    /// What a host is to have, as soon as it is another than is known; nothing where it was not within `patience`.
     ///
     /// # Errors
     ///
     /// Why it cannot be told.
-    fn wanted(&self, known: Option<&Mark>, patience: Duration) -> Result<Option<Wanted>, Away>;
+    fn wanted(
+        &self,
+        host: &str,
+        known: Option<&Mark>,
+        patience: Duration,
+    ) -> Result<Option<Wanted>, Away>;
 
     /// Says that the host lives, and what it did.
     ///
@@ -153,7 +193,11 @@ impl<S: Store, N: Networks<S>> FromStore<S, N> {
             .unwrap_or_else(|_| Err(late()))
     }
 
-    async fn now(&self, known: Option<&Mark>) -> Result<(Option<Wanted>, Revision), Away> {
+    async fn now(
+        &self,
+        host: &str,
+        known: Option<&Mark>,
+    ) -> Result<(Option<Wanted>, Revision), Away> {
         let store = |error: netwright_store::Error| Away::Unreachable(error.to_string());
         let (hosts, at) = agents::joined(&self.store, &self.layout).await.map_err(store)?;
         let head = netwright_store::Keys::One(self.layout.head());
@@ -161,14 +205,20 @@ impl<S: Store, N: Networks<S>> FromStore<S, N> {
         let Some(revision) = head.entries.first().map(|entry| entry.modified.0) else {
             return Ok((None, at));
         };
-        let now = Mark { revision, placement: placement(&hosts) };
-        if known == Some(&now) {
+        let probe = agents::probe(&self.store, &self.layout).await.map_err(store)?;
+        let asked = probe.as_ref().map(|probe| &probe.id);
+        let placement = placement(&hosts);
+        if known.is_some_and(|own| {
+            own.revision == revision && own.placement == placement && own.probe.as_ref() == asked
+        }) {
             return Ok((None, at));
         }
         let read = self.networks.read(&self.store, &self.layout).await;
         let Some(read) = read.map_err(Away::Unreachable)? else { return Ok((None, at)) };
         let Accepted { revision, at: accepted, network } = read;
-        Ok((Some(Wanted { revision, accepted, hosts, network }), at))
+        let joined = hosts.iter().any(|one| one.host == host);
+        let what = What::Network(network);
+        Ok((Some(Wanted { revision, accepted, placement, joined, hosts, what, probe }), at))
     }
 }
 
@@ -188,9 +238,14 @@ impl<S: Store, N: Networks<S>> Source for FromStore<S, N> {
         })
     }
 
-    fn wanted(&self, known: Option<&Mark>, patience: Duration) -> Result<Option<Wanted>, Away> {
+    fn wanted(
+        &self,
+        host: &str,
+        known: Option<&Mark>,
+        patience: Duration,
+    ) -> Result<Option<Wanted>, Away> {
         let store = |error: netwright_store::Error| Away::Unreachable(error.to_string());
-        let (wanted, at) = self.wait(PATIENCE, self.now(known))?;
+        let (wanted, at) = self.wait(PATIENCE, self.now(host, known))?;
         if wanted.is_some() {
             return Ok(wanted);
         }
@@ -199,7 +254,7 @@ impl<S: Store, N: Networks<S>> Source for FromStore<S, N> {
         let changed = self.wait(patience + PATIENCE, async {
             agents::changed(&self.store, &self.layout, at, patience).await.map_err(store)
         })?;
-        if changed { Ok(self.wait(PATIENCE, self.now(known))?.0) } else { Ok(None) }
+        if changed { Ok(self.wait(PATIENCE, self.now(host, known))?.0) } else { Ok(None) }
     }
 
     fn sign(&self, host: &str, report: Option<&Report>) -> Result<(), Away> {

@@ -1,7 +1,11 @@
 //! Allocations a second, durable, on a pool that fills: over one file next to bare redb with grouped commits (goal: 0.7 of its rate), over etcd (goal:
 //! ten times the 258/s that go-ipam publishes for it), and how long each takes when the pool is nearly empty and nearly full.
 //!
-//! `cargo bench -p netwright-control --bench allocations -- [seconds]`
+//! The bare engine is asked by as many clients as the allocator, puts the records that the allocator's requests come to (the allocation, and the
+//! kept answer where there is an idempotency key), with the same octets, and makes durable at once what waits. It has no conditions, revisions,
+//! log and watchers. The two take turns.
+//!
+//! `cargo bench -p netwright-control --bench allocations -- [seconds] [embedded | http | etcd]`
 
 #![allow(
     clippy::unwrap_used,
@@ -14,21 +18,28 @@
     reason = "a benchmark stops where it cannot go on, and prints what it measured"
 )]
 
+#[path = "common/http.rs"]
+mod http;
+#[path = "common/server.rs"]
+mod server;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use netwright_control::alloc::{
-    Allocator, Asked, Error, Live, Options, Request, Setting, Value, Want,
+    Allocator, Asked, Error, Gate, Live, Options, Request, Setting, Value, Want,
 };
 use netwright_control::guard::{self, Guard};
 use netwright_control::keys::Layout;
-use netwright_control::time::{Time, Wall};
 use netwright_store::embedded::Embedded;
 use netwright_store::{AnyStore, Monotonic, Op, OpenOptions, Store, Txn, open};
 use redb::{Database, TableDefinition};
 use tokio::sync::{mpsc, oneshot, watch};
+
+use http::Connections;
+use server::{Machine, Server};
 
 const CLIENTS: [u32; 5] = [1, 4, 16, 64, 256];
 
@@ -37,15 +48,6 @@ const RANGES: u64 = 1 << 18;
 
 /// Allocations that are measured at each level.
 const SAMPLES: u64 = 250;
-
-struct Machine;
-
-impl Wall for Machine {
-    fn now(&self) -> Time {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        Time::of_milliseconds(u64::try_from(now.as_millis()).unwrap())
-    }
-}
 
 async fn allocator<S: Store>(store: S, window: usize) -> Allocator {
     let layout = Layout::default();
@@ -58,6 +60,7 @@ async fn allocator<S: Store>(store: S, window: usize) -> Allocator {
         layout,
         live,
         guard,
+        gate: Gate::default(),
         wall: Arc::new(Machine),
         seed: 1,
         options: Options { window, ..Options::default() },
@@ -133,11 +136,14 @@ fn line(what: &str, clients: u32, times: &[Duration], rate: f64, more: &str) {
     );
 }
 
+/// A key and its value.
+type Record = (String, Vec<u8>);
+
 /// Bare redb: one thread that makes durable at once what waits.
-fn bare(path: &Path) -> mpsc::Sender<(String, Vec<u8>, oneshot::Sender<()>)> {
+fn bare(path: &Path) -> mpsc::Sender<(Vec<Record>, oneshot::Sender<()>)> {
     const TABLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("allocations");
     let database = Database::create(path).unwrap();
-    let (sender, mut waiting) = mpsc::channel::<(String, Vec<u8>, oneshot::Sender<()>)>(4096);
+    let (sender, mut waiting) = mpsc::channel::<(Vec<Record>, oneshot::Sender<()>)>(4096);
     std::thread::spawn(move || {
         while let Some(first) = waiting.blocking_recv() {
             let mut group = vec![first];
@@ -147,12 +153,12 @@ fn bare(path: &Path) -> mpsc::Sender<(String, Vec<u8>, oneshot::Sender<()>)> {
             let txn = database.begin_write().unwrap();
             {
                 let mut table = txn.open_table(TABLE).unwrap();
-                for (key, value, _) in &group {
+                for (key, value) in group.iter().flat_map(|(records, _)| records) {
                     table.insert(key.as_str(), value.as_slice()).unwrap();
                 }
             }
             txn.commit().unwrap();
-            for (.., done) in group {
+            for (_, done) in group {
                 done.send(()).unwrap();
             }
         }
@@ -160,38 +166,46 @@ fn bare(path: &Path) -> mpsc::Sender<(String, Vec<u8>, oneshot::Sender<()>)> {
     sender
 }
 
-/// As an allocation's record.
-fn record(number: u64) -> (String, Vec<u8>) {
+/// What an allocation writes.
+fn records(number: u64, with_key: bool) -> Vec<Record> {
+    let at = "2026-11-21T14:04:16.042Z";
     let value = format!(
-        r#"{{"pool":"numbers","value":"{number}","for":"subnet:prod/some-name","owner":"bench","sequence":{number},"at":"2026-11-21T14:04:16.042Z"}}"#
+        r#"{{"pool":"numbers","value":"{number}","for":"subnet:prod/some-name","owner":"bench","sequence":{number},"at":"{at}"}}"#
     );
-    (format!("netwright/allocations/numbers/{number:010}"), value.into_bytes())
+    let mut all = Vec::new();
+    if with_key {
+        let kept = format!(
+            r#"{{"request":"{number:064x}","answer":{{"allocated":{value}}},"at":"{at}"}}"#
+        );
+        let key = format!("netwright/idempotency/allocation-{:012x}-{number:064x}", number / 64);
+        all.push((key, kept.into_bytes()));
+    }
+    all.push((format!("netwright/allocations/numbers/{number:010}"), value.into_bytes()));
+    all
 }
 
 async fn embedded(folder: &Path, time: Duration) {
     println!("one file, durable; {} s each", time.as_secs());
-    let mut rates = Vec::new();
     let bare = bare(&folder.join("bare.redb"));
     let base = Arc::new(AtomicU64::new(0));
-    for many in CLIENTS {
-        let (bare, base) = (bare.clone(), Arc::clone(&base));
-        let (times, rate) = clients(many, u64::MAX, time, move |_| {
-            let (key, value) = record(base.fetch_add(1, Ordering::Relaxed));
-            let bare = bare.clone();
-            async move {
-                let (done, wait) = oneshot::channel();
-                bare.send((key, value, done)).await.unwrap();
-                wait.await.unwrap();
-            }
-        })
-        .await;
-        line("bare redb, one put each", many, &times, rate, "");
-        rates.push(rate);
-    }
     let store = Embedded::open(&folder.join("network.redb"), Arc::new(Monotonic::default()));
     let allocator = allocator(store.unwrap(), Options::default().window).await;
-    for (many, bare) in CLIENTS.into_iter().zip(rates) {
+    for many in CLIENTS {
         for with_key in [false, true] {
+            let (own, base) = (bare.clone(), Arc::clone(&base));
+            let (times, theirs) = clients(many, u64::MAX, time, move |_| {
+                let records = records(base.fetch_add(1, Ordering::Relaxed), with_key);
+                let own = own.clone();
+                async move {
+                    let (done, wait) = oneshot::channel();
+                    own.send((records, done)).await.unwrap();
+                    wait.await.unwrap();
+                }
+            })
+            .await;
+            let what =
+                if with_key { "bare redb, two puts each" } else { "bare redb, one put each" };
+            line(what, many, &times, theirs, "");
             let own = allocator.clone();
             let run = format!("{many}");
             let (times, rate) = clients(many, u64::MAX, time, move |number| {
@@ -202,7 +216,7 @@ async fn embedded(folder: &Path, time: Duration) {
             })
             .await;
             let what = if with_key { "allocations, idempotency keys" } else { "allocations" };
-            line(what, many, &times, rate, &format!("{:.2} of bare redb", rate / bare));
+            line(what, many, &times, rate, &format!("{:.2} of bare redb", rate / theirs));
         }
     }
     levels(allocator).await;
@@ -243,6 +257,38 @@ async fn levels(allocator: Allocator) {
     let list = allocator.allocations("ranges".to_owned(), None, usize::MAX).await.unwrap();
     assert_eq!((list.len() as u64, list.last().unwrap().value), (RANGES, last));
     println!("the last {} were given, and then none", rest.len());
+}
+
+/// The same over HTTP: clients with a connection each, in this process too, whose work is on the same processors.
+async fn over_http(folder: &Path, time: Duration) {
+    println!(
+        "one file, durable, over HTTP/1.1 with records of who did what; {} s each",
+        time.as_secs()
+    );
+    let store = Embedded::open(&folder.join("http.redb"), Arc::new(Monotonic::default()));
+    let Server { state, at, running } = Server::start(AnyStore::Embedded(store.unwrap())).await;
+    let all = Arc::new(Connections::to(&at));
+    let pool = r#"{"pool": "numbers", "kind": "numbers", "ranges": ["0-4294967295"]}"#;
+    assert_eq!(all.ask("PUT", "/api/v1/pools", "", pool).await, 200);
+    let body = r#"{"pool": "numbers", "for": "subnet:prod/some-name"}"#;
+    for many in CLIENTS {
+        for with_key in [false, true] {
+            let all = Arc::clone(&all);
+            let (times, rate) = clients(many, u64::MAX, time, move |number| {
+                let key = format!("idempotency-key: {many}-{number}\r\n");
+                let (all, key) = (Arc::clone(&all), if with_key { key } else { String::new() });
+                async move {
+                    assert_eq!(all.ask("POST", "/api/v1/allocations", &key, body).await, 201);
+                }
+            })
+            .await;
+            let what = if with_key { "over HTTP, idempotency keys" } else { "over HTTP" };
+            line(what, many, &times, rate, "");
+        }
+    }
+    state.end();
+    drop(all);
+    running.await.unwrap().unwrap();
 }
 
 /// An etcd of our own, for as long as this is there.
@@ -313,6 +359,9 @@ async fn etcd(folder: &Path, time: Duration) {
 }
 
 fn main() {
+    let only =
+        std::env::args().skip(1).find(|word| ["embedded", "http", "etcd"].contains(&word.as_str()));
+    let does = |word: &str| only.as_ref().is_none_or(|only| only == word);
     let seconds = std::env::args().skip(1).find_map(|word| word.parse().ok());
     let time = Duration::from_secs(seconds.unwrap_or(3));
     let folder: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join("allocations");
@@ -320,8 +369,15 @@ fn main() {
     std::fs::create_dir_all(&folder).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        embedded(&folder, time).await;
-        etcd(&folder, time).await;
+        if does("embedded") {
+            embedded(&folder, time).await;
+        }
+        if does("http") {
+            over_http(&folder, time).await;
+        }
+        if does("etcd") {
+            etcd(&folder, time).await;
+        }
     });
     drop(std::fs::remove_dir_all(&folder));
 }

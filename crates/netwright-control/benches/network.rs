@@ -26,6 +26,7 @@ fn request(wanted: Wanted, unique: u64) -> Request {
         again: None,
         now: 1_795_000_000_000,
         unique,
+        beside: None,
     }
 }
 

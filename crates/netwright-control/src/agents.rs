@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::keys::Layout;
+use crate::probes::{Ask, Probed};
 
 /// How long an agent counts as living after it last said so.
 pub const PRESENCE: Duration = Duration::from_secs(10);
@@ -174,6 +175,37 @@ pub struct Report {
     pub namespaces: usize,
     /// What the network says and this host does not build, in words.
     pub left_out: Vec<String>,
+    /// What it saw when it was to ask with packets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probed: Option<Probed>,
+    /// The processes that run on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<Processes>,
+    /// Which other hosts answer it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others: Option<Others>,
+}
+
+/// The processes of a network on a host: commands, name servers, balancers, stand-ins.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Processes {
+    /// How many run.
+    pub run: usize,
+    /// Those that do not, and how they ended.
+    pub fail: Vec<Trouble>,
+    /// How many more of those there are.
+    pub more: usize,
+}
+
+/// Which other hosts answer a host's packets, at their underlay addresses.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Others {
+    /// When that was so, by the host's clock.
+    pub at: Time,
+    /// Those that answer.
+    pub answer: BTreeSet<String>,
+    /// Those that do not.
+    pub silent: BTreeSet<String>,
 }
 
 /// A short word for a set of hosts: two agents that plan with the same hosts at the same addresses have the same.
@@ -349,6 +381,17 @@ pub async fn joined(
     Ok((found.entries.iter().filter_map(read).collect(), found.revision))
 }
 
+/// What hosts are to ask; none where nothing was ever asked.
+///
+/// # Errors
+///
+/// The store's.
+pub async fn probe(store: &impl Store, layout: &Layout) -> Result<Option<Ask>, Error> {
+    let key = netwright_store::Keys::One(layout.probe());
+    let found = store.range(Range::of(key)).await?;
+    Ok(found.entries.first().and_then(read))
+}
+
 /// What all hosts say.
 ///
 /// # Errors
@@ -388,7 +431,7 @@ impl Hosts {
     }
 }
 
-/// Waits until the network or the set of hosts is another than at a revision of the store, or time is up. False where time is up.
+/// Waits until the network, the set of hosts or what they are to ask is another than at a revision of the store, or time is up. False where time is up.
 ///
 /// # Errors
 ///
@@ -402,7 +445,10 @@ pub async fn changed(
     let head = netwright_store::Keys::One(layout.head());
     let mut head = store.watch(head, since.next()).await?;
     let mut hosts = store.watch(layout.hosts(), since.next()).await?;
+    let probe = netwright_store::Keys::One(layout.probe());
+    let mut probe = store.watch(probe, since.next()).await?;
     tokio::select! {
+        batch = probe.next() => batch.map(|_| true),
         batch = head.next() => batch.map(|_| true),
         batch = hosts.next() => batch.map(|_| true),
         () = tokio::time::sleep(patience) => Ok(false),

@@ -15,6 +15,7 @@ pub mod derive;
 pub mod error;
 pub mod forecast;
 pub mod free;
+mod gate;
 mod pool;
 pub mod record;
 pub mod request;
@@ -24,6 +25,7 @@ pub mod state;
 pub mod value;
 
 pub use error::Error;
+pub use gate::Gate;
 pub use pool::Usage;
 pub use record::{Allocation, Declared};
 pub use request::{Answer, Asked, Released, Request, Want};

@@ -14,7 +14,9 @@ pub mod health;
 pub mod keys;
 pub mod network;
 mod openapi;
+pub mod parts;
 pub mod pools;
+pub mod probes;
 pub mod problem;
 pub mod route;
 pub mod system;
@@ -31,6 +33,8 @@ use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 
 use crate::access::{Role, random};
+use crate::beside::Beside;
+use crate::server::audit::Draft;
 use crate::server::{Peer, State, limits};
 use gate::{Gate, gate};
 pub use openapi::document;
@@ -43,10 +47,12 @@ pub fn routes() -> Vec<Route> {
     let areas = [
         ("health", health::routes()),
         ("hosts", agents::routes()),
+        ("hosts", parts::routes()),
         ("description", openapi::routes()),
         ("network", network::routes()),
         ("changes", changes::routes()),
         ("questions", ask::routes()),
+        ("questions", probes::routes()),
         ("pools", pools::routes()),
         ("allocations", allocations::routes()),
         ("system", system::routes()),
@@ -81,12 +87,15 @@ async fn nowhere(uri: Uri) -> Problem {
 }
 
 async fn no_method(uri: Uri) -> Problem {
-    let methods: Vec<String> = routes()
-        .iter()
-        .filter(|route| fits(&route.meta, uri.path()))
-        .map(|route| route.meta.method.to_string())
-        .collect();
-    let why = format!("{} knows {}", uri.path(), methods.join(", "));
+    let all = routes();
+    let path = uri.path();
+    // A path that is written out goes before one with a part that may be anything.
+    let own = |meta: &Meta| meta.path == path;
+    let is_own = all.iter().any(|route| own(&route.meta));
+    let asked = |meta: &Meta| if is_own { own(meta) } else { fits(meta, path) };
+    let asked = all.iter().filter(|route| asked(&route.meta));
+    let methods: Vec<String> = asked.map(|route| route.meta.method.to_string()).collect();
+    let why = format!("{path} knows {}", methods.join(", "));
     Problem::new(Kind::Method, why).with("allowed", methods)
 }
 
@@ -165,7 +174,7 @@ async fn around(Shared(state): Shared<Arc<State>>, mut request: Request, next: N
 }
 
 /// Who asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Who {
     /// The id of the key; `local` for who asks from this machine while there are no keys.
     pub key: String,
@@ -175,6 +184,8 @@ pub struct Who {
     pub role: Role,
     /// From where.
     pub address: IpAddr,
+    /// The record of what he asks, where it is recorded.
+    pub(crate) draft: Option<Arc<Draft>>,
 }
 
 impl Who {
@@ -185,7 +196,13 @@ impl Who {
             name: "local".to_owned(),
             role: Role::Admin,
             address: Ipv4Addr::LOCALHOST.into(),
+            draft: None,
         }
+    }
+
+    /// The record of a request that will be answered with a status, to be written together with what it does.
+    pub(crate) fn beside(&self, state: &State, status: u16) -> Option<Beside> {
+        self.draft.as_ref().map(|draft| draft.beside(&state.layout, status))
     }
 
     pub(crate) fn of(extensions: &Extensions) -> Result<Self, Problem> {

@@ -4,6 +4,7 @@
 //! [`commit`] writes it so that whatever dies in between leaves the old network, and [`record`] is what is remembered of it.
 
 pub mod admit;
+mod again;
 pub mod clashes;
 pub mod commit;
 mod judge;
@@ -11,6 +12,7 @@ pub mod propose;
 pub mod record;
 pub mod report;
 mod service;
+mod taken;
 
 pub use judge::Judge;
 pub use propose::{Proposal, Wanted};

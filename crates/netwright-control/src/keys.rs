@@ -3,6 +3,8 @@
 //! All keys of one network have one prefix, so that several networks, and strangers, can share an etcd. Numbers in keys have leading zeros: the
 //! order of the keys is theirs.
 
+use std::ops::Bound;
+
 use bytes::Bytes;
 use netwright_store::{Keys, Revision};
 
@@ -38,7 +40,16 @@ impl Layout {
     }
 
     fn key(&self, rest: &str) -> Bytes {
-        format!("{}{rest}", self.prefix).into()
+        self.of(&[rest])
+    }
+
+    /// A key of several pieces, made at once: allocators make a great many.
+    fn of(&self, pieces: &[&str]) -> Bytes {
+        let octets = pieces.iter().map(|piece| piece.len()).sum::<usize>();
+        let mut key = String::with_capacity(self.prefix.len() + octets);
+        key.push_str(&self.prefix);
+        pieces.iter().for_each(|piece| key.push_str(piece));
+        key.into()
     }
 
     fn part(&self, rest: &str) -> Keys {
@@ -81,6 +92,17 @@ impl Layout {
         self.part("history/")
     }
 
+    /// The revision of the network that the change of a key of the history was made of.
+    #[must_use]
+    pub fn base(&self, key: &[u8]) -> Option<Revision> {
+        self.number(key, "history/")
+    }
+
+    fn number(&self, key: &[u8], part: &str) -> Option<Revision> {
+        let rest = std::str::from_utf8(key).ok()?.strip_prefix(&self.prefix)?;
+        rest.strip_prefix(part)?.get(..20)?.parse().ok().map(Revision)
+    }
+
     /// A part of the edits of a change that is too large for one transaction.
     #[must_use]
     pub fn change_part(&self, id: &str, part: usize) -> Bytes {
@@ -91,6 +113,20 @@ impl Layout {
     #[must_use]
     pub fn change_parts(&self, id: &str) -> Keys {
         self.part(&format!("changes/{id}/"))
+    }
+
+    /// The change that a key is a part of, or begins the parts of; empty where it begins those of several.
+    #[must_use]
+    pub fn part_of_change<'k>(&self, key: &'k [u8]) -> Option<&'k str> {
+        let rest = std::str::from_utf8(key).ok()?.strip_prefix(&self.prefix)?;
+        let (id, _) = rest.strip_prefix("changes/")?.split_once('/').unwrap_or_default();
+        Some(id)
+    }
+
+    /// Parts of all changes that were made of a revision of the network.
+    #[must_use]
+    pub fn changes_of(&self, base: Revision) -> Keys {
+        self.part(&format!("changes/{base}-"))
     }
 
     /// Parts of all large changes.
@@ -105,10 +141,35 @@ impl Layout {
         self.key(&format!("snapshots/{:020}/{part:06}", at.0))
     }
 
+    /// The revision of the network that a part of a snapshot is of.
+    #[must_use]
+    pub fn snapshot_of(&self, key: &[u8]) -> Option<Revision> {
+        self.number(key, "snapshots/")
+    }
+
     /// Parts of all snapshots.
     #[must_use]
     pub fn snapshots(&self) -> Keys {
         self.part("snapshots/")
+    }
+
+    /// Everything but changes, records of who did what, and kept answers.
+    #[must_use]
+    pub fn all_but_history(&self) -> Vec<Keys> {
+        let mut from = self.key("");
+        let mut parts = Vec::new();
+        for left_out in [self.all_audit(), self.changes(), self.history(), self.all_idempotency()] {
+            let (Bound::Included(start), Bound::Excluded(end)) = left_out.bounds() else {
+                continue;
+            };
+            parts.push(Keys::Between(std::mem::replace(&mut from, end), start));
+        }
+        let (_, end) = self.all().bounds();
+        parts.push(match end {
+            Bound::Excluded(end) => Keys::Between(from, end),
+            _ => Keys::From(from),
+        });
+        parts
     }
 
     /// A pool that somebody declared.
@@ -126,7 +187,7 @@ impl Layout {
     /// A value that is taken. `value` sorts as the value does.
     #[must_use]
     pub fn allocation(&self, pool: &str, value: &str) -> Bytes {
-        self.key(&format!("allocations/{pool}/{value}"))
+        self.of(&["allocations/", pool, "/", value])
     }
 
     /// All that is taken.
@@ -138,7 +199,7 @@ impl Layout {
     /// A value that was released and rests.
     #[must_use]
     pub fn cooling(&self, pool: &str, value: &str) -> Bytes {
-        self.key(&format!("cooling/{pool}/{value}"))
+        self.of(&["cooling/", pool, "/", value])
     }
 
     /// All that rests.
@@ -156,7 +217,7 @@ impl Layout {
     /// The answer to a request that may be sent again. `hash` is of its idempotency key.
     #[must_use]
     pub fn idempotency(&self, hash: &str) -> Bytes {
-        self.key(&format!("idempotency/{hash}"))
+        self.of(&["idempotency/", hash])
     }
 
     /// All answers that are kept.
@@ -175,6 +236,12 @@ impl Layout {
     #[must_use]
     pub fn all_access(&self) -> Keys {
         self.part("access/")
+    }
+
+    /// What hosts are to ask with packets of their own.
+    #[must_use]
+    pub fn probe(&self) -> Bytes {
+        self.key("probe")
     }
 
     /// What a host's agent reports.

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use netwright_store::{AnyStore, Clock, Error as StoreError, Revision};
+use netwright_watch::startup::{Mode, Outcome, PhaseReport, Report};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex as Turn, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -37,13 +38,16 @@ pub use supply::Standing;
 
 use crate::access::Table;
 use crate::alloc::Allocator;
+use crate::api::agents::Fleet;
 use crate::api::extract::PORTION;
+use crate::api::parts::Parts;
 use crate::api::problem::{Kind, Problem};
 use crate::change::{Changes, clashes::clashes};
+use crate::compile::Compiler;
+use crate::convergence::Accepted;
 use crate::election::Leader;
 use crate::keys::Layout;
 use crate::network::Keeper;
-use crate::startup::{Mode, Report};
 use crate::time::{Time, Wall};
 use audit::Audit;
 use limits::{Limiter, Rate};
@@ -113,6 +117,14 @@ pub struct State {
     allocator: OnceLock<Allocator>,
     /// What agents were told last, of which network and hosts.
     pub(crate) told_agents: Turn<Option<((u64, String), Bytes)>>,
+    /// Works out hosts' parts; none where agents are told the whole network.
+    pub(crate) compiler: Option<Arc<dyn Compiler>>,
+    /// The parts that were worked out last.
+    pub(crate) parts: Turn<Option<Arc<Parts>>>,
+    /// The hosts, as of a revision of the store.
+    pub(crate) fleet: Mutex<Option<(Revision, Fleet)>>,
+    /// When the newest revisions were accepted, as far as their records were read.
+    pub(crate) accepted: Mutex<Accepted>,
     /// When it began.
     pub began: Time,
     /// What is counted.
@@ -127,7 +139,7 @@ pub struct State {
     pub(crate) strangers: Limiter<IpAddr>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) startup: watch::Sender<Report>,
-    records: Mutex<Option<mpsc::Receiver<audit::Record>>>,
+    records: Mutex<Option<mpsc::Receiver<audit::Waiting>>>,
     store: watch::Sender<Supply>,
     lead: watch::Sender<Option<Arc<Leading>>>,
     ending: watch::Sender<bool>,
@@ -152,7 +164,12 @@ impl State {
     ) -> Self {
         let began = wall.now();
         let (audit, records) = Audit::new();
-        let startup = Report { mode: Mode::Starting, complete: false, phases: Vec::new() };
+        let startup = Report {
+            mode: Mode::Starting,
+            complete: false,
+            phases: Vec::new(),
+            bypasses: Vec::new(),
+        };
         let supply = Supply { store: None, standing: Standing::Starting };
         let mirror = Mirror::new(layout.clone(), Arc::clone(&clock));
         let keeper = Keeper::new(mirror.clone(), layout.clone());
@@ -160,6 +177,10 @@ impl State {
             changes: Changes::new(keeper, clashes),
             allocator: OnceLock::new(),
             told_agents: Turn::new(None),
+            accepted: Mutex::default(),
+            compiler: None,
+            parts: Turn::new(None),
+            fleet: Mutex::default(),
             mirror,
             bodies: Arc::new(Semaphore::new(BODIES / PORTION)),
             streams: Arc::new(Semaphore::new(options.streams)),
@@ -182,6 +203,12 @@ impl State {
         }
     }
 
+    /// The same, with what works out hosts' parts.
+    #[must_use]
+    pub fn compiles(self, compiler: Arc<dyn Compiler>) -> Self {
+        Self { compiler: Some(compiler), ..self }
+    }
+
     /// Now, by the wall clock.
     #[must_use]
     pub fn now(&self) -> Time {
@@ -199,6 +226,11 @@ impl State {
             (Standing::Here, Some(store)) => Ok(store.clone()),
             (standing, _) => Err(standing.problem()),
         }
+    }
+
+    /// The store as it was opened, also while it is away: for what asks its members.
+    pub(crate) fn opened(&self) -> Option<AnyStore> {
+        self.store.borrow().store.clone()
     }
 
     /// Waits until reads of this server see a revision that was written: who reads after his own write sees it.
@@ -325,10 +357,13 @@ pub async fn run(state: Arc<State>, opener: Opener, listener: TcpListener) -> Re
         tokio::spawn(async move { listen::run(&state, listener).await })
     };
     let started = tokio::select! {
-        report = start::run(&state) => report.failed().map_or(Ok(()), |phase| match &phase.outcome {
-            crate::startup::Outcome::Failed { why } => Err(format!("{}: {why}", phase.name)),
-            _ => Ok(()),
-        }),
+        (start, began) = start::run(&state) => {
+            let failed = failure(&start.report(began.elapsed()));
+            if failed.is_ok() {
+                tasks.push(tokio::spawn(start::heal(Arc::clone(&state), start, began)));
+            }
+            failed
+        }
         () = state.ended() => Ok(()),
     };
     match &started {
@@ -342,6 +377,16 @@ pub async fn run(state: Arc<State>, opener: Opener, listener: TcpListener) -> Re
         finished(task).await;
     }
     started
+}
+
+/// What failed at the start that the server cannot do without.
+fn failure(report: &Report) -> Result<(), String> {
+    match report.failed() {
+        Some(PhaseReport { name, outcome: Outcome::Failed { why }, .. }) => {
+            Err(format!("{name}: {why}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn finished(task: JoinHandle<()>) {

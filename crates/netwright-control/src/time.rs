@@ -16,11 +16,14 @@ pub trait Wall: Send + Sync + 'static {
     fn now(&self) -> Time;
 }
 
+/// The last moment that can be written as text, in milliseconds: 9999-12-30T22:00:00.999Z.
+const LAST: u64 = 253_402_207_200_999;
+
 impl Time {
-    /// So many milliseconds after 1970 began.
+    /// So many milliseconds after 1970 began; the last moment that can be written where it is later, so that what is read again is the same.
     #[must_use]
     pub const fn of_milliseconds(milliseconds: u64) -> Self {
-        Self(milliseconds)
+        Self(if milliseconds > LAST { LAST } else { milliseconds })
     }
 
     /// Milliseconds since 1970 began.
@@ -39,15 +42,47 @@ impl Time {
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         let more = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(more))
+        Self::of_milliseconds(self.0.saturating_add(more))
     }
+}
+
+/// Milliseconds of a day.
+const DAY: u64 = 86_400_000;
+
+/// Year, month and day of a day since 1970. Counted by hand: allocators write moments by the hundred thousand a second.
+const fn calendar(days: u64) -> (u64, u64, u64) {
+    // Years begin in March here, so that the day that is there every four years is the last; 400 years are 146,097 days.
+    let day = days + 719_468;
+    let (era, day) = (day / 146_097, day % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let first = (153 * month + 2) / 5;
+    let (own, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (year + era * 400 + next, own, day - first + 1)
 }
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let milliseconds = i64::try_from(self.0).unwrap_or(i64::MAX);
-        let at = jiff::Timestamp::from_millisecond(milliseconds).unwrap_or(jiff::Timestamp::MAX);
-        write!(f, "{at:.3}")
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let (year, month, day) = calendar(self.0 / DAY);
+        let rest = self.0 % DAY;
+        let parts = [
+            (0, 4, year),
+            (5, 2, month),
+            (8, 2, day),
+            (11, 2, rest / 3_600_000),
+            (14, 2, rest / 60_000 % 60),
+            (17, 2, rest / 1000 % 60),
+            (20, 3, rest % 1000),
+        ];
+        for (at, digits, mut number) in parts {
+            for place in text[at..at + digits].iter_mut().rev() {
+                *place = b"0123456789"[usize::try_from(number % 10).unwrap_or_default()];
+                number /= 10;
+            }
+        }
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -93,6 +128,18 @@ mod tests {
         assert_eq!(time.to_string(), "2026-11-21T14:04:16.042Z");
         assert_eq!(time.to_string().parse(), Ok(time));
         assert!("1969-12-31T23:59:59Z".parse::<Time>().is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_moment_is_written_as_calendars_have_it(milliseconds in 0..=super::LAST) {
+            let at = i64::try_from(milliseconds).map(jiff::Timestamp::from_millisecond);
+            let Ok(Ok(at)) = at else { panic!("no moment") };
+            proptest::prop_assert_eq!(
+                Time::of_milliseconds(milliseconds).to_string(),
+                format!("{at:.3}")
+            );
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use netwright_control::alloc::{
-    Allocation, Allocator, Answer, Asked, Error, Live, Options, Request, Setting, Value, Want,
+    Allocation, Allocator, Answer, Asked, Error, Gate, Live, Options, Request, Setting, Value, Want,
 };
 use netwright_control::guard::{self, Guard};
 use netwright_control::keys::Layout;
@@ -191,6 +191,7 @@ impl World {
                 layout: layout.clone(),
                 live: live_seen,
                 guard: guard_seen,
+                gate: Gate::default(),
                 wall: wall.clone(),
                 copy: inner.clone(),
                 seed: seed * 1000 + server,
@@ -512,5 +513,73 @@ fn a_queue_that_is_full_says_so_at_once() {
         }
         assert!(done >= 4096, "{done} done, {busy} busy");
         assert_eq!(world.stored().await.len(), done + 1);
+    });
+}
+
+/// A clock that jumps as it is told.
+struct Jumps(AtomicU64);
+
+impl Wall for Jumps {
+    fn now(&self) -> Time {
+        Time::of_milliseconds(self.0.load(Ordering::SeqCst))
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_loses_nothing_and_gives_nothing_twice() {
+    const HOUR: u64 = 3_600_000;
+    runtime().block_on(async {
+        let inner = Memory::new(Arc::new(Monotonic::default()));
+        let wall = Arc::new(Jumps(AtomicU64::new(1_700_000_000_000)));
+        let layout = Layout::default();
+        let (guard, guard_seen) = watch::channel(None);
+        let (_live, live_seen) = watch::channel(Live { revision: 0, network: network() });
+        let server = Allocator::start(Setting {
+            store: inner.clone(),
+            copy: inner.clone(),
+            layout: layout.clone(),
+            live: live_seen,
+            guard: guard_seen,
+            wall: wall.clone(),
+            seed: 5,
+            options: Options::default(),
+            gate: Gate::default(),
+        });
+        let put = Op::put(layout.epoch(), guard::value(1));
+        inner.txn(Txn::of(vec![put])).await.expect("memory");
+        guard.send_replace(Some(Guard::of(&layout, 1)));
+        let mut held: BTreeMap<String, Allocation> = BTreeMap::new();
+        let mut last = 0;
+        // Forward by more than anything is kept for, back before anything was, to the ends of what a clock can say.
+        let jumps = [0, 400 * 24 * HOUR, HOUR, 0, 1_699_999_999_999, u64::MAX / 2, 1, 30 * HOUR];
+        for (round, jump) in jumps.into_iter().enumerate() {
+            wall.0.store(jump, Ordering::SeqCst);
+            for step in 0..4 {
+                let key = format!("{round}/{step}");
+                let given = match server.ask(vni(Some(&key))).await.expect("there is enough") {
+                    Answer::Allocated(given) => given,
+                    other => panic!("{other:?}"),
+                };
+                assert!(given.sequence > last, "numbers grow whatever the clock says");
+                last = given.sequence;
+                let again = server.ask(vni(Some(&key))).await.expect("it is known");
+                assert_eq!(again, Answer::Allocated(given.clone()));
+                assert!(held.insert(given.value.to_string(), given.clone()).is_none(), "{given:?}");
+                if step == 3 {
+                    let request = Request::Release {
+                        pool: "vni".into(),
+                        value: given.value,
+                        sequence: Some(given.sequence),
+                    };
+                    let asked = Asked { request, owner: "me".into(), key: None };
+                    server.ask(asked).await.expect("it is released");
+                    held.remove(&given.value.to_string());
+                }
+            }
+        }
+        let there = server.allocations("vni".into(), None, 1000).await.expect("known");
+        let there: BTreeMap<String, Allocation> =
+            there.into_iter().map(|one| (one.value.to_string(), one)).collect();
+        assert_eq!(there, held);
     });
 }

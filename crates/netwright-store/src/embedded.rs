@@ -22,7 +22,7 @@ use crate::watch::{Log, Watch};
 use crate::{Store, rules};
 use recent::Recent;
 use tables::Mind;
-use writer::{Request, Writer};
+use writer::{Pace, Request, Writer};
 
 /// Requests that wait for the writer; who comes then waits too.
 const WAITING: usize = 4096;
@@ -121,12 +121,18 @@ impl Embedded {
             requests: waiting,
             newest: sender,
             mind,
+            pace: Pace::default(),
         };
-        let runtime = tokio::runtime::Handle::current();
+        // The writer outlives whatever runtime asks, so that it waits on one of its own.
+        let unavailable = |error| Error::Unavailable(format!("no thread to write: {error}"));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(unavailable)?;
         std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || writer.run(&runtime))
-            .map_err(|error| Error::Unavailable(format!("no thread to write: {error}")))?;
+            .map_err(unavailable)?;
         Ok(Self { requests, shared, newest: receiver, path: None })
     }
 

@@ -1,6 +1,6 @@
 //! What every engine asks of a request before it does it.
 
-use std::collections::BTreeSet;
+use rustc_hash::FxHashSet;
 
 use crate::error::Error;
 use crate::model::{Keys, Op, Range, Revision, Txn};
@@ -65,7 +65,7 @@ fn key(key: &[u8]) -> Result<(), Error> {
 
 /// No key is written twice: what is put is put once, and is not taken away in the same list, as etcd asks.
 fn operations(list: &[Op]) -> Result<(), Error> {
-    let mut put = BTreeSet::new();
+    let mut put = FxHashSet::default();
     for op in list {
         match op {
             Op::Put { key: own, .. } => {
@@ -79,9 +79,12 @@ fn operations(list: &[Op]) -> Result<(), Error> {
         }
     }
     for op in list {
-        if let Op::Delete(keys) = op
-            && let Some(own) = put.iter().find(|own| keys.contains(own))
-        {
+        let twice = match op {
+            Op::Delete(Keys::One(own)) => put.get(own),
+            Op::Delete(keys) => put.iter().find(|own| keys.contains(own)),
+            Op::Put { .. } | Op::Get(_) => None,
+        };
+        if let Some(own) = twice {
             return Err(duplicate(own));
         }
     }

@@ -1,19 +1,25 @@
 //! What goes on beside an agent's work: it is heard what is wanted, and told that the host lives and what it did.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
 
-use netwright_control::agents::{Registration, Report, SIGN};
+use netwright_control::agents::{Others, Registration, Report, SIGN};
 use netwright_dataplane::kernel::pause;
+use netwright_lab::probe::near;
 
 use super::Heard;
 use crate::source::{Away, Source};
 
 /// How long is waited for news at a time: a way that is cut is noticed soon after.
 pub const NEWS: Duration = Duration::from_secs(5);
+/// How often other hosts are asked whether they answer.
+const LOOK: Duration = Duration::from_secs(3);
+/// After how long without an answer a host counts as silent: some requests are sent meanwhile.
+const LOST: Duration = Duration::from_millis(1_500);
 /// The first wait before a source is asked again that did not answer; it doubles.
 const FIRST: Duration = Duration::from_millis(200);
 /// The longest.
@@ -34,11 +40,18 @@ pub(super) struct Desk {
     host: Registration,
     send: Sender<Heard>,
     tray: Shared,
+    others: Arc<Mutex<Vec<Registration>>>,
 }
 
 impl Desk {
     pub(super) fn new(source: Arc<dyn Source>, host: Registration, send: Sender<Heard>) -> Self {
-        Self { source, host, send, tray: Shared::default() }
+        Self { source, host, send, tray: Shared::default(), others: Arc::default() }
+    }
+
+    /// Has other hosts asked whether they answer.
+    pub(super) fn others(&self, hosts: &[Registration]) {
+        let others = hosts.iter().filter(|one| one.host != self.host.host).cloned().collect();
+        *self.others.lock().unwrap_or_else(PoisonError::into_inner) = others;
     }
 
     /// Has a report told; one that was not told yet is told no more.
@@ -58,7 +71,11 @@ impl Desk {
             .name("signs".to_owned())
             .spawn(move || tell(&*source, &host, &tray, &send))?;
         let (source, send) = (Arc::clone(&self.source), self.send.clone());
-        Builder::new().name("news".to_owned()).spawn(move || hear(&*source, &send))?;
+        let host = self.host.host.clone();
+        Builder::new().name("news".to_owned()).spawn(move || hear(&*source, &host, &send))?;
+        let (own, send) = (self.host.underlay, self.send.clone());
+        let others = Arc::clone(&self.others);
+        Builder::new().name("others".to_owned()).spawn(move || look(own, &others, &send))?;
         Ok(())
     }
 }
@@ -98,18 +115,45 @@ fn tell(source: &dyn Source, host: &Registration, shared: &Shared, send: &Sender
     }
 }
 
+/// Asks other hosts, again and again, whether they answer; tells where that has changed.
+fn look(own: std::net::Ipv4Addr, others: &Mutex<Vec<Registration>>, send: &Sender<Heard>) {
+    let mut told = None;
+    loop {
+        let all = others.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let pairs: Vec<(IpAddr, IpAddr)> =
+            all.iter().map(|one| (own.into(), one.underlay.into())).collect();
+        let answers = near::hosts(&pairs, LOST);
+        let mut found = Others::default();
+        for (one, answer) in all.iter().zip(answers) {
+            match answer {
+                Some(true) => found.answer.insert(one.host.clone()),
+                Some(false) => found.silent.insert(one.host.clone()),
+                // It could not be asked: nothing is said of it.
+                None => false,
+            };
+        }
+        if told.as_ref() != Some(&found) {
+            if send.send(Heard::Others(found.clone())).is_err() {
+                return;
+            }
+            told = Some(found);
+        }
+        pause(LOOK);
+    }
+}
+
 /// Hears what is wanted.
-fn hear(source: &dyn Source, send: &Sender<Heard>) {
+fn hear(source: &dyn Source, host: &str, send: &Sender<Heard>) {
     let (mut known, mut lost, mut wait) = (None, false, FIRST);
     loop {
-        let heard = match source.wanted(known.as_ref(), NEWS) {
+        let heard = match source.wanted(host, known.as_ref(), NEWS) {
             Ok(wanted) => {
                 if std::mem::take(&mut lost) && send.send(Heard::Back).is_err() {
                     return;
                 }
                 wait = FIRST;
                 let Some(wanted) = wanted else { continue };
-                known = Some(wanted.mark());
+                known = Some(wanted.mark(known.as_ref()));
                 Heard::Wanted(Box::new(wanted))
             }
             Err(away) => {

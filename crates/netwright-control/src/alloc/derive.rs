@@ -71,8 +71,9 @@ pub fn derive(network: &Network) -> BTreeMap<String, Spec> {
     pools
 }
 
-/// By VPC, those that it is peered with.
-fn peers(network: &Network) -> Vec<Vec<VpcId>> {
+/// By VPC, those that it is peered with: what is allocated of one is taken in the other.
+#[must_use]
+pub fn peers(network: &Network) -> Vec<Vec<VpcId>> {
     let mut peers = vec![Vec::new(); network.vpcs.len()];
     for peering in &network.peerings {
         if let ([Some(one), Some(other)], PeeringState::Active | PeeringState::Pending) =

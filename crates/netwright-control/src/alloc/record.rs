@@ -92,7 +92,25 @@ pub struct Kept {
     pub at: Time,
 }
 
+/// [`Kept`], as it is written.
+#[derive(Debug, Serialize)]
+pub(super) struct Keeping<'a> {
+    /// Hash of the request.
+    pub(super) request: &'a str,
+    /// Its answer.
+    pub(super) answer: &'a super::request::Answer,
+    /// When it was given.
+    pub(super) at: Time,
+}
+
+/// Octets that most records have room in.
+const RECORD: usize = 256;
+
 /// A record's JSON. These records have no maps with other keys than texts, so that it cannot fail.
 pub(super) fn json<T: Serialize>(record: &T) -> bytes::Bytes {
-    serde_json::to_vec(record).unwrap_or_default().into()
+    let mut text = Vec::with_capacity(RECORD);
+    match serde_json::to_writer(&mut text, record) {
+        Ok(()) => text.into(),
+        Err(_) => bytes::Bytes::new(),
+    }
 }

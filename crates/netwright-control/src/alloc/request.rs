@@ -126,11 +126,14 @@ pub(super) type Hash = [u8; 32];
 
 /// A hash as a text of a key or record.
 pub(super) fn hex(hash: &Hash) -> String {
-    hash.iter().flat_map(|octet| [octet >> 4, octet & 15]).map(digit).collect()
-}
-
-fn digit(four_bits: u8) -> char {
-    char::from_digit(four_bits.into(), 16).unwrap_or('0')
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(2 * hash.len());
+    for octet in hash {
+        for four_bits in [octet >> 4, octet & 15] {
+            text.push(char::from(DIGITS[usize::from(four_bits)]));
+        }
+    }
+    text
 }
 
 /// The hash that a text stands for.
@@ -153,8 +156,12 @@ impl Asked {
     /// [`Error::Invalid`] with what is wrong.
     pub fn check(&self) -> Result<(), Error> {
         let text = |what: &str, text: &str, most: usize| {
-            let fine =
-                !text.is_empty() && text.len() <= most && !text.chars().any(char::is_control);
+            let has_control = if text.is_ascii() {
+                text.bytes().any(|octet| octet.is_ascii_control())
+            } else {
+                text.chars().any(char::is_control)
+            };
+            let fine = !text.is_empty() && text.len() <= most && !has_control;
             let why =
                 || Error::Invalid(format!("{what} is a text of 1 to {most} octets in one line"));
             fine.then_some(()).ok_or_else(why)

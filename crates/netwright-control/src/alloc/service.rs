@@ -15,7 +15,7 @@ mod known;
 mod load;
 mod settle;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,13 +23,16 @@ use bytes::Bytes;
 use netwright_model::network::Network;
 use netwright_model::random::Random;
 use netwright_store::{Revision, Store};
+use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::error::Error;
+use super::gate::Gate;
 use super::record::Allocation;
 use super::request::{Answer, Asked, Hash, Hashes, hex};
 use super::state::State;
+use crate::beside::Beside;
 use crate::guard::Guard;
 use crate::keys::Layout;
 use crate::time::Wall;
@@ -84,6 +87,8 @@ pub struct Setting<S, C> {
     pub live: watch::Receiver<Live>,
     /// The condition under which this server writes; none while it does not lead.
     pub guard: watch::Receiver<Option<Guard>>,
+    /// Closed while a change of the network is written.
+    pub gate: Gate,
     /// The time.
     pub wall: Arc<dyn Wall>,
     /// A number that no other allocator has, at random.
@@ -95,6 +100,8 @@ pub struct Setting<S, C> {
 struct Ask {
     asked: Asked,
     hashes: Option<Hashes>,
+    /// What is written together with what is done.
+    beside: Option<Beside>,
     to: oneshot::Sender<Result<Answer, Error>>,
     attempts: u32,
 }
@@ -128,10 +135,19 @@ impl Allocator {
     ///
     /// Why not. Nothing was done then, except perhaps with [`Error::OutcomeUnknown`].
     pub async fn ask(&self, asked: Asked) -> Result<Answer, Error> {
+        self.ask_with(asked, None).await
+    }
+
+    /// The same, and something else is written in the transaction that does it. Where nothing is done, for it was done before, that is not written either.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::ask`].
+    pub async fn ask_with(&self, asked: Asked, beside: Option<Beside>) -> Result<Answer, Error> {
         asked.check()?;
         let hashes = asked.hashes();
         let (to, answer) = oneshot::channel();
-        let ask = Ask { asked, hashes, to, attempts: 0 };
+        let ask = Ask { asked, hashes, beside, to, attempts: 0 };
         self.asks.try_send(ask).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Error::Busy,
             mpsc::error::TrySendError::Closed(_) => ended(),
@@ -244,10 +260,63 @@ struct Desk<S, C> {
     known: Known,
     waiting: VecDeque<Ask>,
     /// Requests that came again while the first is being done, by the hash of their key.
-    again: BTreeMap<Hash, Vec<oneshot::Sender<Result<Answer, Error>>>>,
+    again: FxHashMap<Hash, Vec<oneshot::Sender<Result<Answer, Error>>>>,
     /// Keys of what waits and is on its way, with the hash of their request.
-    pending: BTreeMap<Hash, Hash>,
+    pending: FxHashMap<Hash, Hash>,
     flights: VecDeque<Flight>,
+    /// A change of the network is being written: nothing is sent before it is.
+    shut: bool,
+    pace: Pace,
+}
+
+/// What is known of the transactions that landed last. Who was answered often asks again at once: without a short wait the first of them would be a
+/// transaction alone, and all others would wait for it.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// How many may be asking soon: who waits, and who was answered and may ask again.
+    expected: usize,
+    landed: Instant,
+    /// How long it took.
+    took: Duration,
+    /// It is waited for them now.
+    lingers: bool,
+}
+
+/// The part of the time that the last transaction took that is waited for who was answered by it, and the longest such wait.
+const LINGER: (u32, Duration) = (8, Duration::from_millis(1));
+
+impl Pace {
+    fn new() -> Self {
+        Self { expected: 0, landed: Instant::now(), took: Duration::ZERO, lingers: false }
+    }
+
+    /// Some were answered, while some waited already.
+    fn landed(&mut self, answered: usize, waiting: usize, sent: Instant) {
+        let landed = Instant::now();
+        let expected = self.expected.max(waiting) + answered;
+        *self = Self { expected, landed, took: landed - sent, lingers: false };
+    }
+
+    /// Some are on their way.
+    const fn sent(&mut self, asked: usize) {
+        self.expected = self.expected.saturating_sub(asked);
+    }
+
+    /// Whether all are there who were expected.
+    const fn are_here(&self, there: usize) -> bool {
+        self.expected > 0 && there >= self.expected
+    }
+
+    /// Whether more are waited for than there are. Who has not come by then is expected no longer.
+    fn waits_for_more(&mut self, there: usize) -> bool {
+        let longest = (self.took / LINGER.0).min(LINGER.1);
+        let soon = self.landed.elapsed() < longest;
+        self.lingers = there > 0 && there < self.expected && soon;
+        if !soon && there < self.expected {
+            self.expected = there;
+        }
+        self.lingers
+    }
 }
 
 impl<S: Store, C: Store> Desk<S, C> {
@@ -267,9 +336,11 @@ impl<S: Store, C: Store> Desk<S, C> {
             durable: 0,
             batches: 0,
             waiting: VecDeque::new(),
-            again: BTreeMap::new(),
-            pending: BTreeMap::new(),
+            again: FxHashMap::default(),
+            pending: FxHashMap::default(),
             flights: VecDeque::new(),
+            shut: false,
+            pace: Pace::new(),
             setting,
         }
     }
@@ -281,6 +352,9 @@ impl<S: Store, C: Store> Desk<S, C> {
     async fn run(mut self) {
         loop {
             self.adopt();
+            if self.flights.is_empty() {
+                self.setting.gate.leave();
+            }
             if self.flights.is_empty() && self.wants_to_read() {
                 self.read_all().await;
             }
@@ -290,7 +364,7 @@ impl<S: Store, C: Store> Desk<S, C> {
                 biased;
                 result = landing(&mut self.flights), if !self.flights.is_empty() => {
                     if let Some(flight) = self.flights.pop_front() {
-                        self.landed(flight.batch, result).await;
+                        self.landed(flight.batch, flight.sent, result).await;
                     }
                 }
                 Some(look) = self.looks.recv() => self.look(look).await,
@@ -301,6 +375,8 @@ impl<S: Store, C: Store> Desk<S, C> {
                     None => tokio::time::sleep(Duration::from_millis(1)).await,
                 },
                 Ok(()) = self.setting.live.changed() => {}
+                () = self.setting.gate.opened(), if self.shut => {}
+                () = tokio::task::yield_now(), if self.pace.lingers => {}
                 Ok(()) = self.setting.guard.changed() => {}
                 () = tokio::time::sleep(TICK) => {}
             }
@@ -402,6 +478,8 @@ impl<S: Store, C: Store> Desk<S, C> {
 
     /// Sends what can be sent.
     async fn fill(&mut self) {
+        self.shut = false;
+        self.pace.lingers = false;
         if self.changing() {
             return;
         }
@@ -413,12 +491,20 @@ impl<S: Store, C: Store> Desk<S, C> {
             return self.refuse_all(&why);
         }
         self.replay();
-        while self.flights.len() < self.setting.options.window.max(1)
-            && (self.flights.is_empty() || self.waiting.len() >= FULL)
+        if self.flights.is_empty() && self.pace.waits_for_more(self.waiting.len()) {
+            return;
+        }
+        self.shut = !self.setting.gate.enter();
+        while !self.shut
+            && self.flights.len() < self.setting.options.window.max(1)
+            && (self.flights.is_empty()
+                || self.waiting.len() >= FULL
+                || self.pace.are_here(self.waiting.len()))
             // Nothing overtakes a question about what is there.
             && self.flights.back().is_none_or(|flight| flight.batch.after.is_some())
         {
             let Some(batch) = self.compose() else { break };
+            self.pace.sent(batch.answers.len());
             self.send(batch).await;
         }
     }
@@ -429,11 +515,12 @@ impl<S: Store, C: Store> Desk<S, C> {
             return;
         }
         for ask in std::mem::take(&mut self.waiting) {
-            match ask.hashes.filter(|_| self.was_answered(&ask)) {
-                Some(hashes) => {
+            let known = ask.hashes.and_then(|hashes| Some((hashes, self.known.at(&hashes.key)?)));
+            match known {
+                Some((hashes, at)) => {
                     self.pending.remove(&hashes.key);
                     let store = self.setting.store.clone();
-                    let key = key_of_answer(&self.setting.layout, &hashes.key);
+                    let key = key_of_answer(&self.setting.layout, at, &hashes.key);
                     let mut all = self.again.remove(&hashes.key).unwrap_or_default();
                     all.push(ask.to);
                     tokio::spawn(async move {
@@ -449,7 +536,7 @@ impl<S: Store, C: Store> Desk<S, C> {
     }
 
     fn was_answered(&self, ask: &Ask) -> bool {
-        ask.hashes.is_some_and(|hashes| self.known.has(&hashes.key))
+        ask.hashes.is_some_and(|hashes| self.known.at(&hashes.key).is_some())
     }
 
     fn revision(&self) -> Revision {
@@ -470,10 +557,15 @@ async fn landing(flights: &mut VecDeque<Flight>) -> batch::Outcome {
     }
 }
 
-/// Where an answer is kept by its idempotency key. Other parts of the service keep theirs under other names.
-fn key_of_answer(layout: &Layout, key: &Hash) -> Bytes {
-    layout.idempotency(&format!("{ANSWERS}{}", hex(key)))
+/// Where an answer is kept by its idempotency key. Other parts of the service keep theirs under other names. The time comes first: what is written
+/// together lies together, and hashes alone would scatter it over the whole store. Nobody needs to find one by the hash only: who leads has read
+/// the times of all, and what he writes holds only after all that he knows.
+fn key_of_answer(layout: &Layout, at: u64, key: &Hash) -> Bytes {
+    layout.idempotency(&format!("{ANSWERS}{at:0TIME$x}-{}", hex(key)))
 }
+
+/// Digits of a time in the name of an answer.
+const TIME: usize = 12;
 
 /// How those names begin.
 const ANSWERS: &str = "allocation-";

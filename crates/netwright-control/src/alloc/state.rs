@@ -225,8 +225,9 @@ impl State {
     }
 
     fn take(&mut self, name: &str, block: Block) {
-        for linked in self.around(name) {
-            if let Some(free) = self.pools.get_mut(&linked).and_then(|pool| pool.free.as_mut()) {
+        let linked = self.pools.get(name).map(|pool| pool.spec.linked.clone());
+        for one in linked.iter().flatten().map(String::as_str).chain([name]) {
+            if let Some(free) = self.pools.get_mut(one).and_then(|pool| pool.free.as_mut()) {
                 free.take(block);
             }
         }

@@ -1,6 +1,6 @@
 //! Hosts and their agents: who joined, what they are to have, what they report; and how far all are with a revision.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use axum::extract::State as Shared;
@@ -13,10 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use super::extract::{Json, Name, Path, Query};
 use super::network::live;
+use super::parts::fleet;
 use super::problem::{Kind, Problem};
 use super::route::{Route, Where};
 use crate::agents::{self, Hosts, Refusal, Registration, Report, placement};
 use crate::convergence::{Accepted, Convergence};
+use crate::probes::Ask;
 use crate::server::State;
 
 /// Longest time that news are waited for.
@@ -66,6 +68,7 @@ pub(super) fn routes() -> Vec<Route> {
             sign,
         )
         .done(Where::Here)
+        .unrecorded()
         .part::<Name>("host", "The host's name.")
         .body::<Sign>()
         .answers::<Signed>(200, "Taken.")
@@ -110,6 +113,8 @@ pub struct Known {
     pub revision: Option<u64>,
     /// Which hosts there are.
     pub placement: Option<String>,
+    /// What hosts were to ask last.
+    pub probe: Option<String>,
     /// How many seconds it waits for news: at most 30; 0 unless given.
     pub wait: Option<u64>,
 }
@@ -125,6 +130,8 @@ pub struct Told {
     pub hosts: Vec<Registration>,
     /// The network, as a description in YAML.
     pub network: String,
+    /// What hosts are to ask with packets of their own; none where nothing was ever asked.
+    pub probe: Option<Ask>,
 }
 
 /// What an agent says.
@@ -164,24 +171,45 @@ fn hosts(state: &State) -> Vec<Registration> {
     entries.iter().filter_map(|entry| serde_json::from_slice(&entry.value).ok()).collect()
 }
 
+/// What hosts are to ask.
+pub(super) fn asked(state: &State) -> Option<Ask> {
+    serde_json::from_slice(&state.mirror.get(&state.layout.probe())?.value).ok()
+}
+
+/// What all hosts say, as far as is known.
+pub(super) fn said(state: &State) -> Hosts {
+    let layout = &state.layout;
+    let entries = [layout.hosts(), layout.all_presence(), layout.agents()]
+        .iter()
+        .flat_map(|keys| state.mirror.of(keys))
+        .collect::<Vec<_>>();
+    Hosts::of(layout, &entries)
+}
+
 /// The newest revision of the network; 0 before the first.
-fn head(state: &State) -> u64 {
+pub(super) fn head(state: &State) -> u64 {
     state.mirror.get(&state.layout.head()).map_or(0, |head| head.modified.0)
 }
 
 /// The revisions that are known, with the times of their acceptance.
-fn accepted(state: &State) -> Accepted {
+pub(super) fn accepted(state: &State) -> Accepted {
     /// What is read of the record of a change.
     #[derive(Deserialize)]
     struct At {
         at: u64,
     }
     let entries = state.mirror.of(&state.layout.history());
-    let at = |entry: &netwright_store::Entry| -> Option<(u64, u64)> {
-        let record: At = serde_json::from_slice(&entry.value).ok()?;
-        Some((entry.modified.0, record.at))
-    };
-    entries.iter().rev().take(KNOWN).filter_map(at).collect()
+    let mut known = state.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+    let newest = entries.iter().rev().take(KNOWN);
+    let now = newest.filter_map(|entry| {
+        let revision = entry.modified.0;
+        let read = || serde_json::from_slice::<At>(&entry.value).map(|record| record.at);
+        Some((revision, known.get(&revision).copied().or_else(|| read().ok())?))
+    });
+    // What is not asked for any more is forgotten.
+    let now: Accepted = now.collect();
+    known.clone_from(&now);
+    now
 }
 
 /// Revisions whose stale windows are told: as many as a report has steps, twice.
@@ -230,32 +258,59 @@ async fn sign(
     }
 }
 
-async fn wanted(
-    Shared(state): Shared<Arc<State>>,
-    Query(known): Query<Known>,
-) -> Result<Response, Problem> {
+/// The hosts that have joined.
+#[derive(Debug, Clone)]
+pub(crate) struct Fleet {
+    /// The hosts, by name.
+    pub(crate) hosts: Arc<[Registration]>,
+    /// A short word for which there are.
+    pub(crate) placement: String,
+}
+
+/// What an agent knows of the network and of its hosts.
+#[derive(Debug, Default)]
+pub(super) struct Knows {
+    /// The revision of the network.
+    pub(super) revision: Option<u64>,
+    /// Which hosts there are.
+    pub(super) placement: Option<String>,
+    /// What hosts were to ask last.
+    pub(super) probe: Option<String>,
+}
+
+impl Fleet {
+    pub(super) fn of(state: &State) -> Self {
+        let hosts = hosts(state);
+        Self { placement: placement(&hosts), hosts: hosts.into() }
+    }
+}
+
+/// What is new for agents.
+pub(super) enum News {
+    /// Nothing, in the time that was given.
+    Nothing,
+    /// The network is another than was known, or the hosts are, or what they are to ask: these.
+    Of(Fleet, Option<Ask>),
+}
+
+/// Waits until there is another network than is known, or there are other hosts.
+pub(super) async fn news(state: &State, known: Knows, wait: Option<u64>) -> Result<News, Problem> {
     // A copy that may be old is no ground for changing hosts.
     state.store()?;
-    let patience = Duration::from_secs(known.wait.unwrap_or(0).min(PATIENCE));
-    let mut newest = state.mirror.newest();
+    let patience = Duration::from_secs(wait.unwrap_or(0).min(PATIENCE));
+    // Reports of agents come often, and are no news.
+    let mut marks = state.mirror.marks();
     let news = async {
-        let mut seen = None;
         loop {
-            newest.borrow_and_update();
-            // Reports of agents come often, and are no news: hosts are read where one of them was written.
-            let entries = state.mirror.of(&state.layout.hosts());
-            let last = entries.iter().map(|entry| entry.modified).max();
-            let (revision, now) = (head(&state), Some((entries.len(), last)));
-            if seen != Some((revision, now)) {
-                seen = Some((revision, now));
-                let hosts = hosts(&state);
-                let same = known.revision == Some(revision)
-                    && known.placement.as_ref() == Some(&placement(&hosts));
-                if revision > 0 && !same {
-                    return Ok((revision, hosts));
-                }
+            let head = marks.borrow_and_update().network;
+            let (fleet, probe) = (fleet(state), asked(state));
+            let same = known.revision == Some(head.0)
+                && known.placement.as_ref() == Some(&fleet.placement)
+                && known.probe.as_ref() == probe.as_ref().map(|probe| &probe.id);
+            if head.0 > 0 && !same {
+                return Ok(News::Of(fleet, probe));
             }
-            if newest.changed().await.is_err() {
+            if marks.changed().await.is_err() {
                 return Err(Problem::internal("the copy of the store has ended"));
             }
         }
@@ -266,21 +321,33 @@ async fn wanted(
             () = state.ended() => {}
         }
     };
-    let (_, hosts) = tokio::select! {
+    tokio::select! {
         biased;
-        found = news => found?,
-        () = ended => return Ok(StatusCode::NO_CONTENT.into_response()),
+        found = news => found,
+        () = ended => Ok(News::Nothing),
+    }
+}
+
+async fn wanted(
+    Shared(state): Shared<Arc<State>>,
+    Query(known): Query<Known>,
+) -> Result<Response, Problem> {
+    let Known { revision, placement, probe, wait } = known;
+    let news = news(&state, Knows { revision, placement, probe }, wait).await?;
+    let News::Of(Fleet { hosts, placement }, probe) = news else {
+        return Ok(StatusCode::NO_CONTENT.into_response());
     };
     let live = live(&state, None).await?;
     let revision = live.revision.0;
-    let mark = (revision, placement(&hosts));
+    let mark = (revision, format!("{placement} {}", probe.as_ref().map_or("", |probe| &probe.id)));
     // All agents ask for the same at once: it is written once.
     let mut written = state.told_agents.lock().await;
     let body = match &*written {
         Some((own, body)) if *own == mark => body.clone(),
         _ => {
             let accepted = accepted(&state).get(&revision).copied();
-            let told = Told { revision, accepted, hosts, network: live.yaml() };
+            let hosts = hosts.to_vec();
+            let told = Told { revision, accepted, hosts, network: live.yaml(), probe };
             let body = serde_json::to_vec(&told);
             let body = Bytes::from(body.map_err(|error| Problem::internal(error.to_string()))?);
             *written = Some((mark, body.clone()));
@@ -303,12 +370,6 @@ async fn convergence(
             format!("there is no revision {revision} of the network yet: the newest is {head}"),
         ));
     }
-    let layout = &state.layout;
-    let entries = [layout.hosts(), layout.all_presence(), layout.agents()]
-        .iter()
-        .flat_map(|keys| state.mirror.of(keys))
-        .collect::<Vec<_>>();
-    let hosts = Hosts::of(layout, &entries);
     let now = state.now().milliseconds();
-    Ok(Json(Convergence::of(revision, head, &accepted(&state), &hosts, now)))
+    Ok(Json(Convergence::of(revision, head, &accepted(&state), &said(&state), now)))
 }

@@ -146,7 +146,13 @@ pub(super) async fn ask(
 ) -> Result<Answer, Problem> {
     state.lead()?;
     let key = idempotency.map(|own| own.key);
-    Ok(state.allocator()?.ask(Asked { request, owner: who.name, key }).await?)
+    let status = match request {
+        Request::Allocate { .. } => 201,
+        Request::Release { .. } | Request::Declare(_) => 200,
+        Request::Remove { .. } => 204,
+    };
+    let record = who.beside(state, status);
+    Ok(state.allocator()?.ask_with(Asked { request, owner: who.name, key }, record).await?)
 }
 
 /// The answer is of another kind than what was asked: an old record under the same key.

@@ -182,6 +182,7 @@ pub(super) async fn granted(
     }
     let request = Request {
         wanted,
+        beside: terms.who.beside(state, 200),
         who: terms.who.name,
         why: terms.why,
         force: terms.force,

@@ -7,14 +7,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State as Shared};
-use axum::http::{HeaderValue, Method, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::{Kind, Problem};
 use super::route::{Meta, Where};
 use super::{RequestName, Who};
-use crate::server::audit::Record;
+use crate::server::audit::{Draft, Record};
 use crate::server::mirror::Source;
 use crate::server::{Peer, State, forward, limits};
 
@@ -45,13 +45,14 @@ async fn pass(
         tell_age(state, &mut response);
         return Ok(response);
     };
-    let who = who(state, &request)?;
+    let mut who = who(state, &request)?;
     if let Err(wait) = state.by_key.take(who.key.clone(), state.clock.now()) {
         state.metrics.limited.inc();
         let why = format!("the key `{}` asks more than it may", who.key);
         return Err(Problem::new(Kind::TooMany, why).retry_after(wait));
     }
-    let record = (meta.method != Method::GET).then(|| record(state, &who, &request));
+    let draft = meta.recorded.then(|| Arc::new(Draft::of(record(state, &who, &request))));
+    who.draft.clone_from(&draft);
     let response = if who.role < role {
         let why = format!("it needs the role {role}; the key `{}` has {}", who.key, who.role);
         Err(Problem::new(Kind::Forbidden, why).with("needs", role))
@@ -60,16 +61,40 @@ async fn pass(
         done(state, meta, request, next).await
     };
     let mut response = response.unwrap_or_else(IntoResponse::into_response);
-    tell_age(state, &mut response);
-    if let Some(record) = record
+    if let Some(draft) = draft
         && !response.headers().contains_key(FORWARDED)
     {
         let problem = response.extensions().get::<Problem>();
         let problem = problem.map(|problem| problem.kind().slug().to_owned());
-        let status = response.status().as_u16();
-        state.audit.keep(Record { status, problem, at: state.now(), ..record });
+        let status = response.status();
+        if let Err(problem) = recorded(state, &draft, status, problem).await {
+            response = problem.into_response();
+        }
     }
+    tell_age(state, &mut response);
     Ok(response)
+}
+
+/// Keeps the record of a request. Who is told that something was done is told it when the record of it cannot be lost any more.
+async fn recorded(
+    state: &State,
+    draft: &Draft,
+    status: StatusCode,
+    problem: Option<String>,
+) -> Result<(), Problem> {
+    let record = draft.answered(status.as_u16(), problem);
+    if draft.is_written() {
+        state.audit.written(&record);
+        return Ok(());
+    }
+    if !status.is_success() {
+        state.audit.keep(record);
+        return Ok(());
+    }
+    state.audit.durable(record).await.map_err(|why| {
+        let why = format!("it was done, and the record of it could not be written: {why}");
+        Problem::new(Kind::OutcomeUnknown, why)
+    })
 }
 
 /// What was answered by the leader is in his records.
@@ -160,7 +185,7 @@ fn who(state: &State, request: &Request) -> Result<Who, Problem> {
             let (id, record) =
                 table.admit(key, state.now()).map_err(|refusal| refused(refusal.to_string()))?;
             let (key, name) = (id.to_owned(), record.name.clone());
-            Ok(Who { key, name, role: record.role, address })
+            Ok(Who { key, name, role: record.role, address, draft: None })
         }
         None if table.is_empty() && state.options.trusts_this_machine && address.is_loopback() => {
             local_name(request)?;

@@ -1,4 +1,4 @@
-//! Whether the server lives, is ready, has started, and how well it is.
+//! Whether the server lives, is ready, has started, and how well it is: as [`netwright_watch::endpoints`] answers it for any service.
 //!
 //! `/livez` asks nothing of anything: only a server that hangs fails it. `/readyz` says whether it should be sent requests; one whose store is
 //! away still answers reads, and is ready. `/health` says it all, and answers 200 where it is degraded.
@@ -6,40 +6,40 @@
 use std::sync::Arc;
 
 use axum::extract::State as Shared;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use netwright_watch::endpoints::{self, Check, Status, Vitals, Word};
+use netwright_watch::startup::{Mode, Report};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 
-use super::extract::Json;
-use super::problem::{Kind, Problem};
+use super::problem::Kind;
 use super::route::Route;
 use crate::server::mirror::Source;
 use crate::server::{Standing, State};
-use crate::startup::{Mode, Report};
 use crate::time::Time;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/livez", "live", "Whether the process answers", live)
+        Route::get("/livez", "live", "Whether the process answers", answered)
             .open()
             .answers::<Status>(200, "It does."),
-        Route::get("/readyz", "ready", "Whether it should be sent requests", ready)
+        Route::get("/readyz", "ready", "Whether it should be sent requests", answered)
             .open()
             .says("A server whose store is away is ready as soon as it can answer reads from a copy.")
             .answers::<Status>(200, "It should.")
             .may(&[Kind::NotReady]),
-        Route::get("/startupz", "startedUp", "Whether its start is over", started)
+        Route::get("/startupz", "startedUp", "Whether its start is over", answered)
             .open()
             .says("Each phase of the start has a time-out; what can be passed by is, and `mode` is then `emergency_degraded`.")
             .answers::<Report>(200, "It is.")
             .may(&[Kind::NotReady]),
-        Route::get("/health/basic", "basicHealth", "One word", basic)
+        Route::get("/health/basic", "basicHealth", "One word", answered)
             .open()
             .answers::<Status>(200, "`healthy` or `degraded`.")
             .may(&[Kind::NotReady]),
-        Route::get("/health", "health", "How well the server is, part by part", health)
+        Route::get("/health", "health", "How well the server is, part by part", answered)
             .open()
             .says(
                 "200 where it is healthy or degraded, with `status` saying which; 503 where it cannot answer reads. With \
@@ -51,25 +51,6 @@ pub(super) fn routes() -> Vec<Route> {
             .answers::<Health>(503, "It cannot answer reads.")
             .answers_other(503, "application/health+json", "The same in another form."),
     ]
-}
-
-/// One word of how it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Word {
-    /// All is well.
-    Healthy,
-    /// It works in part: reads are answered, from what is known.
-    Degraded,
-    /// It has not begun.
-    Starting,
-}
-
-/// How it is.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct Status {
-    /// One word.
-    pub status: Word,
 }
 
 /// A part of the server.
@@ -128,28 +109,29 @@ impl Health {
         }
     }
 
-    /// As draft-inadarei-api-health-check-06 has it.
-    fn document(&self) -> Value {
-        let word = |word| match word {
-            Word::Healthy => "pass",
-            Word::Degraded => "warn",
-            Word::Starting => "fail",
-        };
-        let checks: serde_json::Map<String, Value> = self
-            .parts
-            .iter()
-            .map(|part| {
-                let check = json!([{ "status": word(part.status), "output": part.detail, "time": part.since }]);
-                (part.name.to_owned(), check)
-            })
-            .collect();
-        json!({
-            "status": word(self.status),
-            "version": self.version,
-            "serviceId": self.server,
-            "checks": checks,
-        })
+    /// For the paths that every service answers.
+    fn vitals(self, startup: Report, now: Time) -> Vitals {
+        let checks = self.parts.iter().map(|part| Check {
+            // Without a copy nothing can be answered.
+            vital: part.name == "copy",
+            since: part.since.and_then(timestamp),
+            ..Check::new(part.name, part.status, part.detail.as_str())
+        });
+        let checks = checks.collect();
+        Vitals {
+            service: self.server.clone(),
+            version: self.version.to_owned(),
+            now: timestamp(now).unwrap_or_default(),
+            status: self.status,
+            startup,
+            checks,
+            own: serde_json::to_value(self).ok(),
+        }
     }
+}
+
+fn timestamp(time: Time) -> Option<Timestamp> {
+    Timestamp::from_millisecond(i64::try_from(time.milliseconds()).ok()?).ok()
 }
 
 fn store(state: &State) -> Part {
@@ -183,47 +165,19 @@ fn leader(state: &State) -> Part {
     Part { name: "leader", status, detail, since: None }
 }
 
-async fn live() -> Json<Status> {
-    Json(Status { status: Word::Healthy })
-}
-
-fn answering(state: &State) -> Result<Json<Status>, Problem> {
-    match Health::of(state).status {
-        status @ (Word::Healthy | Word::Degraded) => Ok(Json(Status { status })),
-        Word::Starting => Err(Problem::new(Kind::NotReady, "nothing was read from the store yet")),
-    }
-}
-
-async fn ready(Shared(state): Shared<Arc<State>>) -> Result<Json<Status>, Problem> {
-    answering(&state)
-}
-
-async fn started(Shared(state): Shared<Arc<State>>) -> Result<Json<Report>, Problem> {
-    let report = state.startup.borrow().clone();
-    if report.complete {
-        return Ok(Json(report));
-    }
-    let why = match report.failed() {
-        Some(phase) => format!("the phase `{}` has failed", phase.name),
-        None => "the start is not over".to_owned(),
+async fn answered(Shared(state): Shared<Arc<State>>, uri: Uri, headers: HeaderMap) -> Response {
+    let startup = state.startup.borrow().clone();
+    let vitals = Health::of(&state).vitals(startup, state.now());
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let Some(answer) = endpoints::answer(uri.path(), accept, &vitals) else {
+        return StatusCode::NOT_FOUND.into_response();
     };
-    Err(Problem::new(Kind::NotReady, why).with("phases", report.phases))
-}
-
-async fn basic(Shared(state): Shared<Arc<State>>) -> Result<Json<Status>, Problem> {
-    answering(&state)
-}
-
-async fn health(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> Response {
-    let health = Health::of(&state);
-    let status = match health.status {
-        Word::Healthy | Word::Degraded => StatusCode::OK,
-        Word::Starting => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    if accepts.is_some_and(|accept| accept.contains("application/health+json")) {
-        let media = [(header::CONTENT_TYPE, "application/health+json")];
-        return (status, media, health.document().to_string()).into_response();
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, answer.body).into_response();
+    for (name, value) in answer.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
     }
-    (status, Json(health)).into_response()
+    response
 }

@@ -78,6 +78,8 @@ pub struct Meta {
     pub problems: Vec<Kind>,
     /// It stays open: it counts as a stream.
     pub stream: bool,
+    /// Who does it is recorded.
+    pub recorded: bool,
 }
 
 /// A route.
@@ -97,6 +99,7 @@ impl Route {
         H: Handler<T, Arc<State>>,
         T: 'static,
     {
+        let recorded = method != Method::GET;
         let done = if method == Method::GET { Where::Here } else { Where::Leader };
         let needs = if method == Method::GET { Role::Reader } else { Role::Operator };
         let meta = Meta {
@@ -116,6 +119,7 @@ impl Route {
             answers: Vec::new(),
             problems: Vec::new(),
             stream: false,
+            recorded,
         };
         Self { meta, handler: on(filter, handler) }
     }
@@ -254,6 +258,13 @@ impl Route {
     #[must_use]
     pub fn may(mut self, kinds: &[Kind]) -> Self {
         self.meta.problems.extend_from_slice(kinds);
+        self
+    }
+
+    /// Who does it is not recorded: it comes all the time, and is no wish of anybody's.
+    #[must_use]
+    pub const fn unrecorded(mut self) -> Self {
+        self.meta.recorded = false;
         self
     }
 

@@ -7,31 +7,32 @@ use axum::extract::State as Shared;
 use axum::http::header;
 use axum::response::IntoResponse;
 use netwright_store::{Keys, Range, Store};
+use netwright_watch::endpoints::Word;
+use netwright_watch::startup::Report;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::extract::{Json, Page, Query};
-use super::health::{Health, Word};
+use super::health::Health;
 use super::problem::{Kind, Problem};
 use super::route::{Route, Where};
 use crate::access::Role;
 use crate::election::{Leader, depose};
 use crate::server::State;
 use crate::server::audit::Record;
-use crate::startup::Report;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/metrics", "metrics", "What is counted", metrics)
             .answers_other(200, OPENMETRICS, "OpenMetrics."),
-        Route::get("/api/v1/system", "system", "A snapshot of the system", system)
+        Route::get("/api/v1/system/snapshot", "system", "A snapshot of the system", system)
             .answers::<System>(200, "How everything is."),
-        Route::get("/api/v1/partitions", "partitions", "Which hosts are cut off", partitions)
-            .says("From the agents' leases: a host whose agent has reported and is not there now is away: stopped, or cut off.")
+        Route::get("/api/v1/network/partition-status", "partitions", "Which hosts are cut off", partitions)
+            .says("From what hosts say: each asks all others, at their underlay addresses, and reports who answers. A host whose agent has reported and is not there now is away; where other hosts' packets are answered by it, its agent has stopped or does not reach a server, else it is cut off or down.")
             .answers::<Partitions>(200, "The hosts."),
-        Route::get("/api/v1/consensus", "consensus", "Who leads, and how the store stands", consensus)
+        Route::get("/api/v1/consensus/status", "consensus", "Who leads, and how the store stands", consensus)
             .answers::<Consensus>(200, "Leader, epoch, store."),
-        Route::post("/api/v1/elections", "elect", "Force an election", elect)
+        Route::post("/api/v1/consensus/force-election", "elect", "Force an election", elect)
             .says(
                 "Who leads writes nothing from this moment on, and the servers elect another, which may be the same one. Any server does it, \
                  also where the leader does not answer.",
@@ -52,7 +53,7 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 /// Entries of the store, by what they are of.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Counts {
-    /// Changes of the network that are recorded.
+    /// Changes of the network that this server has in memory: older ones are in the store.
     pub changes: usize,
     /// Pools that somebody declared.
     pub pools: usize,
@@ -92,8 +93,73 @@ pub struct Partitions {
     pub present: Vec<String>,
     /// Hosts whose agents have reported and are not there now.
     pub away: Vec<String>,
+    /// Those of them that answer packets of a host that is present.
+    pub away_and_answering: Vec<String>,
+    /// Hosts that do not answer another's packets, both present.
+    pub cut: Vec<Cut>,
+    /// Hosts that are present, by who reaches whom both ways, by way of others too: more than one group is a partition.
+    pub groups: Vec<Vec<String>>,
+    /// Hosts that are present and have not said yet who answers them.
+    pub unheard: Vec<String>,
     /// How many seconds old this is.
     pub age: Option<f64>,
+}
+
+/// A way between hosts on which no packets come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Cut {
+    /// Who asks.
+    pub from: String,
+    /// Who does not answer.
+    pub to: String,
+}
+
+/// A member of the store.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct MemberOf {
+    /// Its address, as the server was given it.
+    pub address: String,
+    /// Whether it answers.
+    pub answers: bool,
+    /// Why it does not.
+    pub why: Option<String>,
+    /// Whether it leads the store, by its own word.
+    pub leads: Option<bool>,
+    /// Its number, in hexadecimal digits.
+    pub id: Option<String>,
+    /// The member that it takes for the store's leader; none where it knows none.
+    pub leader: Option<String>,
+    /// The term of that.
+    pub term: Option<u64>,
+    /// The newest revision that it has.
+    pub revision: Option<u64>,
+    /// Octets of its data.
+    pub octets: Option<u64>,
+    /// Its version.
+    pub version: Option<String>,
+}
+
+impl MemberOf {
+    fn of(member: netwright_store::MemberStatus) -> Self {
+        let netwright_store::MemberStatus { address, answer } = member;
+        let hexadecimal = |id: u64| format!("{id:x}");
+        let (said, why) = match answer {
+            Ok(said) => (Some(said), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        Self {
+            address,
+            answers: said.is_some(),
+            why,
+            leads: said.as_ref().map(|said| said.leader == Some(said.id)),
+            id: said.as_ref().map(|said| hexadecimal(said.id)),
+            leader: said.as_ref().and_then(|said| said.leader).map(hexadecimal),
+            term: said.as_ref().map(|said| said.term),
+            revision: said.as_ref().map(|said| said.revision.0),
+            octets: said.as_ref().map(|said| said.octets),
+            version: said.map(|said| said.version),
+        }
+    }
 }
 
 /// Who leads, and how the store stands.
@@ -111,6 +177,8 @@ pub struct Consensus {
     pub engine: Option<String>,
     /// The store's revision; none where it is away.
     pub revision: Option<u64>,
+    /// The members of the store, where several servers keep it; also of one that is away, as far as they answer.
+    pub members: Vec<MemberOf>,
 }
 
 /// A leader.
@@ -163,14 +231,69 @@ fn hosts(state: &State) -> Partitions {
     let (known, there) =
         (names(state, &state.layout.agents()), names(state, &state.layout.all_presence()));
     let away: Vec<String> = known.difference(&there).cloned().collect();
+    let said = super::agents::said(state);
+    let seen = Seen::of(&said, &there);
     let age = state.mirror.age(state.now());
-    let status = match (age, away.is_empty()) {
+    let status = match (age, away.is_empty() && seen.cut.is_empty()) {
         (None, _) => Word::Starting,
         (Some(_), true) => Word::Healthy,
         (Some(_), false) => Word::Degraded,
     };
+    let answering = |host: &&String| seen.answering.contains(*host);
+    let away_and_answering = away.iter().filter(answering).cloned().collect();
     let age = age.map(|age| age.as_secs_f64());
-    Partitions { status, present: there.into_iter().collect(), away, age }
+    let present = there.into_iter().collect();
+    let Seen { cut, groups, unheard, .. } = seen;
+    Partitions { status, present, away, away_and_answering, cut, groups, unheard, age }
+}
+
+/// What hosts that are present say of each other.
+#[derive(Debug, Default)]
+struct Seen {
+    cut: Vec<Cut>,
+    groups: Vec<Vec<String>>,
+    unheard: Vec<String>,
+    /// Hosts that answer somebody who is present.
+    answering: BTreeSet<String>,
+}
+
+impl Seen {
+    fn of(said: &crate::agents::Hosts, there: &BTreeSet<String>) -> Self {
+        let others =
+            |host: &String| said.reports.get(host).and_then(|report| report.others.as_ref());
+        let mut seen = Self::default();
+        for host in there {
+            let Some(own) = others(host) else {
+                seen.unheard.push(host.clone());
+                continue;
+            };
+            seen.answering.extend(own.answer.iter().cloned());
+            for to in own.silent.intersection(there) {
+                seen.cut.push(Cut { from: host.clone(), to: to.clone() });
+            }
+        }
+        let meets = |one: &String, other: &String| {
+            others(one).is_some_and(|own| own.answer.contains(other))
+                && others(other).is_some_and(|own| own.answer.contains(one))
+        };
+        let mut left: BTreeSet<&String> =
+            there.iter().filter(|host| others(host).is_some()).collect();
+        while let Some(first) = left.pop_first() {
+            let (mut group, mut at) = (vec![first.clone()], 0);
+            while let Some(one) = group.get(at).cloned() {
+                let near: Vec<&String> =
+                    left.iter().copied().filter(|other| meets(&one, other)).collect();
+                for other in near {
+                    left.remove(other);
+                    group.push(other.clone());
+                }
+                at += 1;
+            }
+            group.sort();
+            seen.groups.push(group);
+        }
+        seen
+    }
 }
 
 async fn consensus_of(state: &State) -> Consensus {
@@ -178,7 +301,12 @@ async fn consensus_of(state: &State) -> Consensus {
         Ok(store) => store.status().await.ok(),
         Err(_) => None,
     };
+    let members = match state.opened() {
+        Some(store) => store.members().await.into_iter().map(MemberOf::of).collect(),
+        None => Vec::new(),
+    };
     Consensus {
+        members,
         leader: state.leader().map(Lead::from),
         epoch: state.epoch(),
         server: state.options.server.clone(),

@@ -1,10 +1,13 @@
 //! Whether a change may land.
 //!
 //! It may not where an intent that held does not hold any more or is not known to, where an intent that the change brings does not hold,
-//! where ranges overlap that a provider does not let overlap, and where a value is used that was allocated for something else. A reason lands it nevertheless, and is remembered.
+//! where it brings what no provider accepts, such as ranges that overlap, and where a value is used that was allocated for something else. A reason
+//! lands it nevertheless, and is remembered. Other findings that it brings are told as warnings, errors among them by what they say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use netwright_model::diagnostic::Severity;
+use netwright_verify::check::Finding;
 use netwright_verify::intents::{Answer, Standing};
 use netwright_verify::steps::Undo;
 
@@ -12,8 +15,25 @@ use super::judge::Judged;
 use super::report::Report;
 use crate::network::{Edit, Live};
 
-/// Findings about ranges that no provider accepts: subnets of one VPC, and networks that are connected, which overlap.
-const NEVER: [&str; 2] = ["NW-ADDR-001", "NW-ADDR-003"];
+/// Findings about what no provider accepts: ranges that overlap or lie outside their network, addresses that somebody has already, values that
+/// cannot be.
+const NEVER: [&str; 12] = [
+    "NW-ADDR-001",
+    "NW-ADDR-002",
+    "NW-ADDR-003",
+    "NW-ADDR-004",
+    "NW-ADDR-005",
+    "NW-CON-001",
+    "NW-CON-002",
+    "NW-CON-003",
+    "NW-LB-001",
+    "NW-LB-002",
+    "NW-NAT-005",
+    "NW-NAT-006",
+];
+
+/// Findings that are told one by one as reasons or warnings; all of them are in the report's list.
+const TOLD: usize = 20;
 
 /// Fills in why a change may not land, and what should be known of it.
 pub(crate) fn decide(report: &mut Report, judged: &Judged, edits: &[Edit], new: &Live) {
@@ -33,8 +53,7 @@ pub(crate) fn decide(report: &mut Report, judged: &Judged, edits: &[Edit], new: 
             None => {}
         }
     }
-    let never = judged.diff.found.iter().filter(|found| NEVER.contains(&found.id));
-    report.refused.extend(never.map(|found| format!("{}: {}", found.id, found.message)));
+    findings(report, &judged.diff.found);
     if judged.stood.len() + judged.fails.len() == 0 && new.network.description.expect.is_empty() {
         let nothing = "the network says nothing of what must work (`expect`): nothing is proved";
         report.warnings.push(nothing.to_owned());
@@ -54,6 +73,19 @@ pub(crate) fn decide(report: &mut Report, judged: &Judged, edits: &[Edit], new: 
         let s = if count == 1 { "" } else { "s" };
         report.warnings.push(format!("{count} new finding{s}"));
     }
+}
+
+/// Findings that a change brings: what no provider accepts stands against it, other errors are warnings that say what they are.
+fn findings(report: &mut Report, found: &[Finding]) {
+    let never = |found: &&Finding| NEVER.contains(&found.id);
+    let words = |found: &Finding| format!("{}: {}", found.id, found.message);
+    report.refused.extend(found.iter().filter(never).take(TOLD).map(words));
+    let more = found.iter().filter(never).count().saturating_sub(TOLD);
+    if more > 0 {
+        report.refused.push(format!("and {more} more that no provider accepts"));
+    }
+    let errors = found.iter().filter(|one| one.severity == Severity::Error && !never(one));
+    report.warnings.extend(errors.take(TOLD).map(words));
 }
 
 /// Why an intent that does not hold stands against a change; none where it did not hold before either.

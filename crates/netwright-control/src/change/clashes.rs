@@ -7,47 +7,34 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use netwright_model::network::Network;
-use netwright_model::scalar::{Prefix, Scalar};
 use netwright_store::Entry;
-use serde::Deserialize;
 
-/// What is read of an allocation.
-#[derive(Debug, Deserialize)]
-struct Taken {
-    pool: String,
-    value: serde_json::Value,
-    #[serde(rename = "for")]
-    purpose: String,
-    owner: String,
-}
+use crate::alloc::derive::peers;
+use crate::alloc::value::of_prefix;
+use crate::alloc::{Allocation, Value};
 
 /// Ranges and addresses that are somebody's, by what they are of.
 #[derive(Default)]
 struct All {
     /// By VPC.
-    ranges: BTreeMap<String, Vec<(Prefix, Taken)>>,
+    ranges: BTreeMap<String, Vec<Allocation>>,
     /// By subnet, as `vpc/subnet`, and address.
-    addresses: BTreeMap<(String, IpAddr), Taken>,
+    addresses: BTreeMap<(String, IpAddr), Allocation>,
 }
 
 impl All {
     fn of(entries: &[Entry]) -> Self {
         let mut all = Self::default();
         for entry in entries {
-            let Ok(taken) = serde_json::from_slice::<Taken>(&entry.value) else { continue };
-            let Some(value) = taken.value.as_str().map(str::to_owned) else { continue };
-            let (kind, name) = taken.pool.split_once(':').unwrap_or_default();
+            let Ok(taken) = serde_json::from_slice::<Allocation>(&entry.value) else { continue };
+            let Some((kind, name)) = taken.pool.split_once(':') else { continue };
             let name = name.to_owned();
-            match kind {
-                "vpc" | "connectors" => {
-                    if let Ok(range) = Prefix::parse_scalar(&value) {
-                        all.ranges.entry(name).or_default().push((range, taken));
-                    }
+            match (kind, taken.value) {
+                ("vpc" | "connectors", Value::Range(_)) => {
+                    all.ranges.entry(name).or_default().push(taken);
                 }
-                "subnet" => {
-                    if let Ok(address) = value.parse() {
-                        all.addresses.insert((name, address), taken);
-                    }
+                ("subnet", Value::Address(address)) => {
+                    all.addresses.insert((name, address), taken);
                 }
                 _ => {}
             }
@@ -57,20 +44,26 @@ impl All {
 
     fn clashes(&self, network: &Network) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
-        for subnet in &network.subnets {
-            let taken = self.ranges.get(&network[subnet.vpc].name);
-            for (cidr, (range, taken)) in subnet
-                .cidrs
-                .iter()
-                .flat_map(|cidr| taken.into_iter().flatten().map(move |t| (cidr, t)))
-            {
-                let meets = cidr.first() <= range.last() && range.first() <= cidr.last();
-                let own = *cidr == *range && is_for(&taken.purpose, &[&subnet.name]);
-                if cidr.is_v4() == range.is_v4() && meets && !own {
-                    let (name, Taken { purpose, owner, .. }) = (&subnet.name, taken);
-                    found.insert(format!(
-                        "subnet {name} uses {cidr}, and {range} is allocated for {purpose} by {owner}"
-                    ));
+        let peers = if self.ranges.is_empty() { Vec::new() } else { peers(network) };
+        for subnet in network.subnets.iter().filter(|_| !self.ranges.is_empty()) {
+            // What is allocated of a VPC is taken in those that it is peered with, as the allocators see it.
+            let vpcs = peers[subnet.vpc.index()].iter().copied().chain([subnet.vpc]);
+            let taken: Vec<&Allocation> =
+                vpcs.filter_map(|vpc| self.ranges.get(&network[vpc].name)).flatten().collect();
+            for cidr in &subnet.cidrs {
+                let meets = |taken: &&&Allocation| {
+                    taken.value.block().is_some_and(|block| block.overlaps(of_prefix(*cidr)))
+                };
+                for taken in taken.iter().filter(meets) {
+                    let Allocation { pool, value, purpose, owner, .. } = taken;
+                    let own = pool.ends_with(&format!(":{}", network[subnet.vpc].name));
+                    let is = *value == Value::Range(*cidr) && is_for(purpose, &[&subnet.name]);
+                    if !(own && is) {
+                        let name = &subnet.name;
+                        found.insert(format!(
+                            "subnet {name} uses {cidr}, and {value} is allocated for {purpose} by {owner}"
+                        ));
+                    }
                 }
             }
         }
@@ -82,7 +75,7 @@ impl All {
             for address in &interface.addresses {
                 let Some(taken) = self.addresses.get(&(subnet.clone(), *address)) else { continue };
                 if !is_for(&taken.purpose, &[&interface.name, &network[interface.owner].name]) {
-                    let (name, Taken { purpose, owner, .. }) = (&interface.name, taken);
+                    let (name, Allocation { purpose, owner, .. }) = (&interface.name, taken);
                     found.insert(format!(
                         "{name} uses {address}, which is allocated for {purpose} by {owner}"
                     ));
@@ -139,16 +132,25 @@ mod tests {
         );
         let range = |purpose: &str, value: &str| {
             entry(&format!(
-                r#"{{"pool":"vpc:prod","value":"{value}","for":"{purpose}","owner":"me"}}"#
+                r#"{{"pool":"vpc:prod","value":"{value}","for":"{purpose}","owner":"me","sequence":1,"at":"2026-11-21T12:00:00Z"}}"#
             ))
         };
         assert_eq!(clashes(&[range("subnet:prod/b", "10.0.2.0/24")], &old, &new), [""; 0]);
         assert_eq!(clashes(&[range("b", "10.0.2.0/24")], &old, &new), [""; 0]);
         assert_eq!(clashes(&[range("other", "10.0.2.128/25")], &old, &new).len(), 1);
         assert_eq!(clashes(&[range("other", "10.0.1.128/25")], &old, &new).len(), 0, "as before");
+        // Of a VPC that it is peered with, also under the same name.
+        let peered = format!(
+            "{}peerings: {{ p: {{ vpcs: [prod, other] }} }}\n",
+            "vpcs: { prod: { subnets: { b: { cidr: 10.0.2.0/24 } } }, other: { cidr: 10.1.0.0/16 } }\n"
+        );
+        let beyond = entry(
+            r#"{"pool":"vpc:other","value":"10.0.2.0/24","for":"b","owner":"me","sequence":1,"at":"2026-11-21T12:00:00Z"}"#,
+        );
+        assert_eq!(clashes(&[beyond], &old, &load(&peered)).len(), 1);
         let address = |purpose: &str| {
             entry(&format!(
-                r#"{{"pool":"subnet:prod/b","value":"10.0.2.9","for":"{purpose}","owner":"me"}}"#
+                r#"{{"pool":"subnet:prod/b","value":"10.0.2.9","for":"{purpose}","owner":"me","sequence":1,"at":"2026-11-21T12:00:00Z"}}"#
             ))
         };
         assert_eq!(clashes(&[address("instance:i")], &old, &new), [""; 0]);

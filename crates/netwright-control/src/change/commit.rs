@@ -1,7 +1,8 @@
 //! Writing a change in one piece.
 //!
 //! Edits that are too large for one transaction are staged beside the history, in parts that nobody reads yet. One transaction then flips the
-//! network: it holds only while this server leads, the network is the one that was proved, and nothing was allocated or released since.
+//! network: it holds only while this server leads, the network is the one that was proved, and, where the change uses addresses, nothing was
+//! allocated or released since.
 //! Whatever dies before leaves the old network; parts that were staged for nothing are swept later.
 
 use std::time::Duration;
@@ -38,8 +39,8 @@ pub struct Head {
 pub struct Basis {
     /// The network's revision.
     pub network: Revision,
-    /// The revision at which something was last allocated or released; 0 where nothing ever was.
-    pub taken: Revision,
+    /// The revision at which something was last allocated or released, 0 where nothing ever was; none for a change that uses no addresses.
+    pub taken: Option<Revision>,
 }
 
 /// Why a change was not written.
@@ -61,24 +62,22 @@ impl From<Error> for Failed {
     }
 }
 
-/// Writes a change, and `beside` in the same transaction; the revision of the network that it makes.
+/// Puts what a change did into its record, or beside it where that is too much: then it is in the store, and nobody reads it yet.
 ///
 /// # Errors
 ///
-/// When what it was judged in is no longer so, or the store fails. Then the network is as it was, except where the store's answer was lost for good.
-pub async fn commit<S: Store>(
+/// When this server leads no longer, or the store fails.
+pub async fn stage<S: Store>(
     store: &S,
     layout: &Layout,
     guard: &Guard,
-    basis: Basis,
-    mut record: Record,
-    body: Body,
-    beside: Vec<Op>,
-) -> Result<Revision, Failed> {
+    record: &mut Record,
+    body: &Body,
+) -> Result<(), Failed> {
     let damaged = |error: serde_json::Error| Error::Damaged(error.to_string());
-    let text = serde_json::to_vec(&body).map_err(damaged)?;
+    let text = serde_json::to_vec(body).map_err(damaged)?;
     if text.len() <= INLINE {
-        record.body = Stored::Inline(Box::new(body));
+        record.body = Stored::Inline(Box::new(body.clone()));
     } else {
         record.body = Stored::Parts(text.chunks(PART).count());
         for (part, chunk) in text.chunks(PART).enumerate() {
@@ -90,21 +89,37 @@ pub async fn commit<S: Store>(
             }
         }
     }
+    Ok(())
+}
+
+/// Writes a change that was staged, and `beside` in the same transaction; the revision of the network that it makes.
+///
+/// # Errors
+///
+/// When what it was judged in is no longer so, or the store fails. Then the network is as it was, except where the store's answer was lost for good.
+pub async fn commit<S: Store>(
+    store: &S,
+    layout: &Layout,
+    guard: &Guard,
+    basis: Basis,
+    record: &Record,
+    beside: &[Op],
+) -> Result<Revision, Failed> {
+    let damaged = |error: serde_json::Error| Error::Damaged(error.to_string());
     let history = layout.change_after(basis.network);
     let head =
         Head { history: String::from_utf8_lossy(&history).into_owned(), change: record.id.clone() };
     let flip = Txn {
-        compare: vec![
-            guard.compare(),
-            Compare::unchanged(layout.head(), basis.network),
-            Compare::unchanged(layout.taken(), basis.taken),
-        ],
+        compare: [guard.compare(), Compare::unchanged(layout.head(), basis.network)]
+            .into_iter()
+            .chain(basis.taken.map(|taken| Compare::unchanged(layout.taken(), taken)))
+            .collect(),
         then: [
             Op::put(layout.head(), serde_json::to_vec(&head).map_err(damaged)?),
-            Op::put(history.clone(), serde_json::to_vec(&record).map_err(damaged)?),
+            Op::put(history.clone(), serde_json::to_vec(record).map_err(damaged)?),
         ]
         .into_iter()
-        .chain(beside)
+        .chain(beside.iter().cloned())
         .collect(),
         otherwise: vec![
             Op::Get(Range::of(Keys::One(history))),
@@ -131,7 +146,7 @@ pub async fn commit<S: Store>(
         |entry: Option<netwright_store::Entry>| entry.map_or(Revision(0), |entry| entry.modified);
     if revision(head) != basis.network {
         Err(Failed::Overtaken)
-    } else if revision(taken) != basis.taken {
+    } else if basis.taken.is_some_and(|basis| basis != revision(taken)) {
         Err(Failed::Taken)
     } else {
         Err(Failed::NotLeading)
@@ -139,18 +154,19 @@ pub async fn commit<S: Store>(
 }
 
 /// Sends what may be sent twice again while its answer is lost.
-async fn again<T, F: Future<Output = Result<T, Error>>>(send: impl Fn() -> F) -> Result<T, Error> {
-    let mut wait = WAIT;
-    for _ in 1..TRIES {
+pub(super) async fn again<T, F: Future<Output = Result<T, Error>>>(
+    send: impl Fn() -> F,
+) -> Result<T, Error> {
+    let (mut wait, mut lost) = (WAIT, None);
+    for _ in 0..TRIES {
         match send().await {
-            Err(Error::OutcomeUnknown(_)) => tokio::time::sleep(wait).await,
+            Err(Error::OutcomeUnknown(why)) => lost = Some(why),
+            // One that was sent before may have been done.
+            Err(Error::Unavailable(why)) if lost.is_some() => lost = Some(why),
             other => return other,
         }
+        tokio::time::sleep(wait).await;
         wait *= 2;
     }
-    // What failed last may still have been done before.
-    match send().await {
-        Err(Error::Unavailable(why)) => Err(Error::OutcomeUnknown(why)),
-        other => other,
-    }
+    Err(Error::OutcomeUnknown(lost.unwrap_or_default()))
 }

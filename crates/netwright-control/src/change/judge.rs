@@ -95,7 +95,7 @@ mod tests {
 
     use netwright_model::generate::{Plan, generate};
     use netwright_store::Revision;
-    use netwright_verify::diff::{Diff, Party, diff};
+    use netwright_verify::diff::{Diff, Parties, Party, diff};
 
     use super::Judge;
     use crate::network::objects::{Wish, wishes};
@@ -103,7 +103,7 @@ mod tests {
 
     /// Changes of flows without outside addresses: going on may tell more ranges apart than are different.
     fn told(diff: &Diff) -> BTreeSet<String> {
-        let named = |all: &[Party]| -> Vec<Party> {
+        let named = |all: &Parties| -> Vec<Party> {
             all.iter().filter(|party| matches!(party, Party::Named { .. })).cloned().collect()
         };
         let changes = diff.changes.iter().map(|change| {

@@ -106,7 +106,7 @@ impl Mistake {
     }
 }
 
-fn wrong(diagnostics: &[Diagnostic], sources: &Sources) -> Wrong {
+fn told(diagnostics: &[Diagnostic], sources: &Sources) -> Wrong {
     Wrong::Input(diagnostics.iter().map(|one| Mistake::of(one, sources)).collect())
 }
 
@@ -143,7 +143,7 @@ fn proposed(
     match live.after(&edits, Revision(0)) {
         Ok(after) => Ok(Proposal { edits, after, kept, what }),
         Err(Unfit::Misfit(misfit)) => Err(Wrong::Misfit(misfit.0)),
-        Err(Unfit::Wrong { diagnostics, sources }) => Err(wrong(&diagnostics, &sources)),
+        Err(Unfit::Wrong { diagnostics, sources }) => Err(told(&diagnostics, &sources)),
     }
 }
 
@@ -151,7 +151,7 @@ fn apply(live: &Live, name: &str, text: &str, prune: bool) -> Result<Proposal, W
     // Places in what was sent and in what is there are told together.
     let mut sources = live.sources.clone();
     let description = parse_description(name, text, &mut sources)
-        .map_err(|diagnostics| wrong(&diagnostics, &sources))?;
+        .map_err(|diagnostics| told(&diagnostics, &sources))?;
     let wishes = wishes(&description);
     let wished: BTreeSet<&ObjectKey> = wishes.iter().map(|wish| &wish.key).collect();
     let missing: Vec<ObjectKey> =
@@ -160,8 +160,8 @@ fn apply(live: &Live, name: &str, text: &str, prune: bool) -> Result<Proposal, W
     let mut edits: Vec<Edit> = gone.iter().filter_map(|key| live.objects.removal(key)).collect();
     edits.extend(live.objects.edits_to(&wishes));
     let kept = kept.iter().map(ToString::to_string).collect();
-    as_written(live, description, &gone, &sources)?;
-    proposed(live, edits, kept, format!("apply {name}"))
+    let proposed = proposed(live, edits, kept, format!("apply {name}"));
+    proposed.map_err(|wrong| as_written(live, description, &gone, &sources, wrong))
 }
 
 fn put(live: &Live, key: &ObjectKey, text: &str) -> Result<Proposal, Wrong> {
@@ -173,27 +173,31 @@ fn put(live: &Live, key: &ObjectKey, text: &str) -> Result<Proposal, Wrong> {
     let decoded = decode_description(&maps::join([(alone, Span::new(file, 0, 0))]));
     let description = match decoded {
         Ok(description) if errors.is_empty() => description,
-        Ok(_) => return Err(wrong(&errors, &sources)),
+        Ok(_) => return Err(told(&errors, &sources)),
         Err(more) => {
             errors.extend(more);
-            return Err(wrong(&errors, &sources));
+            return Err(told(&errors, &sources));
         }
     };
     let edits = live.objects.edits_to(&wishes(&description));
-    as_written(live, description, &[], &sources)?;
-    proposed(live, edits, Vec::new(), format!("put {key}"))
+    let proposed = proposed(live, edits, Vec::new(), format!("put {key}"));
+    proposed.map_err(|wrong| as_written(live, description, &[], &sources, wrong))
 }
 
-/// Resolves what was sent with what is there, so that what is wrong has its place where somebody wrote it.
+/// What is wrong, with its places where somebody wrote it: what was sent is resolved once more with what is there.
 fn as_written(
     live: &Live,
     written: Description,
     gone: &[ObjectKey],
     sources: &Sources,
-) -> Result<(), Wrong> {
+    wrong: Wrong,
+) -> Wrong {
+    if !matches!(wrong, Wrong::Input(_)) {
+        return wrong;
+    }
     let gone: BTreeSet<(&str, &str)> = gone.iter().map(|key| (key.part, &*key.name)).collect();
     let mut description = live.network.description.clone();
     description.remove(&gone);
     description.put(written);
-    resolve(description).map(drop).map_err(|diagnostics| wrong(&diagnostics, sources))
+    resolve(description).err().map_or(wrong, |diagnostics| told(&diagnostics, sources))
 }

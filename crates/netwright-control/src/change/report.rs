@@ -2,7 +2,7 @@
 
 use netwright_verify::cascade::Cascade;
 use netwright_verify::check::Finding as Found;
-use netwright_verify::diff::{Diff, Party};
+use netwright_verify::diff::{Diff, Parties, Party};
 use netwright_verify::intents::Answer;
 use netwright_verify::reach::Relation;
 use netwright_verify::steps::{self, Action, Undo};
@@ -317,12 +317,13 @@ fn party(party: &Party) -> String {
 }
 
 fn flows(live: &Live, diff: &Diff) -> Vec<Flow> {
-    let parties = |all: &[Party]| -> Vec<String> {
-        let internet = |p: &&Party| matches!(p, Party::Outside(whose, ..) if whose == "internet");
+    let parties = |all: &Parties| -> Vec<String> {
+        let all: Vec<&Party> = all.iter().collect();
+        let internet = |p: &&&Party| matches!(p, Party::Outside(whose, ..) if whose == "internet");
         let ranges = all.iter().filter(internet).count();
         let whole = ranges > RANGES;
         let told = all.iter().filter(|party| !whole || !internet(party));
-        let mut names: Vec<String> = told.clone().take(PARTIES).map(party).collect();
+        let mut names: Vec<String> = told.clone().take(PARTIES).map(|one| party(one)).collect();
         if whole {
             names.push(format!("internet ({ranges} ranges)"));
         }

@@ -1,21 +1,25 @@
 //! Changes, from the wish to the revision that every server reads.
 
+use std::iter;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use netwright_model::network::Network;
-use netwright_store::{Entry, Error, Keys, Op, Range, Revision, Store, Txn};
+use netwright_store::{Compare, Entry, Error, Keys, Op, Range, Revision, Store, Txn};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::admit::{decide, no_way_back};
-use super::commit::{Basis, Failed, commit};
+use super::again;
+use super::commit::{self, Basis, Failed, commit, stage};
 use super::judge::Judge;
 use super::propose::{Mistake, Proposal, Wanted, Wrong};
 use super::record::{Body, Listed, Record, Stored, id};
 use super::report::{Report, Summary};
+use super::taken::{self, Looked};
+use crate::alloc::Gate;
+use crate::beside::Beside;
 use crate::guard::Guard;
-use crate::keys::Layout;
 use crate::network::{Edit, Keeper, Live, read, snapshot};
 
 /// How often a change is written again because something was allocated meanwhile.
@@ -26,12 +30,6 @@ const CHANGES: u32 = 64;
 
 /// Octets of edits after which it is.
 const OCTETS: usize = 4 << 20;
-
-/// How long a request is known again, in milliseconds.
-const REMEMBERED: u64 = 24 * 3_600_000;
-
-/// Changes that are read at a time.
-const PAGE: usize = 50;
 
 /// Objects that stay, of which the names are told.
 const MOST_KEPT: usize = 1000;
@@ -60,6 +58,8 @@ pub struct Request {
     pub now: u64,
     /// A number that no other change has.
     pub unique: u64,
+    /// What is written together with the change.
+    pub beside: Option<Beside>,
 }
 
 /// What became of a wish.
@@ -136,6 +136,7 @@ pub struct Changes<R> {
     keeper: Keeper<R>,
     judge: Arc<Mutex<Judge>>,
     clashes: Clashes,
+    gate: Gate,
     /// One change at a time, and what was written since the last snapshot.
     writing: Arc<tokio::sync::Mutex<Since>>,
 }
@@ -153,7 +154,13 @@ impl<R: Store> Changes<R> {
     /// Changes of the network that somebody keeps.
     #[must_use]
     pub fn new(keeper: Keeper<R>, clashes: Clashes) -> Self {
-        Self { keeper, judge: Arc::default(), clashes, writing: Arc::default() }
+        let (judge, gate, writing) = Default::default();
+        Self { keeper, judge, clashes, gate, writing }
+    }
+
+    /// Where allocators of this server let its changes pass.
+    pub const fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// Who keeps the network.
@@ -174,7 +181,7 @@ impl<R: Store> Changes<R> {
     ) -> Result<Accepted, Refusal> {
         let mut since = self.writing.lock().await;
         if let Some((key, asked)) = &request.again
-            && let Some(known) = self.known(key, asked).await?
+            && let Some(known) = self.known(store, key, asked).await?
         {
             return Ok(known);
         }
@@ -193,38 +200,50 @@ impl<R: Store> Changes<R> {
             report,
         };
         if proposal.edits.is_empty() {
-            return Ok(Accepted { answer, live });
+            return self.unchanged((store, guard), request, Accepted { answer, live }).await;
         }
+        let mut looked = self.looked(&live, &proposal).await?;
         let told = answer.report.refused.len();
+        answer.report.refused.extend(looked.iter().flat_map(|looked| looked.clashes.clone()));
+        if request.dry_run || stands_against(&answer, &request) {
+            return not_landed(answer, live, &request);
+        }
+        let mut record = self.staged((store, guard), &live, &request, &proposal, &answer).await?;
         for wait in 0..TRIES {
-            let (taken, clashes) = self.clashes(&live, &proposal).await?;
-            answer.report.refused.truncate(told);
-            answer.report.refused.extend(clashes);
-            let refused = !answer.report.refused.is_empty();
-            if request.dry_run || (refused && request.force.is_none()) {
-                let word = if refused { "would_be_refused" } else { "would_be_accepted" };
-                answer = Answer { outcome: word.to_owned(), revision: None, ..answer };
-                return match request.dry_run {
-                    true => Ok(Accepted { answer, live }),
-                    false => Err(Refusal::Refused(Box::new(answer))),
-                };
+            // Who allocates lets it pass: else what is allocated all the time would never let it.
+            let closed = self.gate.close().await;
+            if let Some(looked) = &mut looked
+                && self.looks_again(store, &live, &proposal, looked).await?
+            {
+                answer.report.refused.truncate(told);
+                answer.report.refused.extend(looked.clashes.clone());
+                if stands_against(&answer, &request) {
+                    return not_landed(answer, live, &request);
+                }
+                record = self.staged((store, guard), &live, &request, &proposal, &answer).await?;
             }
+            let taken = looked.as_ref().map(|looked| looked.taken);
             let basis = Basis { network: live.revision, taken };
-            match self.write((store, guard), basis, &request, &proposal, &answer.report).await {
-                Ok((revision, change)) => {
-                    answer.outcome = "accepted".to_owned();
-                    answer.revision = Some(revision.0);
-                    answer.change = Some(change);
-                    answer.forced = refused;
-                    let live = Arc::new(proposal.after.at_revision(revision));
-                    self.keeper.adopt(&live).await;
+            let beside = self.beside(&request, live.revision);
+            match commit(store, self.keeper.layout(), guard, basis, &record, &beside).await {
+                Ok(revision) => {
+                    if let Some(beside) = &request.beside {
+                        beside.is_written();
+                    }
+                    landed(&mut answer, revision, record.id);
                     since.changes += 1;
                     since.octets += octets(&proposal.edits);
+                    let live = Arc::new(proposal.after.at_revision(revision));
+                    self.keeper.adopt(&live).await;
+                    drop(closed);
                     return Ok(Accepted { answer, live });
                 }
-                // A copy of the store is told a little later of what was allocated.
-                Err(Failed::Taken) => tokio::time::sleep(Duration::from_millis(wait)).await,
-                Err(failed) => return Err(failed.into()),
+                // Another server allocates: it is about to be deposed, or this one is.
+                Err(Failed::Taken) => {
+                    drop(closed);
+                    tokio::time::sleep(Duration::from_millis(wait)).await;
+                }
+                Err(failed) => return self.overtaken(store, &request, failed).await,
             }
         }
         let why = "values were allocated all the time while it was written: send it again";
@@ -253,31 +272,43 @@ impl<R: Store> Changes<R> {
         })
     }
 
-    /// When something was last allocated or released, and what the change uses that is somebody's.
-    async fn clashes(
-        &self,
-        live: &Live,
-        proposal: &Proposal,
-    ) -> Result<(Revision, Vec<String>), Error> {
-        let (store, layout) = (self.keeper.store(), self.keeper.layout());
-        let found = store.range(Range::of(Keys::One(layout.taken()))).await?;
-        let Some(taken) = found.entries.first() else { return Ok((Revision(0), Vec::new())) };
-        let entries = read::all(store, layout.allocations()).await?;
-        let clashes = (self.clashes)(&entries, &live.network, &proposal.after.network);
-        Ok((taken.modified, clashes))
+    /// What is allocated and the change uses, as far as is known here; none for a change that uses no addresses.
+    async fn looked(&self, live: &Live, proposal: &Proposal) -> Result<Option<Looked>, Error> {
+        if !taken::uses(&proposal.edits) {
+            return Ok(None);
+        }
+        let (from, mut looked) =
+            ((self.keeper.store(), self.keeper.layout()), Looked::at_nothing());
+        looked.further(from, (live, proposal), self.clashes).await?;
+        Ok(Some(looked))
     }
 
-    async fn write<S: Store>(
+    /// Looks at what was allocated meanwhile. Whether something new clashes.
+    async fn looks_again<S: Store>(
+        &self,
+        store: &S,
+        live: &Live,
+        proposal: &Proposal,
+        looked: &mut Looked,
+    ) -> Result<bool, Error> {
+        let (copy, layout) = (self.keeper.store(), self.keeper.layout());
+        taken::caught_up(copy, store, layout).await?;
+        looked.further((copy, layout), (live, proposal), self.clashes).await
+    }
+
+    /// The record of a change, with what it did in the store, where nobody reads it yet.
+    async fn staged<S: Store>(
         &self,
         (store, guard): (&S, &Guard),
-        basis: Basis,
+        live: &Live,
         request: &Request,
         proposal: &Proposal,
-        report: &Report,
-    ) -> Result<(Revision, String), Failed> {
-        let record = Record {
-            id: id(basis.network, request.unique),
-            base: basis.network.0,
+        answer: &Answer,
+    ) -> Result<Record, Failed> {
+        let report = &answer.report;
+        let mut record = Record {
+            id: id(live.revision, request.unique),
+            base: live.revision.0,
             who: request.who.clone(),
             why: request.why.clone(),
             at: request.now,
@@ -286,33 +317,75 @@ impl<R: Store> Changes<R> {
             summary: report.summary.clone(),
             body: Stored::Parts(0),
         };
-        let change = record.id.clone();
         let body = Body { edits: proposal.edits.clone(), report: report.clone() };
-        let layout = self.keeper.layout();
-        let beside = request.again.as_ref().map(|(key, asked)| {
-            let again = Again { request: asked.clone(), base: basis.network.0, at: request.now };
-            let value = serde_json::to_vec(&again).unwrap_or_default();
-            Op::put(again_key(layout, key), value)
-        });
-        let beside = beside.into_iter().collect();
-        let revision = commit(store, layout, guard, basis, record, body, beside).await?;
-        Ok((revision, change))
+        stage(store, self.keeper.layout(), guard, &mut record, &body).await?;
+        Ok(record)
+    }
+
+    /// What is written with a change: by what its request is known when it comes again.
+    fn beside(&self, request: &Request, base: Revision) -> Vec<Op> {
+        let again = again::op(self.keeper.layout(), request, base.0, None);
+        again.into_iter().chain(request.beside.iter().map(Beside::op)).collect()
+    }
+
+    /// The answer to a wish that needs no change. One that may come again is remembered with it, while the network is the one that was looked at.
+    async fn unchanged<S: Store>(
+        &self,
+        (store, guard): (&S, &Guard),
+        request: Request,
+        found: Accepted,
+    ) -> Result<Accepted, Refusal> {
+        let (layout, revision) = (self.keeper.layout(), found.live.revision);
+        let again = again::op(layout, &request, revision.0, Some(&found.answer));
+        let Some(again) = again.filter(|_| !request.dry_run) else { return Ok(found) };
+        let then = iter::once(again).chain(request.beside.iter().map(Beside::op)).collect();
+        let compare = vec![guard.compare(), Compare::unchanged(layout.head(), revision)];
+        // Written twice it says the same.
+        let txn = Txn { compare, then, otherwise: Vec::new() };
+        if commit::again(|| store.txn(txn.clone())).await?.succeeded {
+            if let Some(beside) = &request.beside {
+                beside.is_written();
+            }
+            return Ok(found);
+        }
+        let head = store.range(Range::of(Keys::One(layout.head()))).await?.entries;
+        let now = head.first().map_or(Revision(0), |head| head.modified);
+        let failed = if now == revision { Failed::NotLeading } else { Failed::Overtaken };
+        self.overtaken(store, &request, failed).await
+    }
+
+    /// A change could not be written. It may be that the same request, which another server was sent before, was what came first.
+    async fn overtaken<S: Store>(
+        &self,
+        store: &S,
+        request: &Request,
+        failed: Failed,
+    ) -> Result<Accepted, Refusal> {
+        if let (Some((key, asked)), Failed::Overtaken | Failed::NotLeading) =
+            (&request.again, &failed)
+            && let Some(known) = self.known(store, key, asked).await?
+        {
+            return Ok(known);
+        }
+        Err(failed.into())
     }
 
     /// What was answered to a request that comes again.
-    async fn known(&self, key: &str, asked: &str) -> Result<Option<Accepted>, Refusal> {
-        let (store, layout) = (self.keeper.store(), self.keeper.layout());
-        let range = Range::of(Keys::One(again_key(layout, key)));
-        let found = store.range(range).await?.entries;
-        let Some(entry) = found.first() else { return Ok(None) };
-        let damaged = |error: serde_json::Error| Error::Damaged(error.to_string());
-        let remembered: Again = serde_json::from_slice(&entry.value).map_err(damaged)?;
-        if remembered.request != asked {
-            return Err(Refusal::Reused);
-        }
-        let Some((change, body)) = self.change_of(Revision(remembered.base)).await? else {
+    async fn known<S: Store>(
+        &self,
+        store: &S,
+        key: &str,
+        asked: &str,
+    ) -> Result<Option<Accepted>, Refusal> {
+        let layout = self.keeper.layout();
+        let Some(remembered) = again::remembered(store, layout, (key, asked)).await? else {
             return Ok(None);
         };
+        if let Some(answer) = remembered.unchanged {
+            return Ok(Some(Accepted { answer: *answer, live: self.keeper.newest().await? }));
+        }
+        let change = self.change_of(store, Revision(remembered.base)).await?;
+        let Some((change, body)) = change else { return Ok(None) };
         let record = &change.record;
         let answer = Answer {
             outcome: "accepted".to_owned(),
@@ -327,8 +400,12 @@ impl<R: Store> Changes<R> {
     }
 
     /// The change that followed a revision.
-    async fn change_of(&self, base: Revision) -> Result<Option<(read::Change, Body)>, Error> {
-        let (store, layout) = (self.keeper.store(), self.keeper.layout());
+    async fn change_of<S: Store>(
+        &self,
+        store: &S,
+        base: Revision,
+    ) -> Result<Option<(read::Change, Body)>, Error> {
+        let layout = self.keeper.layout();
         let found = store.range(Range::of(Keys::One(layout.change_after(base)))).await?;
         let Some(entry) = found.entries.first() else { return Ok(None) };
         let change = read::record(entry)?;
@@ -358,21 +435,26 @@ impl<R: Store> Changes<R> {
     /// When the store fails.
     pub async fn change(&self, revision: Revision) -> Result<Option<(Listed, Body)>, Error> {
         // Its record has the revision that it was made of in its key: that one is the newest of those before.
-        let mut from = Revision(0);
-        loop {
-            let (listed, more) = self.history(from, PAGE).await?;
-            let found = listed.iter().find(|change| change.revision == revision.0);
-            if let Some(found) = found {
-                let change = self.change_of(Revision(found.base)).await?;
-                return Ok(
-                    change.map(|(change, body)| (change.record.listed(change.revision), body))
-                );
+        let (store, layout) = (self.keeper.store(), self.keeper.layout());
+        let mut before = revision;
+        let mut back = 1;
+        let found = loop {
+            let from = Revision(revision.0.saturating_sub(back));
+            let keys = Keys::Between(layout.change_after(from), layout.change_after(before));
+            let last = read::all(store, keys).await?.pop();
+            match last {
+                Some(last) => break read::record(&last)?,
+                None if from == Revision(0) => return Ok(None),
+                None => {}
             }
-            match listed.last() {
-                Some(last) if more && last.revision < revision.0 => from = Revision(last.revision),
-                _ => return Ok(None),
-            }
+            before = from;
+            back = back.saturating_mul(2);
+        };
+        if found.revision != revision {
+            return Ok(None);
         }
+        let body = read::body(store, layout, &found.record).await?;
+        Ok(Some((found.record.listed(found.revision), body)))
     }
 
     /// What is to be done at times by the server that leads: the whole network is written again after many changes, and what nobody needs goes.
@@ -397,41 +479,32 @@ impl<R: Store> Changes<R> {
         *since = Since { begun: true, ..Since::default() };
         drop(since);
         snapshot::sweep(store, layout, guard, live.revision).await?;
-        self.forget(store, guard, now).await
-    }
-
-    /// Requests that come no more.
-    async fn forget<S: Store>(&self, store: &S, guard: &Guard, now: u64) -> Result<(), Error> {
-        let layout = self.keeper.layout();
-        let keys = Keys::Prefix(again_key(layout, ""));
-        let old = |entry: &Entry| {
-            let read: Result<Again, _> = serde_json::from_slice(&entry.value);
-            read.map_or(true, |again| again.at.saturating_add(REMEMBERED) < now)
-        };
-        let entries = read::all(store, keys).await?;
-        let gone: Vec<Op> =
-            entries.into_iter().filter(old).map(|entry| Op::Delete(Keys::One(entry.key))).collect();
-        for then in gone.chunks(64) {
-            let (compare, then) = (vec![guard.compare()], then.to_vec());
-            store.txn(Txn { compare, then, otherwise: Vec::new() }).await?;
-        }
-        Ok(())
+        again::forget(store, layout, guard, now).await
     }
 }
 
-/// A request that may come again, as the store remembers it.
-#[derive(Debug, Serialize, Deserialize)]
-struct Again {
-    /// What was asked.
-    request: String,
-    /// The revision that its change was made of.
-    base: u64,
-    /// When, in milliseconds since 1970.
-    at: u64,
+/// Whether what was found keeps a change from landing.
+fn stands_against(answer: &Answer, request: &Request) -> bool {
+    !answer.report.refused.is_empty() && request.force.is_none()
 }
 
-fn again_key(layout: &Layout, key: &str) -> bytes::Bytes {
-    layout.idempotency(&format!("change-{key}"))
+/// An answer is told that its change is in the store.
+fn landed(answer: &mut Answer, revision: Revision, change: String) {
+    answer.outcome = "accepted".to_owned();
+    answer.revision = Some(revision.0);
+    answer.change = Some(change);
+    answer.forced = !answer.report.refused.is_empty();
+}
+
+/// The answer to a wish that is not written.
+fn not_landed(answer: Answer, live: Arc<Live>, request: &Request) -> Result<Accepted, Refusal> {
+    let refused = !answer.report.refused.is_empty();
+    let word = if refused { "would_be_refused" } else { "would_be_accepted" };
+    let answer = Answer { outcome: word.to_owned(), revision: None, ..answer };
+    if request.dry_run {
+        return Ok(Accepted { answer, live });
+    }
+    Err(Refusal::Refused(Box::new(answer)))
 }
 
 fn octets(edits: &[Edit]) -> usize {

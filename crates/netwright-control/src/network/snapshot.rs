@@ -26,6 +26,11 @@ const KEPT: usize = 2;
 /// Keys that are taken away in one transaction.
 const AT_ONCE: usize = 64;
 
+/// Whether a part is the last of its snapshot: then there is all of it.
+pub(crate) fn is_last(part: &[u8]) -> bool {
+    part.starts_with(LAST)
+}
+
 /// Writes one. False where this server leads no longer: then what was written is of no use, and is swept later.
 ///
 /// # Errors

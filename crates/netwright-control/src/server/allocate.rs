@@ -74,6 +74,7 @@ pub(super) async fn run(state: Arc<State>) {
         layout: state.layout.clone(),
         live: live_seen,
         guard: guard_seen,
+        gate: state.changes.gate().clone(),
         wall: Arc::clone(&state.wall),
         seed: u64::from_be_bytes(seed),
         options: Options { window, ..Options::default() },

@@ -4,7 +4,10 @@
 //! be. One watch of the store feeds it, and it feeds all others: each of them reads on from its own place in one log, so that a slow one costs
 //! nothing, and one that is slower than the log is long is told so.
 //!
-//! Records of who did what, and answers that are kept for requests that come again, are not in it: nobody reads those often.
+//! Records of who did what, and answers that are kept for requests that come again, are not in it: nobody reads those often. Of the history of the
+//! network it has the newest part ([`recent`]); who asks for what was before is answered by the store itself, while it is there.
+
+mod recent;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -12,13 +15,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use netwright_store::{
-    Batch, Clock, Entry, Error, Event, Found, Keys, LeaseId, Log, Range, Revision, Status, Store,
-    Txn, TxnAnswer, Watch,
+    AnyStore, Batch, Clock, Entry, Error, Event, Found, Keys, LeaseId, Log, Range, Revision,
+    Status, Store, Txn, TxnAnswer, Watch,
 };
 use tokio::sync::watch;
 
 use crate::keys::Layout;
 use crate::time::Time;
+use recent::Recent;
+pub use recent::read;
 
 /// Events that are kept for those who watch.
 const LOG: usize = 65_536;
@@ -49,7 +54,6 @@ pub struct Told {
     pub written: OnceLock<Bytes>,
 }
 
-#[derive(Debug)]
 struct Content {
     entries: BTreeMap<Bytes, Entry>,
     revision: Revision,
@@ -60,6 +64,9 @@ struct Content {
     source: Source,
     /// When it was known to be all that the store held.
     seen: Duration,
+    recent: Recent,
+    /// The store itself, for what was long ago.
+    behind: Option<AnyStore>,
 }
 
 /// The copy. A handle is cheap to clone.
@@ -67,8 +74,21 @@ struct Content {
 pub struct Mirror {
     content: Arc<RwLock<Content>>,
     newest: watch::Sender<Revision>,
+    /// When what agents follow changed.
+    marks: watch::Sender<Marks>,
     clock: Arc<dyn Clock>,
     layout: Layout,
+}
+
+/// The revisions at which what agents follow became what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marks {
+    /// The network.
+    pub network: Revision,
+    /// Which hosts there are.
+    pub hosts: Revision,
+    /// What they are to ask with packets.
+    pub probe: Revision,
 }
 
 impl Mirror {
@@ -83,9 +103,16 @@ impl Mirror {
             forgotten: Revision::EMPTY,
             source: Source::Nothing,
             seen: Duration::ZERO,
+            recent: Recent::default(),
+            behind: None,
         };
         let (newest, _) = watch::channel(Revision::EMPTY);
-        Self { content: Arc::new(RwLock::new(content)), newest, clock, layout }
+        let (marks, _) = watch::channel(Marks {
+            network: Revision(0),
+            hosts: Revision::EMPTY,
+            probe: Revision::EMPTY,
+        });
+        Self { content: Arc::new(RwLock::new(content)), newest, marks, clock, layout }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Content> {
@@ -106,13 +133,19 @@ impl Mirror {
         let mut content = self.write();
         let kept = entries.into_iter().filter(|entry| !self.leaves_out(&entry.key));
         content.entries = kept.map(|entry| (entry.key.clone(), entry)).collect();
+        let Content { recent, entries, .. } = &mut *content;
+        *recent = Recent::of(&self.layout, entries);
+        recent.shorten(&self.layout, entries);
         (content.revision, content.forgotten) = (revision, revision);
         content.log.clear();
         content.octets = 0;
         content.source = source;
         content.seen = self.clock.now();
+        let head =
+            content.entries.get(&self.layout.head()).map_or(Revision(0), |head| head.modified);
         drop(content);
         self.newest.send_replace(revision);
+        self.marks.send_replace(Marks { network: head, hosts: revision, probe: revision });
     }
 
     /// Holds what an earlier run has kept, unless the store was read already.
@@ -125,9 +158,19 @@ impl Mirror {
     /// Goes on with what happened.
     pub fn apply(&self, batch: Batch) {
         let mut content = self.write();
+        let (before, hosts_keys) = (*self.marks.borrow(), self.layout.hosts());
+        let mut marks = before;
         for event in batch.events {
             if event.revision() <= content.revision || self.leaves_out(event.key()) {
                 continue;
+            }
+            content.recent.hears(&self.layout, event.key());
+            if *event.key() == self.layout.head() {
+                marks.network = event.revision();
+            } else if hosts_keys.contains(event.key()) {
+                marks.hosts = event.revision();
+            } else if *event.key() == self.layout.probe() {
+                marks.probe = event.revision();
             }
             match &event {
                 Event::Put(entry) => {
@@ -142,9 +185,14 @@ impl Mirror {
         }
         content.revision = content.revision.max(batch.revision);
         content.forget();
+        let Content { recent, entries, .. } = &mut *content;
+        recent.shorten(&self.layout, entries);
         let revision = content.revision;
         drop(content);
         self.newest.send_replace(revision);
+        if marks != before {
+            self.marks.send_replace(marks);
+        }
     }
 
     /// The store was at a revision a moment ago: where that is known here, this is all it holds.
@@ -153,6 +201,21 @@ impl Mirror {
         if content.source == Source::Store && content.revision >= store {
             content.seen = self.clock.now();
         }
+    }
+
+    /// Asks a store for what was long ago, from now on.
+    pub fn asks(&self, store: AnyStore) {
+        self.write().behind = Some(store);
+    }
+
+    /// The store that is to be asked, where not all of some keys is here; none where it is.
+    fn elsewhere(&self, keys: &Keys) -> Result<Option<AnyStore>, Error> {
+        let content = self.read();
+        if !content.recent.is_before(&self.layout, keys) {
+            return Ok(None);
+        }
+        let none = || Error::Unavailable("what was long ago is in the store only".to_owned());
+        content.behind.clone().map(Some).ok_or_else(none)
     }
 
     /// The store's revision that it holds.
@@ -201,6 +264,12 @@ impl Mirror {
     #[must_use]
     pub fn newest(&self) -> watch::Receiver<Revision> {
         self.newest.subscribe()
+    }
+
+    /// Tells when there is another network, or there are other hosts, or other questions to them.
+    #[must_use]
+    pub fn marks(&self) -> watch::Receiver<Marks> {
+        self.marks.subscribe()
     }
 
     /// Events from a revision on, of whole revisions, a few hundred at a time; and up to which revision that is everything.
@@ -261,6 +330,9 @@ impl Log for Mirror {
 
 impl Store for Mirror {
     async fn range(&self, range: Range) -> Result<Found, Error> {
+        if let Some(store) = self.elsewhere(&range.keys)? {
+            return store.range(range).await;
+        }
         let content = self.read();
         if content.source == Source::Nothing {
             return Err(Error::Unavailable("nothing has been read of it yet".to_owned()));

@@ -7,56 +7,61 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use netwright_store::Revision;
+use netwright_watch::startup::{self, Flag, Phase, Report, Startup};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::mirror::Source;
 use super::{Standing, State, supply};
-use crate::startup::{Phase, Report, Startup};
 
 /// The phases of a server.
 fn phases(state: &State) -> Vec<Phase> {
-    let seconds = Duration::from_secs;
-    let phase = |name, time, bypass| Phase { name, time_out: seconds(time), bypass };
+    let flag = Flag::new("start without the store", !state.options.strict).for_good();
+    let phase = |name, seconds| Phase::new(name, Duration::from_secs(seconds));
     vec![
-        phase("recall the copy", 20, true),
-        phase("reach the store", 5, true),
-        phase("read the store", 30, true),
-        phase("know the keys", 2, false),
-        phase("know the leader", 2 + state.options.lease.as_secs(), true),
+        phase("recall the copy", 20).bypass(flag.clone()),
+        phase("reach the store", 5).on("the store").bypass(flag.clone()),
+        phase("read the store", 30).on("the store").bypass(flag.clone()),
+        phase("know the keys", 2),
+        phase("know the leader", 2 + state.options.lease.as_secs()).on("the store").bypass(flag),
     ]
 }
 
-/// Goes through the phases, telling of each; the report.
-pub(super) async fn run(state: &Arc<State>) -> Report {
+/// Goes through the phases, telling of each; the start as it was decided, and since when its times count.
+pub(super) async fn run(state: &Arc<State>) -> (Startup, Instant) {
     let began = Instant::now();
-    let mut startup = Startup::new(phases(state), !state.options.strict, Duration::ZERO);
-    loop {
-        state.startup.send_replace(startup.report());
-        let Some((phase, until)) = startup.current() else { return startup.report() };
-        let name = phase.name;
-        match timeout_at(began + until, go(state, name)).await {
-            Ok(result) => {
-                if let Err(why) = &result {
-                    tracing::warn!(phase = name, why, "a phase of the start failed");
-                }
-                startup.ended(result, began.elapsed());
-            }
-            Err(_) => {
-                tracing::warn!(phase = name, "a phase of the start took too long");
-                startup.tick(began.elapsed().max(until));
-            }
-        }
+    let mut start = Startup::new(phases(state), Duration::ZERO);
+    let tell = |report: &Report| told(state, report);
+    let work = |phase: &Phase| go(Arc::clone(state), phase.name.clone());
+    startup::run(&mut start, began, supply::chance, tell, work).await;
+    (start, began)
+}
+
+/// Does again what the start went without, until the server ends.
+pub(super) async fn heal(state: Arc<State>, start: Startup, began: Instant) {
+    let tell = |report: &Report| told(&state, report);
+    let work = |phase: &Phase| go(Arc::clone(&state), phase.name.clone());
+    tokio::select! {
+        () = startup::heal(start, began, tell, work) => {}
+        () = state.ended() => {}
     }
 }
 
-async fn go(state: &Arc<State>, phase: &str) -> Result<(), String> {
-    match phase {
-        "recall the copy" => supply::recall(state).await,
-        "reach the store" => reached(state).await,
-        "read the store" => read(state).await,
-        "know the keys" => keys(state),
-        _ => leader(state).await,
+fn told(state: &State, report: &Report) {
+    state.startup.send_if_modified(|told| {
+        let changed = told != report;
+        told.clone_from(report);
+        changed
+    });
+}
+
+async fn go(state: Arc<State>, phase: String) -> Result<(), String> {
+    match phase.as_str() {
+        "recall the copy" => supply::recall(&state).await,
+        "reach the store" => reached(&state).await,
+        "read the store" => read(&state).await,
+        "know the keys" => keys(&state),
+        _ => leader(&state).await,
     }
 }
 

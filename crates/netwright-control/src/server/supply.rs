@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use netwright_store::{AnyStore, Error, Range, Store};
+use netwright_store::{AnyStore, Error, Store};
+use netwright_watch::startup::{Ask, Breaker};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::mirror::Source;
+use super::mirror::{self, Source};
 use super::snapshot::{self, Snapshot};
 use super::{Opener, State, Supply};
 use crate::api::problem::{Kind, Problem};
-use crate::startup::{Ask, Breaker};
 use crate::time::Time;
 
 /// How often the store is asked whether it is there.
@@ -118,10 +118,13 @@ async fn feed(state: &Arc<State>, opener: &Opener) {
 
 /// Half of a wait at least, and all of it at most, so that servers do not come all at once.
 pub(super) fn jittered(wait: Duration) -> Duration {
+    wait.mul_f64(1.0 - chance() / 2.0)
+}
+
+/// A number between 0 and 1 by chance; 0 where there is no chance.
+pub(super) fn chance() -> f64 {
     let mut octet = [0];
-    // Without chance it is the longest.
-    let part = getrandom::fill(&mut octet).map_or(255, |()| u32::from(octet[0]));
-    wait / 2 + wait * part / 510
+    getrandom::fill(&mut octet).map_or(0.0, |()| f64::from(octet[0]) / 255.0)
 }
 
 fn away(state: &State, error: &Error) {
@@ -154,10 +157,12 @@ fn here(state: &State) {
 
 /// Reads everything and goes on with what happens; ends where what happened is not known any more.
 async fn follow(state: &Arc<State>, store: &AnyStore, breaker: &mut Breaker) -> Result<(), Error> {
-    let found = timeout(PATIENCE * 10, store.range(Range::of(state.layout.all()))).await;
-    let found = found.map_err(|_| Error::Unavailable("it does not answer".to_owned()))??;
-    let mut watch = store.watch(state.layout.all(), found.revision.next()).await?;
-    state.mirror.load(found.entries, found.revision, Source::Store);
+    let read = timeout(PATIENCE * 10, mirror::read(store, &state.layout)).await;
+    let (entries, revision) =
+        read.map_err(|_| Error::Unavailable("it does not answer".to_owned()))??;
+    let mut watch = store.watch(state.layout.all(), revision.next()).await?;
+    state.mirror.asks(store.clone());
+    state.mirror.load(entries, revision, Source::Store);
     breaker.worked();
     here(state);
     let mut beat = tokio::time::interval(BEAT);

@@ -8,8 +8,10 @@
     reason = "a test stops where it cannot go on"
 )]
 
+mod busy;
 mod dies;
 mod large;
+mod remembered;
 
 use std::sync::Arc;
 
@@ -80,6 +82,7 @@ pub(crate) fn request(wanted: Wanted) -> Request {
         again: None,
         now: 1_795_000_000_000,
         unique: NEXT.fetch_add(1, std::sync::atomic::Ordering::SeqCst),
+        beside: None,
     }
 }
 
@@ -183,6 +186,35 @@ async fn a_peering_of_networks_that_overlap_is_refused() {
     let answer = changes.propose(&guard(), request(peering)).await;
     let Err(Refusal::Refused(refused)) = answer else { panic!("{answer:?}") };
     assert!(refused.report.refused[0].starts_with("NW-ADDR-003"), "{:?}", refused.report.refused);
+}
+
+#[tokio::test]
+async fn what_no_provider_accepts_is_refused_and_other_errors_are_told() {
+    let changes = changes(store().await);
+    changes.propose(&guard(), apply(NETWORK)).await.unwrap();
+    let subnet = "      back: { cidr: 10.0.2.0/24, route_table: private }\n";
+    let over = format!("{subnet}      over: {{ cidr: 10.0.2.128/25, route_table: private }}\n");
+    let over = NETWORK.replace(subnet, &over);
+    let answer = changes.propose(&guard(), apply(&over)).await;
+    let Err(Refusal::Refused(refused)) = answer else { panic!("{answer:?}") };
+    assert!(refused.report.refused[0].starts_with("NW-ADDR-001: "), "{:?}", refused.report.refused);
+    let forced = Request { force: Some("it moves tonight".to_owned()), ..apply(&over) };
+    let landed = changes.propose(&guard(), forced).await.unwrap();
+    assert!(landed.answer.forced);
+    let listed = changes.history(landed.live.revision, 9).await.unwrap().0;
+    assert!(listed.is_empty());
+    let (change, _) = changes.change(landed.live.revision).await.unwrap().unwrap();
+    assert_eq!(change.forced.as_deref(), Some("it moves tonight"));
+    // What was there before stands against nothing else. Administration that is open to everybody is let in, and told.
+    let open = over
+        .replace(
+            "protocol: tcp, port: 443, from: any",
+            "protocol: tcp, ports: [22, 443], from: any",
+        )
+        .replace("listens: tcp/443", "listens: [tcp/22, tcp/443]");
+    let landed = changes.propose(&guard(), apply(&open)).await.unwrap();
+    let warnings = &landed.answer.report.warnings;
+    assert!(warnings.iter().any(|word| word.starts_with("NW-FLT-005: ")), "{warnings:?}");
 }
 
 #[tokio::test]
@@ -311,6 +343,29 @@ async fn a_request_that_comes_again_is_answered_as_at_first() {
 }
 
 #[tokio::test]
+async fn a_request_that_changed_nothing_is_answered_as_at_first_when_it_comes_again() {
+    let changes = changes(store().await);
+    changes.propose(&guard(), apply(NETWORK)).await.unwrap();
+    let again = |asked: &str| Request {
+        again: Some(("k1".to_owned(), asked.to_owned())),
+        ..apply(NETWORK)
+    };
+    let tried = Request { dry_run: true, ..again("tried") };
+    assert_eq!(changes.propose(&guard(), tried).await.unwrap().answer.outcome, "unchanged");
+    let first = changes.propose(&guard(), again("a")).await.unwrap();
+    assert_eq!(first.answer.outcome, "unchanged");
+    // Done again it would change something now.
+    let text = "cidr: 10.9.0.0/16\n".to_owned();
+    let extra = Wanted::Put { key: key("vpcs", "extra"), text };
+    let between = changes.propose(&guard(), request(extra)).await.unwrap();
+    let second = changes.propose(&guard(), again("a")).await.unwrap();
+    assert_eq!(second.answer, first.answer);
+    assert_eq!(second.live.revision, between.live.revision);
+    let other = changes.propose(&guard(), again("b")).await;
+    assert!(matches!(other, Err(Refusal::Reused)), "{other:?}");
+}
+
+#[tokio::test]
 async fn of_two_writers_one_loses_and_nothing_is_mixed() {
     let store = store().await;
     let (a, b) = (changes(store.clone()), changes(store.clone()));
@@ -355,7 +410,7 @@ async fn what_was_allocated_for_something_else_is_refused() {
     let changes = Changes::new(keeper, clashes);
     changes.propose(&store, &guard(), apply(NETWORK)).await.unwrap();
     let layout = Layout::default();
-    let taken = r#"{"pool":"vpc:prod","value":"10.0.3.0/25","for":"subnet:prod/x","owner":"me"}"#;
+    let taken = r#"{"pool":"vpc:prod","value":"10.0.3.0/25","for":"subnet:prod/x","owner":"me","sequence":1,"at":"2026-11-21T12:00:00Z"}"#;
     let ops = vec![Op::put(layout.taken(), "1"), Op::put(layout.allocation("p", "v"), taken)];
     store.txn(Txn::of(ops)).await.unwrap();
     let subnet = "      back: { cidr: 10.0.2.0/24, route_table: private }\n";

@@ -53,7 +53,9 @@ pub(super) fn read_entry(key: &Bytes, mut octets: &[u8]) -> Result<Entry, Error>
 
 /// All changes of one revision.
 pub(super) fn write_changes(changes: &[Change]) -> Vec<u8> {
-    let mut out = Vec::new();
+    let own = |entry: &Option<Entry>| entry.as_ref().map_or(0, |entry| HEADER + entry.value.len());
+    let octets = |change: &Change| 12 + change.key.len() + own(&change.new) + own(&change.old);
+    let mut out = Vec::with_capacity(changes.iter().map(octets).sum());
     let length = |out: &mut Vec<u8>, length: usize| {
         // Requests are bounded far below that.
         out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());

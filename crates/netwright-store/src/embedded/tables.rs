@@ -1,6 +1,6 @@
 //! The file's tables, and transactions over them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, hash_map};
 use std::ops::Bound;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use redb::{
     Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition,
     WriteTransaction,
 };
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::codec::{Change, read_changes, read_entry, write_changes, write_entry};
 use crate::error::Error;
@@ -139,6 +140,8 @@ pub(super) struct Tables<'t> {
     log: Table<'t, u64, &'static [u8]>,
     leases: Table<'t, u64, u64>,
     numbers: Table<'t, &'static str, u64>,
+    /// What an entry is written in before it is put, used again for each.
+    octets: Vec<u8>,
 }
 
 impl<'t> Tables<'t> {
@@ -148,6 +151,7 @@ impl<'t> Tables<'t> {
             log: txn.open_table(LOG).map_err(failed)?,
             leases: txn.open_table(LEASES).map_err(failed)?,
             numbers: txn.open_table(NUMBERS).map_err(failed)?,
+            octets: Vec::new(),
         })
     }
 
@@ -169,8 +173,15 @@ impl<'t> Tables<'t> {
         now: Duration,
     ) -> Result<(TxnAnswer, Vec<Change>), Error> {
         let mut succeeded = true;
+        // What is compared is often what is written.
+        let mut seen: FxHashMap<&[u8], Option<Entry>> =
+            FxHashMap::with_capacity_and_hasher(txn.compare.len(), FxBuildHasher);
         for compare in &txn.compare {
-            succeeded &= compare.holds(entry(&self.current, &compare.key)?.as_ref());
+            let there = match seen.entry(&compare.key) {
+                hash_map::Entry::Occupied(known) => known.into_mut(),
+                hash_map::Entry::Vacant(new) => new.insert(entry(&self.current, &compare.key)?),
+            };
+            succeeded &= compare.holds(there.as_ref());
         }
         let ops = if succeeded { &txn.then } else { &txn.otherwise };
         for op in ops {
@@ -184,15 +195,23 @@ impl<'t> Tables<'t> {
                 _ => {}
             }
         }
-        let (next, mut changes, mut answers) = (mind.revision + 1, Vec::new(), Vec::new());
+        let next = mind.revision + 1;
+        let (mut changes, mut answers) =
+            (Vec::with_capacity(ops.len()), Vec::with_capacity(ops.len()));
         for op in ops {
             answers.push(match op {
                 Op::Put { key, value, lease } => {
                     let new = Some((value.clone(), *lease));
-                    changes.push(self.write(next, key, new)?);
+                    // Once: after it is written it is something else.
+                    let old = match seen.remove(key.as_ref()) {
+                        Some(old) => old,
+                        None => entry(&self.current, key)?,
+                    };
+                    changes.push(self.write(next, key, old, new)?);
                     OpAnswer::Put
                 }
                 Op::Delete(keys) => {
+                    seen.clear();
                     let gone = self.delete(next, keys, &mut changes)?;
                     OpAnswer::Deleted(gone)
                 }
@@ -228,9 +247,9 @@ impl<'t> Tables<'t> {
         &mut self,
         revision: u64,
         key: &Bytes,
+        old: Option<Entry>,
         new: Option<(Bytes, Option<LeaseId>)>,
     ) -> Result<Change, Error> {
-        let old = entry(&self.current, key)?;
         let new = new.map(|(value, lease)| Entry {
             key: key.clone(),
             value,
@@ -241,9 +260,9 @@ impl<'t> Tables<'t> {
         });
         match &new {
             Some(new) => {
-                let mut octets = Vec::new();
-                write_entry(new, &mut octets);
-                self.current.insert(key.as_ref(), octets.as_slice()).map_err(failed)?;
+                self.octets.clear();
+                write_entry(new, &mut self.octets);
+                self.current.insert(key.as_ref(), self.octets.as_slice()).map_err(failed)?;
             }
             None => {
                 self.current.remove(key.as_ref()).map_err(failed)?;
@@ -260,12 +279,15 @@ impl<'t> Tables<'t> {
     ) -> Result<u64, Error> {
         let mut gone = Vec::new();
         for row in self.current.range::<&[u8]>(slices(&keys.bounds())).map_err(failed)? {
-            gone.push(Bytes::copy_from_slice(row.map_err(failed)?.0.value()));
+            let (key, octets) = row.map_err(failed)?;
+            gone.push(read_entry(&Bytes::copy_from_slice(key.value()), octets.value())?);
         }
-        for key in &gone {
-            changes.push(self.write(revision, key, None)?);
+        let count = gone.len() as u64;
+        for old in gone {
+            let key = old.key.clone();
+            changes.push(self.write(revision, &key, Some(old), None)?);
         }
-        Ok(gone.len() as u64)
+        Ok(count)
     }
 
     pub(super) fn grant(
@@ -289,7 +311,8 @@ impl<'t> Tables<'t> {
         let next = mind.revision + 1;
         let mut changes = Vec::new();
         for key in mind.held.remove(&lease).unwrap_or_default() {
-            changes.push(self.write(next, &key, None)?);
+            let old = entry(&self.current, &key)?;
+            changes.push(self.write(next, &key, old, None)?);
         }
         self.record(mind, &changes)?;
         Ok(changes)

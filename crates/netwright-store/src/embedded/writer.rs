@@ -1,7 +1,7 @@
 //! The one thread that writes. It takes what waits as a group, does it in order, and makes it durable once; then it answers.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redb::Database;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -23,6 +23,9 @@ const GROUP_OCTETS: usize = 8 << 20;
 
 /// Revisions that are taken out of the log at a time.
 const TRIM: usize = 512;
+
+/// The part of the time that the last group took that is waited for who was answered by it, and the longest such wait.
+const LINGER: (u32, Duration) = (8, Duration::from_millis(1));
 
 /// How often ended leases are looked for.
 const TICK: Duration = Duration::from_millis(100);
@@ -85,6 +88,56 @@ impl Group {
     }
 }
 
+/// What is known of the last group. Who is answered often asks again at once: without a short wait, those who were answered and those who came
+/// meanwhile would be two groups by turns, and each would wait for both.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    /// How many may ask again now: who was answered, and who waited already.
+    expected: usize,
+    took: Duration,
+}
+
+/// The requests of a group.
+struct Coming {
+    /// The one that began it, where one did.
+    first: Option<Request>,
+    requests: usize,
+    octets: usize,
+    /// How many are waited for, how long, and since when.
+    expected: usize,
+    linger: Duration,
+    begun: Instant,
+}
+
+impl Coming {
+    fn after(first: Option<Request>, pace: &Pace) -> Self {
+        let linger = (pace.took / LINGER.0).min(LINGER.1);
+        let (expected, begun) = (pace.expected, Instant::now());
+        Self { first, requests: 0, octets: 0, expected, linger, begun }
+    }
+
+    /// The next that waits, or that comes within a moment; none where the group is as large as it gets.
+    fn next(&mut self, waiting: &mut mpsc::Receiver<Request>) -> Option<Request> {
+        let request = loop {
+            if let Some(first) = self.first.take() {
+                break first;
+            }
+            if self.requests >= GROUP || self.octets >= GROUP_OCTETS {
+                return None;
+            }
+            match waiting.try_recv() {
+                Ok(request) => break request,
+                Err(_) if self.requests == 0 || self.requests >= self.expected => return None,
+                Err(_) if self.begun.elapsed() >= self.linger => return None,
+                Err(_) => std::thread::yield_now(),
+            }
+        };
+        self.requests += 1;
+        self.octets += request.octets();
+        Some(request)
+    }
+}
+
 pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) file: Box<dyn File>,
@@ -92,29 +145,24 @@ pub(super) struct Writer {
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) newest: watch::Sender<Revision>,
     pub(super) mind: Mind,
+    pub(super) pace: Pace,
 }
 
 impl Writer {
     /// Works until nobody can ask any more.
-    pub(super) fn run(mut self, runtime: &tokio::runtime::Handle) {
+    pub(super) fn run(mut self, runtime: &tokio::runtime::Runtime) {
         loop {
             let first = runtime.block_on(async {
                 let idle = if self.mind.untrimmed { Duration::ZERO } else { TICK };
                 tokio::time::timeout(idle, self.requests.recv()).await
             });
-            let mut group = match first {
-                Ok(Some(first)) => vec![first],
+            let first = match first {
                 Ok(None) => return,
-                Err(_) => Vec::new(),
+                Ok(first) => first,
+                Err(_) => None,
             };
-            let mut octets: usize = group.iter().map(Request::octets).sum();
-            while group.len() < GROUP && octets < GROUP_OCTETS {
-                let Ok(request) = self.requests.try_recv() else { break };
-                octets += request.octets();
-                group.push(request);
-            }
             let Some(database) = self.shared.database() else { return };
-            if let Err(error) = self.do_all(&database, group) {
+            if let Err(error) = self.do_all(&database, first) {
                 drop(database);
                 if !self.mend(error) {
                     return;
@@ -123,15 +171,17 @@ impl Writer {
         }
     }
 
-    /// Does a group. An error is one of the file: nobody knows what of the group is in it.
-    fn do_all(&mut self, database: &Database, requests: Vec<Request>) -> Result<(), Error> {
+    /// Does a group: what waits, and what is about to come. Requests are done as they come, so that who makes them and who does them work at the same
+    /// time. An error is one of the file: nobody knows what of the group is in it.
+    fn do_all(&mut self, database: &Database, first: Option<Request>) -> Result<(), Error> {
         let now = self.clock.now();
         let ended = self.mind.leases.ended(now);
-        if requests.is_empty() && ended.is_empty() && !self.mind.untrimmed {
+        if first.is_none() && ended.is_empty() && !self.mind.untrimmed {
             return Ok(());
         }
+        let begun = Instant::now();
         let mut group = Group::default();
-        let mut requests = requests.into_iter();
+        let mut coming = Coming::after(first, &self.pace);
         let done = (|| {
             let txn = database.begin_write().map_err(failed)?;
             {
@@ -141,7 +191,7 @@ impl Writer {
                     group.changed(&self.mind, &changes);
                     group.writes = true;
                 }
-                for request in requests.by_ref() {
+                while let Some(request) = coming.next(&mut self.requests) {
                     one(&mut self.mind, &mut tables, &mut group, request, now)?;
                 }
                 if self.mind.untrimmed {
@@ -155,13 +205,15 @@ impl Writer {
             if group.writes { txn.commit().map_err(failed) } else { txn.abort().map_err(failed) }
         })();
         if let Err(error) = &done {
-            for request in requests {
-                request.refuse(error.clone());
+            if let Some(first) = coming.first.take() {
+                first.refuse(error.clone());
             }
         } else {
             self.shared.recent.add(group.events, Revision(self.mind.compacted));
             self.newest.send_replace(Revision(self.mind.revision));
         }
+        let expected = group.answers.len() + self.requests.len();
+        self.pace = Pace { expected, took: begun.elapsed() };
         let durable = done.clone().map_err(|error| Error::OutcomeUnknown(error.reason()));
         for answer in group.answers {
             answer(durable.clone());

@@ -1,14 +1,16 @@
 //! Many decisions as one transaction.
 
-use std::collections::BTreeSet;
+use std::hash::{BuildHasher, BuildHasherDefault};
 use std::pin::Pin;
 
 use bytes::Bytes;
 use netwright_store::{Compare, Keys, MAX_OPS, Op, Range, Relation, Store, Target, Txn, TxnAnswer};
+use rustc_hash::{FxHashSet, FxHasher};
+use tokio::time::Instant;
 
 use super::{Ask, Desk, key_of_answer};
 use crate::alloc::error::Error;
-use crate::alloc::record::{Kept, Taken, json};
+use crate::alloc::record::{Keeping, Taken, json};
 use crate::alloc::request::{Answer, Hash, hex};
 use crate::alloc::state::Edit;
 use crate::keys::Layout;
@@ -23,8 +25,8 @@ const OCTETS: usize = 1_000_000;
 /// What ends by itself is done in passing: so many of it in each transaction.
 const IN_PASSING: usize = 16;
 
-/// Operations of one request: at most a value that rests no longer, one that is given, one that rests, and the answer.
-const EACH: usize = 4;
+/// Operations of one request: at most a value that rests no longer, one that is given, one that rests, the answer, and what is beside it.
+const EACH: usize = 5;
 
 /// A transaction, and all that is needed to answer for it or to take it back.
 pub(super) struct Batch {
@@ -40,7 +42,7 @@ pub(super) struct Batch {
     /// Keys whose answers it keeps.
     pub(super) kept: Vec<Hash>,
     /// Keys whose answers it no longer keeps.
-    pub(super) dropped: Vec<Hash>,
+    pub(super) dropped: Vec<(u64, Hash)>,
     /// Requests with their answers. Those that are refused wait too: what they were refused for is not durable before.
     pub(super) answers: Vec<(Ask, Result<Answer, Error>)>,
 }
@@ -50,6 +52,7 @@ pub(super) struct Flight {
     pub(super) batch: Batch,
     on_its_way: Pin<Box<dyn Future<Output = Outcome> + Send>>,
     landed: Option<Outcome>,
+    pub(super) sent: Instant,
 }
 
 impl Flight {
@@ -71,19 +74,20 @@ struct Parts {
     compare: Vec<Compare>,
     then: Vec<Op>,
     octets: usize,
-    written: BTreeSet<Bytes>,
+    /// Hashes of the keys that it writes. Where two keys have one, the second goes into the next transaction.
+    written: FxHashSet<u64>,
 }
 
 impl Parts {
     fn put(&mut self, key: Bytes, value: Bytes) {
         self.octets += key.len() + value.len();
-        self.written.insert(key.clone());
+        self.written.insert(hash(&key));
         self.then.push(Op::put(key, value));
     }
 
     fn delete(&mut self, key: Bytes) {
         self.octets += key.len();
-        self.written.insert(key.clone());
+        self.written.insert(hash(&key));
         self.then.push(Op::Delete(Keys::One(key)));
     }
 
@@ -99,8 +103,7 @@ impl Parts {
             && self.octets < OCTETS
     }
 
-    fn edit(&mut self, layout: &Layout, edit: &Edit) {
-        let key = key_of(layout, edit);
+    fn edit(&mut self, key: Bytes, edit: &Edit) {
         match edit {
             Edit::Hold(allocation) => self.put(key, json(allocation)),
             Edit::Rest(cooling) => self.put(key, json(cooling)),
@@ -108,6 +111,10 @@ impl Parts {
             Edit::Unhold { .. } | Edit::Unrest { .. } | Edit::Undeclare(_) => self.delete(key),
         }
     }
+}
+
+fn hash(key: &Bytes) -> u64 {
+    BuildHasherDefault::<FxHasher>::default().hash_one(key)
 }
 
 fn key_of(layout: &Layout, edit: &Edit) -> Bytes {
@@ -129,12 +136,12 @@ impl<S: Store, C: Store> Desk<S, C> {
         let mut answers = Vec::new();
         let before = self.sequence;
         for edit in self.state.due(now, IN_PASSING) {
-            parts.edit(&self.setting.layout, &edit);
+            parts.edit(key_of(&self.setting.layout, &edit), &edit);
             back.extend(self.state.apply(edit, now));
         }
         let dropped = self.known.over(now, IN_PASSING);
-        for key in &dropped {
-            parts.delete(key_of_answer(&self.setting.layout, key));
+        for (at, key) in &dropped {
+            parts.delete(key_of_answer(&self.setting.layout, *at, key));
         }
         while parts.has_room()
             && let Some(ask) = self.waiting.pop_front()
@@ -147,15 +154,16 @@ impl<S: Store, C: Store> Desk<S, C> {
                 }
             };
             let layout = &self.setting.layout;
+            let keyed = decision.edits.into_iter().map(|edit| (key_of(layout, &edit), edit));
+            let keyed: Vec<(Bytes, Edit)> = keyed.collect();
             // A transaction writes each key once.
-            if decision.edits.iter().any(|edit| parts.written.contains(&key_of(layout, edit))) {
+            if keyed.iter().any(|(key, _)| parts.written.contains(&hash(key))) {
                 self.waiting.push_front(ask);
                 break;
             }
             self.sequence += 1;
-            for edit in decision.edits {
-                parts.edit(&self.setting.layout, &edit);
-                let key = key_of(&self.setting.layout, &edit);
+            for (key, edit) in keyed {
+                parts.edit(key.clone(), &edit);
                 let opposite = self.state.apply(edit, now);
                 if matches!(opposite, Some(Edit::Unhold { .. })) {
                     parts.absent(key);
@@ -163,11 +171,15 @@ impl<S: Store, C: Store> Desk<S, C> {
                 back.extend(opposite);
             }
             if let Some(hashes) = &ask.hashes {
-                let key = key_of_answer(&self.setting.layout, &hashes.key);
-                let (request, answer) = (hex(&hashes.request), decision.answer.clone());
-                parts.absent(key.clone());
-                parts.put(key, json(&Kept { request, answer, at: Time::of_milliseconds(now) }));
+                let key = key_of_answer(&self.setting.layout, now, &hashes.key);
+                let (request, answer) = (hex(&hashes.request), &decision.answer);
+                let at = Time::of_milliseconds(now);
+                parts.put(key, json(&Keeping { request: &request, answer, at }));
                 kept.push(hashes.key);
+            }
+            if let Some(beside) = &ask.beside {
+                let (key, value) = beside.entry();
+                parts.put(key, value);
             }
             answers.push((ask, Ok(decision.answer)));
         }
@@ -192,7 +204,7 @@ impl<S: Store, C: Store> Desk<S, C> {
         parts: Parts,
         first: u64,
         back: Vec<Edit>,
-        (kept, dropped): (Vec<Hash>, Vec<Hash>),
+        (kept, dropped): (Vec<Hash>, Vec<(u64, Hash)>),
         answers: Vec<(Ask, Result<Answer, Error>)>,
     ) -> Batch {
         let before = self.taken.clone();
@@ -227,6 +239,7 @@ impl<S: Store, C: Store> Desk<S, C> {
 
     /// Sends it, before any that is composed later.
     pub(super) async fn send(&mut self, batch: Batch) {
+        let sent = Instant::now();
         let (store, txn) = (self.setting.store.clone(), batch.txn.clone());
         let mut on_its_way = Box::pin(async move { store.txn(txn).await });
         // A store takes requests in the order in which they are polled first.
@@ -237,6 +250,6 @@ impl<S: Store, C: Store> Desk<S, C> {
             })
         })
         .await;
-        self.flights.push_back(Flight { batch, on_its_way, landed });
+        self.flights.push_back(Flight { batch, on_its_way, landed, sent });
     }
 }

@@ -86,9 +86,11 @@ async fn all<S: Store>(store: &S, layout: &Layout, exact: bool) -> Result<All, E
         let prefix = layout.idempotency(ANSWERS);
         let length = prefix.len();
         let answer = |entry: &Entry| {
-            let Kept { at, .. } = parse(entry)?;
-            let hash = entry.key.get(length..).and_then(|key| std::str::from_utf8(key).ok());
-            all.known.extend(hash.and_then(unhex).map(|hash| (at.milliseconds(), hash)));
+            let name = entry.key.get(length..).and_then(|key| std::str::from_utf8(key).ok());
+            let known = name
+                .and_then(|name| name.split_once('-'))
+                .and_then(|(at, hash)| Some((u64::from_str_radix(at, 16).ok()?, unhex(hash)?)));
+            all.known.extend(known);
             Ok(())
         };
         entries(store, Keys::Prefix(prefix), at, exact, answer).await?;

@@ -54,8 +54,9 @@ impl Seen {
 
 impl<S: Store, C: Store> Desk<S, C> {
     /// A transaction has landed. Those behind it follow from it.
-    pub(super) async fn landed(&mut self, batch: Batch, outcome: Outcome) {
+    pub(super) async fn landed(&mut self, batch: Batch, sent: Instant, outcome: Outcome) {
         if matches!(&outcome, Ok(answer) if answer.succeeded) {
+            self.pace.landed(batch.answers.len(), self.waiting.len(), sent);
             return self.done(batch);
         }
         let mut rest = VecDeque::from([(batch, outcome)]);
@@ -81,6 +82,9 @@ impl<S: Store, C: Store> Desk<S, C> {
         self.durable = self.durable.max(batch.sequence.1);
         self.known.forget(&batch.dropped);
         for (ask, given) in batch.answers {
+            if let (Ok(_), Some(beside)) = (&given, &ask.beside) {
+                beside.is_written();
+            }
             self.answer(ask, given);
         }
     }

@@ -1,0 +1,27 @@
+//! What each host is to have, worked out once for all of them.
+//!
+//! How that is done is not known here: whoever starts a server gives it a [`Compiler`]. Without one, agents are told the whole network.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use netwright_model::network::Network;
+
+use crate::agents::Registration;
+
+/// Works out hosts' parts of a network.
+pub trait Compiler: fmt::Debug + Send + Sync {
+    /// What the parts are written in. An agent that reads something else is told the whole network.
+    fn format(&self) -> &'static str;
+
+    /// Each host's part as JSON, by the host's name.
+    ///
+    /// # Errors
+    ///
+    /// Why there are none.
+    fn parts(
+        &self,
+        network: &Network,
+        hosts: &[Registration],
+    ) -> Result<BTreeMap<String, String>, String>;
+}
