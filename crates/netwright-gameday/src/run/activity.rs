@@ -1,0 +1,455 @@
+//! One activity: a request, a program, a connection, and whether it found what it must.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use netwright_dataplane::kernel::pause;
+use netwright_lab::monitor::connect;
+use netwright_model::tree::Node;
+use serde_json::Value;
+
+use super::Setting;
+use crate::language::{Provider, Step};
+use crate::load::{json, time, unable};
+
+/// How long an activity may take, unless it says otherwise.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest answer that is read.
+const LONGEST: u64 = 4 * 1024 * 1024;
+/// What is kept of an answer in the journal, in characters.
+const KEPT: usize = 400;
+
+/// What came of an activity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Did {
+    /// Whether it did what it should, or found what it must; `None` where that cannot be known.
+    pub fine: Option<bool>,
+    /// What came of it, in words.
+    pub output: String,
+}
+
+/// What an activity found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The status: of HTTP, or of a program; 0 for a connection that was made.
+    pub status: i64,
+    /// What was said.
+    pub body: String,
+}
+
+/// An HTTP answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// What stands before its body.
+    pub head: String,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// Does an activity.
+#[must_use]
+pub fn done(setting: &Setting<'_>, step: &Step) -> Did {
+    if let Some(why) = unable(step) {
+        return Did { fine: None, output: why };
+    }
+    let Some(provider) = &step.provider else {
+        return Did { fine: None, output: "it does nothing".to_owned() };
+    };
+    let found = match provider.r#type.value.as_str() {
+        "http" => http(setting, provider),
+        "tcp" => tcp(setting, provider),
+        _ => process(setting, provider),
+    };
+    let probe = step.r#type.as_ref().is_some_and(|kind| kind.value == "probe")
+        || !step.tolerance.0.is_null();
+    match found {
+        Err(why) => Did { fine: Some(false), output: why },
+        Ok(found) => {
+            let said = words(&found);
+            let http = provider.r#type.value == "http";
+            let fine = if step.tolerance.0.is_null() {
+                // Without a tolerance, what did not fail is fine.
+                Some(!probe || if http { found.status < 400 } else { found.status == 0 })
+            } else {
+                tolerated(&step.tolerance.0, &found)
+            };
+            Did { fine, output: said }
+        }
+    }
+}
+
+fn words(found: &Found) -> String {
+    let said: String = found.body.trim().chars().take(KEPT).collect();
+    if said.is_empty() { found.status.to_string() } else { format!("{}: {said}", found.status) }
+}
+
+/// Whether what was found is within a tolerance; `None` where the tolerance is of a kind that is not known here.
+#[must_use]
+pub fn tolerated(tolerance: &Node, found: &Found) -> Option<bool> {
+    if let Some(yes) = tolerance.as_bool() {
+        return Some((found.status == 0 || (200..400).contains(&found.status)) == yes);
+    }
+    if let Some(number) = tolerance.as_i64() {
+        return Some(found.status == number);
+    }
+    if let Some(text) = tolerance.as_text() {
+        return Some(found.body.trim() == text);
+    }
+    if !tolerance.items().is_empty() {
+        let all = tolerance.items().iter().map(|one| tolerated(one, found));
+        return Some(all.collect::<Option<Vec<bool>>>()?.contains(&true));
+    }
+    let text = |key: &str| tolerance.get(key).and_then(Node::as_text);
+    let body: Value = serde_json::from_str(&found.body).unwrap_or_default();
+    match text("type")? {
+        "contains" => Some(found.body.contains(text("text")?)),
+        "range" => {
+            let ends: Vec<f64> = tolerance
+                .get("range")?
+                .items()
+                .iter()
+                .filter_map(|end| end.as_text()?.parse().ok())
+                .collect();
+            let [low, high] = ends.as_slice() else { return None };
+            let number: f64 = match text("target") {
+                Some("status") => found.status.to_string().parse().ok()?,
+                _ => found.body.trim().parse().ok()?,
+            };
+            Some((*low..=*high).contains(&number))
+        }
+        "jsonpath" => {
+            let at = at(&body, text("path")?)?;
+            let wanted = tolerance.get("expect").map(json);
+            Some(match wanted {
+                Some(Value::Array(all)) => at.iter().all(|one| all.contains(one)) && !at.is_empty(),
+                Some(one) => at.iter().all(|own| **own == one) && !at.is_empty(),
+                None => match tolerance.get("count").and_then(Node::as_i64) {
+                    Some(count) => i64::try_from(at.len()) == Ok(count),
+                    None => !at.is_empty(),
+                },
+            })
+        }
+        _ => None,
+    }
+}
+
+/// The values at a path of names, numbers in brackets and `[*]`; `None` for paths of other kinds.
+fn at<'v>(value: &'v Value, path: &str) -> Option<Vec<&'v Value>> {
+    let path = path.strip_prefix('$').unwrap_or(path);
+    let mut all = vec![value];
+    for part in path.split(['.', '[']).filter(|part| !part.is_empty()) {
+        let part = part.trim_end_matches(']').trim_matches('\'');
+        if part.starts_with('?') || part.contains(':') {
+            return None;
+        }
+        all = all
+            .into_iter()
+            .flat_map(|value| -> Vec<&Value> {
+                match (value, part) {
+                    (Value::Array(items), "*") => items.iter().collect(),
+                    (Value::Object(entries), "*") => entries.values().collect(),
+                    (Value::Array(items), _) => part
+                        .parse::<usize>()
+                        .ok()
+                        .and_then(|place| items.get(place))
+                        .into_iter()
+                        .collect(),
+                    _ => value.get(part).into_iter().collect(),
+                }
+            })
+            .collect();
+    }
+    Some(all)
+}
+
+fn patience(provider: &Provider) -> Duration {
+    time(&provider.timeout).unwrap_or(PATIENCE)
+}
+
+/// The endpoint that requests come from, as the lab calls it.
+fn from(setting: &Setting<'_>, provider: &Provider) -> Result<Option<String>, String> {
+    let safety = &setting.plan.experiment.safety;
+    let Some(name) = provider.from.as_ref().or(safety.controller.as_ref()) else { return Ok(None) };
+    namespace(setting, &name.value).map(Some)
+}
+
+/// The namespace of an endpoint.
+pub(super) fn namespace(setting: &Setting<'_>, name: &str) -> Result<String, String> {
+    let party = setting.plan.parties.named(name);
+    let party = party.ok_or_else(|| format!("{name} is no endpoint of this network"))?;
+    party.namespaces.first().cloned().ok_or_else(|| format!("{name} does not stand in the lab"))
+}
+
+/// A host and port as an address: an address, or the name of an endpoint.
+pub(super) fn address(setting: &Setting<'_>, host: &str, port: u16) -> Result<SocketAddr, String> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return Ok(SocketAddr::new(address, port));
+    }
+    let party = setting.plan.parties.named(host).and_then(|party| party.source.or(party.public));
+    let party = party
+        .ok_or_else(|| format!("{host} is neither an address nor an endpoint of this network"))?;
+    Ok(SocketAddr::new(party, port))
+}
+
+/// The parts of a URL: host, port, path.
+pub(super) fn parts(url: &str) -> Result<(String, u16, String), String> {
+    let rest = url
+        .strip_prefix("http://")
+        .ok_or_else(|| format!("`{url}`: only http:// is spoken here"))?;
+    let (host, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+    let (host, port) = match host.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && !port.contains(']') => {
+            (host, port.parse().map_err(|_| format!("`{url}`: {port} is no port"))?)
+        }
+        _ => (host, 80),
+    };
+    Ok((host.to_owned(), port, path.to_owned()))
+}
+
+/// A connection out of an endpoint of the lab, or of this machine.
+pub(super) fn open(
+    setting: &Setting<'_>,
+    from: Option<&str>,
+    target: SocketAddr,
+    patience: Duration,
+) -> Result<TcpStream, String> {
+    match from {
+        Some(namespace) => {
+            connect(setting.lab, namespace, target, patience).map_err(|failure| failure.message)
+        }
+        None => TcpStream::connect_timeout(&target, patience).map_err(|error| error.to_string()),
+    }
+}
+
+/// One request over a connection of its own, with HTTP/1.0, so that its end is the end of the connection.
+pub(super) fn ask(
+    stream: &mut TcpStream,
+    (method, path, host): (&str, &str, &str),
+    headers: &[(String, String)],
+    body: &[u8],
+    patience: Duration,
+) -> Result<Answer, String> {
+    let until = Instant::now() + patience;
+    let mut text =
+        format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {}\r\n", body.len());
+    for (name, value) in headers {
+        // What would end the line is no part of a field.
+        let clean = |text: &str| text.replace(['\r', '\n'], " ");
+        text.push_str(&format!("{}: {}\r\n", clean(name), clean(value)));
+    }
+    text.push_str("\r\n");
+    let mut all = text.into_bytes();
+    all.extend_from_slice(body);
+    stream.set_write_timeout(Some(patience)).map_err(|error| error.to_string())?;
+    stream.write_all(&all).map_err(|error| error.to_string())?;
+    let mut answer = Vec::new();
+    let mut part = [0; 16 * 1024];
+    while (answer.len() as u64) < LONGEST {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err("no answer in time".to_owned());
+        }
+        stream.set_read_timeout(Some(left)).map_err(|error| error.to_string())?;
+        match stream.read(&mut part) {
+            Ok(0) => break,
+            Ok(read) => answer.extend_from_slice(part.get(..read).unwrap_or_default()),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                ) =>
+            {
+                return Err("no answer in time".to_owned());
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+        if is_whole(&answer) {
+            break;
+        }
+    }
+    let status =
+        answer.get(9..12).and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
+    let status = status.filter(|_| answer.starts_with(b"HTTP/1."));
+    let status = status.ok_or_else(|| "what answers does not speak HTTP".to_owned())?;
+    let body = head(&answer).map_or_else(Vec::new, |at| answer.split_off(at));
+    Ok(Answer { status, head: String::from_utf8_lossy(&answer).into_owned(), body })
+}
+
+/// Where the body of an answer begins.
+fn head(answer: &[u8]) -> Option<usize> {
+    answer.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)
+}
+
+/// Whether an answer that says how long it is has come whole.
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(at) = head(answer) else { return false };
+    let text = String::from_utf8_lossy(answer.get(..at).unwrap_or_default()).to_lowercase();
+    let length = text
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    length.is_some_and(|length| answer.len() >= at + length)
+}
+
+/// Header fields as they are written.
+pub(super) fn headers(
+    fields: &netwright_model::decode::Entries<crate::language::Any>,
+) -> Vec<(String, String)> {
+    fields
+        .iter()
+        .map(|(name, value)| (name.value.clone(), value.0.as_text().unwrap_or_default().to_owned()))
+        .collect()
+}
+
+fn http(setting: &Setting<'_>, provider: &Provider) -> Result<Found, String> {
+    let url = provider.url.as_ref().ok_or("an http provider needs `url`")?;
+    let (host, port, path) = parts(&url.value)?;
+    let target = address(setting, &host, port)?;
+    let patience = patience(provider);
+    let from = from(setting, provider)?;
+    let mut stream = open(setting, from.as_deref(), target, patience)?;
+    let mut fields = headers(&provider.headers);
+    let body = match (&provider.body, json(&provider.arguments.0)) {
+        (Some(body), _) => body.value.clone(),
+        (None, Value::Null) => String::new(),
+        (None, arguments) => {
+            fields.push(("Content-Type".to_owned(), "application/json".to_owned()));
+            arguments.to_string()
+        }
+    };
+    let method = provider.method.as_ref().map_or("GET", |method| method.value.as_str());
+    let answer = ask(&mut stream, (method, &path, &host), &fields, body.as_bytes(), patience)?;
+    Ok(Found {
+        status: answer.status.into(),
+        body: String::from_utf8_lossy(&answer.body).into_owned(),
+    })
+}
+
+fn tcp(setting: &Setting<'_>, provider: &Provider) -> Result<Found, String> {
+    let target = provider.target.as_ref().ok_or("a tcp provider needs `target`")?;
+    let (host, port) =
+        target.value.rsplit_once(':').ok_or_else(|| format!("`{}` names no port", target.value))?;
+    let port = port.parse().map_err(|_| format!("`{port}` is no port"))?;
+    let target = address(setting, host, port)?;
+    let from = from(setting, provider)?;
+    open(setting, from.as_deref(), target, patience(provider))?;
+    Ok(Found { status: 0, body: "connected".to_owned() })
+}
+
+fn process(setting: &Setting<'_>, provider: &Provider) -> Result<Found, String> {
+    let path = provider.path.as_ref().ok_or("a process provider needs `path`")?;
+    let arguments = match json(&provider.arguments.0) {
+        Value::Null => Vec::new(),
+        Value::String(text) => text.split_whitespace().map(str::to_owned).collect(),
+        Value::Array(items) => items.iter().map(plain).collect(),
+        Value::Object(entries) => entries
+            .iter()
+            .flat_map(|(key, value)| [key.clone(), plain(value)])
+            .filter(|word| !word.is_empty())
+            .collect(),
+        other => vec![plain(&other)],
+    };
+    let mut words: Vec<String> = Vec::new();
+    if let Some(from) = &provider.from {
+        words.extend(setting.exec.iter().cloned());
+        words.extend([namespace(setting, &from.value)?, "--".to_owned()]);
+    }
+    words.push(path.value.clone());
+    words.extend(arguments);
+    let (program, rest) = words.split_first().ok_or("there is no program")?;
+    ran(Command::new(program).args(rest), patience(provider))
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(
+        || if value.is_null() { String::new() } else { value.to_string() },
+        str::to_owned,
+    )
+}
+
+/// Runs a program for a time at most: its status, and what it wrote.
+fn ran(command: &mut Command, patience: Duration) -> Result<Found, String> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    let outputs: [Option<Box<dyn Read + Send>>; 2] = [
+        child.stdout.take().map(|out| Box::new(out) as Box<dyn Read + Send>),
+        child.stderr.take().map(|out| Box::new(out) as Box<dyn Read + Send>),
+    ];
+    let readers: Vec<_> = outputs
+        .into_iter()
+        .flatten()
+        .map(|out| {
+            std::thread::spawn(move || {
+                let mut text = Vec::new();
+                // What was read until it ended is what is told.
+                let _ended = out.take(LONGEST).read_to_end(&mut text);
+                String::from_utf8_lossy(&text).into_owned()
+            })
+        })
+        .collect();
+    let until = Instant::now() + patience;
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if Instant::now() < until => pause(Duration::from_millis(10)),
+            Ok(None) => {
+                let _ended_already = child.kill();
+                let _status = child.wait();
+                return Err(format!("it did not end within {} s", patience.as_secs_f64()));
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    };
+    let said: Vec<String> = readers.into_iter().filter_map(|reader| reader.join().ok()).collect();
+    let body = said.into_iter().find(|text| !text.trim().is_empty()).unwrap_or_default();
+    Ok(Found { status: i64::from(status.code().unwrap_or(-1)), body })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
+
+    use netwright_model::source::Sources;
+    use netwright_model::tree::{Limits, yaml};
+
+    use super::*;
+
+    fn fits(tolerance: &str, status: i64, body: &str) -> Option<bool> {
+        let mut sources = Sources::default();
+        let file = sources.add("t", tolerance.to_owned());
+        let node = yaml::parse(tolerance, file, &Limits::default()).unwrap();
+        tolerated(&node, &Found { status, body: body.to_owned() })
+    }
+
+    #[test]
+    fn tolerances_of_the_chaos_toolkit_are_what_they_are_there() {
+        assert_eq!(fits("200", 200, ""), Some(true));
+        assert_eq!(fits("[200, 503]", 503, ""), Some(true));
+        assert_eq!(fits("true", 0, ""), Some(true));
+        assert_eq!(fits("OK", 0, "OK\n"), Some(true));
+        assert_eq!(fits("{type: range, range: [1, 5]}", 0, "6"), Some(false));
+        let body = "{\"state\": \"ok\", \"all\": [{\"n\": 1}, {\"n\": 1}]}";
+        assert_eq!(fits("{type: jsonpath, path: $.state, expect: ok}", 200, body), Some(true));
+        assert_eq!(fits("{type: jsonpath, path: '$.all[*].n', expect: 1}", 200, body), Some(true));
+        assert_eq!(fits("{type: jsonpath, path: '$.all[0].n', expect: 2}", 200, body), Some(false));
+        assert_eq!(fits("{type: jsonpath, path: '$.nothing', count: 0}", 200, body), Some(true));
+        assert_eq!(fits("{type: regex, pattern: o+}", 200, "oo"), None, "not known is not fine");
+        assert_eq!(fits("{type: jsonpath, path: '$.all[?(@.n>1)]'}", 200, body), None);
+    }
+
+    #[test]
+    fn urls_fall_into_host_port_and_path() {
+        assert_eq!(parts("http://gateway:8080/a?b"), Ok(("gateway".into(), 8080, "/a?b".into())));
+        assert_eq!(parts("http://10.0.0.1"), Ok(("10.0.0.1".into(), 80, "/".into())));
+        assert!(parts("https://x").is_err());
+        assert!(parts("http://x:y/").is_err());
+    }
+}
