@@ -15,13 +15,15 @@ pub(crate) const SECONDS: u32 = 60;
 const MEMORY: u32 = 2048;
 
 /// The targets, each with a folder of inputs to start from.
-const TARGETS: [(&str, Option<&str>); 6] = [
+const TARGETS: [(&str, Option<&str>); 8] = [
     ("scalars", None),
     ("json", None),
     ("description", Some("examples/quickstart")),
     ("import", Some("fuzz/seeds/import")),
     ("pipeline", Some("examples/quickstart")),
     ("dns", None),
+    ("history", Some("examples/histories")),
+    ("watch", None),
 ];
 
 /// What fuzzing needs and this machine lacks.
@@ -55,7 +57,8 @@ fn host() -> Result<String, String> {
     host.map(str::to_owned).ok_or_else(|| "rustc does not tell its host".to_owned())
 }
 
-pub(crate) fn run(seconds: u32) -> Result<Outcome, String> {
+/// Runs each target for so long; with a seed the inputs are the same each time.
+pub(crate) fn run(seconds: u32, seed: Option<u32>) -> Result<Outcome, String> {
     if let Some(why) = missing() {
         return Err(why.to_owned());
     }
@@ -86,7 +89,8 @@ pub(crate) fn run(seconds: u32) -> Result<Outcome, String> {
         command.arg(format!("-artifact_prefix={}/", found.display()));
         command.arg(format!("-max_total_time={seconds}"));
         command.arg(format!("-rss_limit_mb={MEMORY}"));
-        command.args(["-timeout=20", "-verbosity=0", "-print_final_stats=1"]);
+        command.args(seed.map(|seed| format!("-seed={seed}")));
+        command.args(["-timeout=20", "-verbosity=0", "-print_funcs=0", "-print_final_stats=1"]);
         if shell::run(&mut command)? == Outcome::Failed {
             outcome = Outcome::Failed;
         }

@@ -21,6 +21,8 @@ The project's own commands:
   cargo xtask bench [NAME]      benchmarks; NAME is one of the benches of netwright-verify, dns, or lab
   cargo xtask bench lab [PART]  benchmarks of the lab; PART is size, stream or balancer
   cargo xtask bench control [PART]  benchmarks of the control plane; PART is transactions
+  cargo xtask bench watch [PART]  benchmarks of watching; PART is probes, load or detection
+  cargo xtask bench gameday [PART]  benchmarks of game days; PART is check, faults, or runs with how many of each scenario
   cargo xtask fuzz [SECONDS]    each fuzz target for so long (60 seconds unless given)
   cargo xtask docs              write the generated pages under docs/ anew";
 
@@ -31,11 +33,11 @@ fn main() -> ExitCode {
         ["demo"] => demo::run(),
         ["test"] => test::run(),
         ["bench", names @ ..] => bench::run(names),
-        ["fuzz"] => fuzz::run(fuzz::SECONDS),
+        ["fuzz"] => fuzz::run(fuzz::SECONDS, None),
         ["fuzz", seconds] => seconds
             .parse()
             .map_err(|_| format!("`{seconds}` is not a number of seconds"))
-            .and_then(fuzz::run),
+            .and_then(|seconds| fuzz::run(seconds, None)),
         ["docs"] => docs::run(),
         [] | ["help" | "--help" | "-h"] => {
             say(HELP);

@@ -2,22 +2,39 @@
 
 mod allocation;
 mod change;
+mod doctor;
 mod fleet;
+mod gameday;
+mod lab;
+mod monitoring;
+mod probe;
+mod rehearse;
 mod service;
 mod store;
+mod watch;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use netwright_model::scalar::{Bandwidth, Delay, Percent, Scalar, ScalarError, Service};
+use netwright_model::scalar::{Scalar, ScalarError, Service};
 
 use crate::console::Color;
 pub(crate) use allocation::{Allocate, Pools, PoolsCommand, Release};
 pub(crate) use change::{Apply, Get, History, Rollback, Wish};
-pub(crate) use fleet::{Agent, Convergence};
+pub(crate) use doctor::{Doctor, DoctorFormat};
+pub(crate) use fleet::{Agent, Convergence, Observe, System};
+pub(crate) use gameday::{
+    Gameday, GamedayChanges, GamedayCommand, GamedayPlan, GamedayReport, GamedayRun, GamedayStop,
+    HistoryCheck, PageFormat, VerdictFormat,
+};
+pub(crate) use lab::{Effort, Hosts, Lab, LabCommand, LabName, Link, LinkDirection, Prove, Up};
+pub(crate) use monitoring::{Artefact, Monitoring};
+pub(crate) use probe::{Asking, Load, Probe};
+pub(crate) use rehearse::Rehearse;
 pub(crate) use service::{Key, KeyCommand, Remote, RoleArgument, Serve, StoreArguments};
 pub(crate) use store::{StoreCommand, StoreOf};
+pub(crate) use watch::{Alerts, Capacity, Health, Looking, Silence, Started, StatePlace, Watch};
 
 /// Proves what a network does before it is deployed.
 ///
@@ -122,6 +139,88 @@ pub(crate) enum Command {
         after_help = "Example:\n  netwright matrix works.yaml --vary 'services.*.egress.mode=none,private-ranges-only,all-traffic' --vary nat_gateways.staging-nat.address_allocation=static,automatic"
     )]
     Matrix(Matrix),
+    /// Ask a target, phase by phase: TCP, TLS, HTTP, DNS, PostgreSQL, Redis or ICMP; or all that a description expects, in a lab.
+    ///
+    /// A target is `tcp://HOST:PORT`, `tls://HOST`, `https://HOST/PATH`, `dns://NAME@SERVER?type=A`, `postgres://USER@HOST/DATABASE`, `redis://HOST` or
+    /// `icmp://HOST?size=1500`. A password is best written into no command: in a description, or an environment that the shell fills in. Ends
+    /// with 1 where one failed, with 3 where nothing failed and of one nothing could be learnt.
+    #[command(
+        after_help = "Examples:\n  netwright probe https://api.example/health --body ok --valid-for 14d\n  netwright probe tcp://10.0.2.20:5432 --from web-1\n  netwright probe --not tcp://10.0.2.20:22 --control tcp://10.0.2.20:5432\n  netwright probe icmp://10.0.2.20?size=1500 -n 10 -i 200ms\n  netwright probe network.yaml --lab staging\n  netwright probe --serve 127.0.0.1:9115 --allow '*.internal'"
+    )]
+    Probe(Box<Probe>),
+    /// Validate a live system against its description: every probe, intent, dependency and threshold, where a fault lies, and what to do.
+    ///
+    /// A running lab is asked from inside its instances, and what the description has asked from here is asked from here. A check that saw too little
+    /// is unknown, and does not pass. Ends with 1 where one fails, with 3 where none fails and one is unknown; warnings pass.
+    #[command(
+        after_help = "Examples:\n  netwright doctor network.yaml\n  netwright doctor network.yaml --focus database --lab staging\n  netwright doctor network.yaml --log auth.log --measured staging-connector:capacity_utilisation=0.83\n  netwright doctor network.yaml --format junit > doctor.xml"
+    )]
+    Doctor(Box<Doctor>),
+    /// Ask a target with many connections at a time and tell how its answers are spread, phase by phase.
+    ///
+    /// Without --rate each connection asks again when it was answered. With it requests are due at that rate whatever comes back, and each is
+    /// measured from when it was due. Ends with 1 where more goes wrong than may, with 3 where too little was seen.
+    #[command(
+        after_help = "Examples:\n  netwright load https://api.example/ -c 20 -d 30s --p99 200ms\n  netwright load http://10.0.1.20:8080/ --rate 500 --errors 0%\n  netwright load postgres://app@10.0.2.20/shop -c 20 --p99 5s"
+    )]
+    Load(Box<Load>),
+    /// Rehearse a change in a lab as it would go live: apply it, start every service anew, keep it or take it back, and tell what happened when.
+    ///
+    /// The network before is built, its services start, and the change is applied. A window stays open until each dependency was used by a fresh start: what
+    /// ran before may live on connections that nobody gets any more. What breaks is told with the change beside it and what to do; then the change is
+    /// taken back as far as it goes, and everything starts once more. Ends with 0 where the change is kept, with 1 where it broke something.
+    #[command(
+        after_help = "Examples:\n  netwright rehearse before.yaml after.yaml\n  netwright rehearse before.yaml after.yaml --emergency database"
+    )]
+    Rehearse(Box<Rehearse>),
+    /// Write what Prometheus and Grafana need to watch a network: alerting rules, scrape targets, a dashboard.
+    ///
+    /// Rules are about the probes that `netwright probe --serve` asks, and about what `netwright watch` exports: one for each alert of the description, with
+    /// its level, message, remedy and runbook, and one for its missing data.
+    #[command(
+        after_help = "Examples:\n  netwright monitoring rules network.yaml > rules.yaml\n  netwright monitoring scrape network.yaml --exporter 10.0.0.9:9115 > scrape.yaml\n  netwright monitoring dashboard network.yaml > dashboard.json"
+    )]
+    Monitoring(Monitoring),
+    /// Ask what a description expects again and again, know how everything is, and tell people what is wrong and what to do.
+    ///
+    /// Its `probes` and `expect` are asked, from this machine and from instances of a lab; `alerts` decide what people are told. On a terminal the
+    /// view is kept up to date, in a pipe each event is a line. An edit of the file is taken at once; one with mistakes is told, and what was watched before
+    /// goes on. Ctrl-C ends it with what was true last: 0 where all is healthy, 1 where something is not, 3 where of something nobody knows.
+    #[command(
+        after_help = "Examples:\n  netwright watch network.yaml\n  netwright watch network.yaml --once --within 20s\n  netwright watch network.yaml --lab staging --notify alertmanager=http://127.0.0.1:9093\n  netwright watch network.yaml --serve 127.0.0.1:9180 --format json"
+    )]
+    Watch(Box<Watch>),
+    /// Show how everything is that is watched: state, since when, why, and whether it flaps.
+    ///
+    /// The code is 0 where all is healthy, 1 where something is not, 3 where nobody knows: also where nothing watches any more.
+    #[command(
+        after_help = "Examples:\n  netwright health\n  netwright health 'checkout*' --format json"
+    )]
+    Health(Health),
+    /// List what fires, what waits, and what nobody is told of: with what to do, where to read on, and the changes before it.
+    ///
+    /// The code is 1 where something fires that people are told of.
+    #[command(after_help = "Examples:\n  netwright alerts\n  netwright alerts --format json")]
+    Alerts(Alerts),
+    /// Silence alerts for a while, or put things into maintenance; list what is silenced, and lift it.
+    #[command(
+        after_help = "Examples:\n  netwright silence 'checkout*' --for 2h --why 'NET-42: new database'\n  netwright silence --alert database-slow --for 30m --why 'known, NET-43'\n  netwright silence web --maintenance --for 1h --why 'kernel update'\n  netwright silence\n  netwright silence --lift 3"
+    )]
+    Silence(Silence),
+    /// Tell who watches that a service was started anew, and how that went: what a change may have broken is judged by that.
+    ///
+    /// Connections from before a change say nothing of it; the next start does. A deployment's last step, or a service's own start-up, calls this. The code is
+    /// 1 where a change is to be taken back by it.
+    #[command(
+        after_help = "Examples:\n  netwright started auth\n  netwright started analytics --lacks 'clickhouse=no answer within 5 s'\n  netwright started auth --failed --lacks 'database=validation timeout exceeded (15s)'"
+    )]
+    Started(Started),
+    /// Show how full connectors, NAT gateways, pools and databases are, when they will be full, and what to do about it.
+    ///
+    /// What was measured comes from `netwright watch`: connectors of its lab, pools of the server that it follows, and what it was told (POST /v1/measures). What
+    /// nobody measured is unknown. The code is 1 where a measured peak is 80 % or more, 3 where something is not measured.
+    #[command(after_help = "Example:\n  netwright capacity network.yaml")]
+    Capacity(Capacity),
     /// Read a provider's export and write it as a description.
     #[command(after_help = "Example:\n  netwright import exports/ --output network.yaml")]
     Import(Import),
@@ -214,9 +313,22 @@ pub(crate) enum Command {
     ///
     /// A revision has converged when every host that lives and that it concerns has applied it and read it back. Ends with 1 where that is not so.
     #[command(
-        after_help = "Examples:\n  netwright convergence\n  netwright convergence --wait 4711 --within 30"
+        after_help = "Examples:\n  netwright convergence\n  netwright convergence --wait=4711 --within 30"
     )]
     Convergence(Box<Convergence>),
+    /// Have the hosts ask with packets what was proved: the flows of the intents, or an echo between each two machines.
+    ///
+    /// Each host's agent asks TCP and ICMP echo from the machines that it has. Whatever comes back, be it that nobody listens, says that the packet arrived and
+    /// its answer found the way. Of what no host saw nothing is said. The code is 1 where something was seen otherwise than proved, 3 where nothing was seen.
+    #[command(
+        after_help = "Examples:\n  netwright observe\n  netwright observe --intent web-reaches-db --all\n  netwright observe --pairs --format json"
+    )]
+    Observe(Box<Observe>),
+    /// How a server, its store and its hosts are: who leads, which members of etcd answer, which hosts are away or cut off; or who reaches whom.
+    ///
+    /// The code is 1 where something is not as it should be.
+    #[command(after_help = "Examples:\n  netwright system\n  netwright system --connectivity")]
+    System(Box<System>),
     /// Make, list, rotate and revoke the API keys of a network.
     ///
     /// A server is asked, as an admin; the first key can also be made with the store itself, while no server runs on its file (--offline).
@@ -229,6 +341,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  netwright store status --store etcd://10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379\n  netwright store export network.jsonl\n  netwright store import network.jsonl --store etcd://10.0.0.1:2379"
     )]
     Store(Box<StoreOf>),
+    /// Rehearse failures: plan and inject faults in a running lab, see how soon they are found out, take them back, and judge what came out.
+    #[command(
+        after_help = "Examples:\n  netwright gameday list\n  netwright gameday plan backend-database\n  netwright gameday run backend-database\n  netwright gameday run experiment.yaml --network network.yaml\n  netwright gameday stop --all"
+    )]
+    Gameday(Box<Gameday>),
     /// Write the JSON Schema of the description, its reference, or the description of the service's API.
     Schema(Schema),
     /// Say why a finding matters and where its rule comes from; without an identifier, list all rules.
@@ -386,288 +503,6 @@ pub(crate) struct Generate {
     pub(crate) provider: String,
 }
 
-/// Arguments of `up`.
-#[derive(Debug, Args)]
-pub(crate) struct Up {
-    /// The network.
-    pub(crate) file: PathBuf,
-    #[command(flatten)]
-    pub(crate) lab: LabName,
-    #[command(flatten)]
-    pub(crate) hosts: Hosts,
-    #[command(flatten)]
-    pub(crate) effort: Effort,
-}
-
-/// How many hosts a lab has.
-#[derive(Debug, Clone, Copy, Args)]
-pub(crate) struct Hosts {
-    /// Spread the network over so many hosts with VXLAN between them; each is a namespace of the lab.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=200))]
-    pub(crate) hosts: u16,
-}
-
-/// How much is asked with packets, and how patiently.
-#[derive(Debug, Args)]
-pub(crate) struct Effort {
-    /// Most questions that are asked.
-    #[arg(long, default_value_t = 5_000)]
-    pub(crate) most: usize,
-    /// How long an answer may take, in milliseconds: what takes longer counts as dropped.
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(50..=5_000))]
-    pub(crate) wait: u64,
-}
-
-/// Arguments of `prove`.
-#[derive(Debug, Args)]
-pub(crate) struct Prove {
-    /// The network.
-    pub(crate) file: PathBuf,
-    /// Ask in a lab that is up, and leave it up: whether it does what this file says.
-    #[arg(long, value_name = "NAME", conflicts_with = "hosts")]
-    pub(crate) lab: Option<String>,
-    #[command(flatten)]
-    pub(crate) hosts: Hosts,
-    #[command(flatten)]
-    pub(crate) effort: Effort,
-    /// How the result is written.
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
-}
-
-/// Arguments of `lab`.
-#[derive(Debug, Args)]
-pub(crate) struct Lab {
-    /// What to do.
-    #[command(subcommand)]
-    pub(crate) command: LabCommand,
-}
-
-/// Which lab.
-#[derive(Debug, Args)]
-pub(crate) struct LabName {
-    /// The lab's name.
-    #[arg(long, value_name = "NAME", default_value = netwright_lab::place::DEFAULT)]
-    pub(crate) name: String,
-}
-
-/// What to do with a lab.
-#[derive(Debug, Subcommand)]
-pub(crate) enum LabCommand {
-    /// Build a network; it stays until `lab down`.
-    Up {
-        /// The network.
-        file: PathBuf,
-        #[command(flatten)]
-        lab: LabName,
-        #[command(flatten)]
-        hosts: Hosts,
-        /// Stay, and end the lab with this command.
-        #[arg(long)]
-        foreground: bool,
-        /// Stay, and bring the lab to each edit of the network: only what differs is changed.
-        #[arg(long)]
-        watch: bool,
-    },
-    /// Start a server and hosts with agents on this machine, as an ordinary user, and have them take a network.
-    ///
-    /// Each host is a namespace of the lab with an agent of its own, which makes what the network has on it; the server keeps the network in a file in
-    /// the lab's memory.
-    Fleet {
-        /// The network; none unless given.
-        file: Option<PathBuf>,
-        #[command(flatten)]
-        lab: LabName,
-        #[command(flatten)]
-        hosts: Hosts,
-    },
-    /// Bring a lab to another network, or to the same after an edit: only what differs is changed.
-    Apply {
-        /// The network.
-        file: PathBuf,
-        #[command(flatten)]
-        lab: LabName,
-    },
-    /// Run a command in an instance: with this terminal and folder, its exit status passed on.
-    Exec {
-        #[command(flatten)]
-        lab: LabName,
-        /// The instance, as `lab ps` names it, or the name alone.
-        instance: String,
-        /// The command.
-        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
-        command: Vec<String>,
-    },
-    /// Have a serverless service call what it depends on, and tell what came of each call beside what was predicted.
-    ///
-    /// Its stand-in calls from inside its namespace, by TCP, UDP or the Unix socket of a database's proxy. Ends with 1 where a call is not
-    /// answered, or not as predicted.
-    Call {
-        #[command(flatten)]
-        lab: LabName,
-        /// The service; all unless given.
-        service: Option<String>,
-        /// One of its dependencies; all unless given.
-        dependency: Option<String>,
-        /// How long a call may take, in milliseconds.
-        #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(50..=60_000))]
-        wait: u64,
-        /// How the result is written.
-        #[arg(long, value_enum, default_value = "text")]
-        format: Format,
-    },
-    /// Run a shell in an instance.
-    Shell {
-        #[command(flatten)]
-        lab: LabName,
-        /// The instance.
-        instance: String,
-    },
-    /// List what a lab holds: instances, addresses, processes.
-    Ps {
-        #[command(flatten)]
-        lab: LabName,
-        /// How the result is written.
-        #[arg(long, value_enum, default_value = "text")]
-        format: Format,
-    },
-    /// Show the counters of a lab's data path: packets and octets of rules, translations and links, by name.
-    ///
-    /// A rule counts the packets that it decided: of filters that keep state, the first of each connection. A translation counts the
-    /// connections that it was made for.
-    Stats {
-        #[command(flatten)]
-        lab: LabName,
-        /// Only of this namespace, as `lab ps` names it, or of the end of its name.
-        namespace: Option<String>,
-        /// Show also what has counted nothing.
-        #[arg(long)]
-        all: bool,
-        /// How the result is written.
-        #[arg(long, value_enum, default_value = "text")]
-        format: Format,
-    },
-    /// Show what links do to packets on their way, or have one do something else while the lab runs.
-    ///
-    /// What is given changes, the rest stays. Without --direction both ways are meant, each by itself: a latency of 50 ms makes a round trip
-    /// 100 ms longer. What does it is shown: the kernel where it has the queue for it, else a relay in user space.
-    Link(Link),
-    /// Show what the tasks of a lab wrote: the commands that its instances run, and the lab's own parts.
-    Logs {
-        #[command(flatten)]
-        lab: LabName,
-        /// Only of this instance.
-        instance: Option<String>,
-        /// Stay, and show what comes.
-        #[arg(long, short)]
-        follow: bool,
-    },
-    /// Read a lab back from the kernel and list what is otherwise than it was built.
-    Check {
-        #[command(flatten)]
-        lab: LabName,
-    },
-    /// End a lab: nothing of it stays.
-    Down {
-        #[command(flatten)]
-        lab: LabName,
-    },
-    /// The keeper of a lab; `lab up` starts it.
-    #[command(hide = true)]
-    Keeper {
-        name: String,
-        file: PathBuf,
-        #[arg(long)]
-        stay: bool,
-        /// Without tasks.
-        #[arg(long)]
-        bare: bool,
-        /// Hosts with agents, and nothing of the file.
-        #[arg(long)]
-        fleet: bool,
-        #[command(flatten)]
-        hosts: Hosts,
-    },
-    /// Process 1 of a lab; its keeper starts it.
-    #[command(hide = true)]
-    Inside {
-        #[arg(long)]
-        bare: bool,
-        #[arg(long)]
-        fleet: bool,
-        #[command(flatten)]
-        hosts: Hosts,
-        file: PathBuf,
-        keeper: i64,
-    },
-    /// A part of a lab that runs in a process of its own; process 1 starts it.
-    #[command(hide = true)]
-    Part { part: String },
-    /// A command of a lab; `lab exec` starts it.
-    #[command(hide = true)]
-    Step {
-        program: String,
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
-}
-
-/// Arguments of `lab link`.
-#[derive(Debug, Args)]
-pub(crate) struct Link {
-    #[command(flatten)]
-    pub(crate) lab: LabName,
-    /// The link, as this command lists them, or the end of its name; all unless given.
-    pub(crate) link: Option<String>,
-    /// How long a packet takes, such as 50ms; 0 for no time.
-    #[arg(long, value_parser = scalar::<Delay>, requires = "link")]
-    pub(crate) latency: Option<Delay>,
-    /// The delay of each packet is the latency, less or more up to so much.
-    #[arg(long, value_parser = scalar::<Delay>, requires = "link")]
-    pub(crate) jitter: Option<Delay>,
-    /// Share of packets that are lost, such as 1%; 100% breaks the link.
-    #[arg(long, value_parser = scalar::<Percent>, requires = "link")]
-    pub(crate) loss: Option<Percent>,
-    /// Share of packets that arrive twice.
-    #[arg(long, value_parser = scalar::<Percent>, requires = "link")]
-    pub(crate) duplicate: Option<Percent>,
-    /// Share of packets that take no latency, and so overtake others.
-    #[arg(long, value_parser = scalar::<Percent>, requires = "link")]
-    pub(crate) reorder: Option<Percent>,
-    /// Share of packets in which one bit is turned over.
-    #[arg(long, value_parser = scalar::<Percent>, requires = "link")]
-    pub(crate) corrupt: Option<Percent>,
-    /// Most that is carried, such as 10mbit; `none` for no bound.
-    #[arg(long, value_parser = rate, requires = "link")]
-    pub(crate) rate: Option<Bandwidth>,
-    /// Most packets that are on their way at a time.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), requires = "link")]
-    pub(crate) limit: Option<u32>,
-    /// Which way is meant: `there` is from what the link belongs to.
-    #[arg(long, value_enum, default_value = "both", requires = "link")]
-    pub(crate) direction: LinkDirection,
-    /// What is drawn follows from this number: the same packets meet the same again.
-    #[arg(long, requires = "link")]
-    pub(crate) seed: Option<u64>,
-    /// First take back all that was said of the link while the lab runs: it does what the description says.
-    #[arg(long, requires = "link")]
-    pub(crate) clear: bool,
-    /// How the result is written.
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
-}
-
-/// Which ways of a link are meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum LinkDirection {
-    /// Both, each by itself.
-    Both,
-    /// The way from what the link belongs to: out of a machine, to the site, from a peering's first VPC to its second.
-    There,
-    /// The other way.
-    Back,
-}
-
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
 pub(crate) struct Schema {
@@ -688,14 +523,6 @@ fn assignment(text: &str) -> Result<(String, String), String> {
         Some((path, value)) if !path.is_empty() => Ok((path.to_owned(), value.to_owned())),
         _ => Err(format!("`{text}` is not path=value")),
     }
-}
-
-fn scalar<T: Scalar>(text: &str) -> Result<T, String> {
-    T::parse_scalar(text).map_err(|error| told(&error))
-}
-
-fn rate(text: &str) -> Result<Bandwidth, String> {
-    if text == "none" { Ok(Bandwidth::default()) } else { scalar(text) }
 }
 
 fn service(text: &str) -> Result<Service, String> {

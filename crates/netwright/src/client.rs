@@ -214,6 +214,19 @@ fn note(name: &str, value: &Value) -> String {
     }
 }
 
+/// A text as a part of a query.
+pub(crate) fn query(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut query, octet| {
+        if octet.is_ascii_alphanumeric() || b"-._~:/".contains(&octet) {
+            query.push(char::from(octet));
+        } else {
+            // A text takes all that is written.
+            let _always = write!(query, "%{octet:02X}");
+        }
+        query
+    })
+}
+
 /// Whether a server is on this machine.
 fn is_here(server: &str) -> bool {
     let host = server.trim_start_matches("http://");

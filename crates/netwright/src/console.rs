@@ -85,6 +85,11 @@ impl Console {
         }
     }
 
+    /// One whose output nobody reads.
+    pub(crate) fn quiet() -> Self {
+        Self { closed: true, ..Self::new(Color::Never) }
+    }
+
     /// Whether standard output is coloured.
     pub(crate) fn colored(&self) -> bool {
         self.color
@@ -92,6 +97,14 @@ impl Console {
 
     pub(crate) fn color_on_stderr(&self) -> bool {
         self.color_stderr
+    }
+
+    /// The lines and columns of the terminal that standard output is; none where it is none.
+    pub(crate) fn size(&self) -> Option<(usize, usize)> {
+        let out = std::io::stdout();
+        let size = out.is_terminal().then(|| rustix::termios::tcgetwinsize(&out))?.ok()?;
+        let known = |of: u16, usual: usize| if of == 0 { usual } else { usize::from(of) };
+        Some((known(size.ws_row, 24), known(size.ws_col, 80)))
     }
 
     /// Writes to standard output.

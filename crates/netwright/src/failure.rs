@@ -62,32 +62,35 @@ impl Failure {
 
     /// Tells it and gives the exit code: bad input or usage is 2, what a server refuses is as it says.
     pub(crate) fn report(&self, console: &mut Console) -> Code {
+        let text = self.text(console.color_on_stderr());
+        console.error(&text);
+        match self {
+            Self::Asked { code, .. } => *code,
+            _ => Code::BadInput,
+        }
+    }
+
+    /// It in words, as lines.
+    pub(crate) fn text(&self, colored: bool) -> String {
         match self {
             Self::Input { diagnostics, sources } => {
-                for diagnostic in diagnostics {
-                    let text = diagnostic.render(sources, console.color_on_stderr());
-                    console.error(&text);
-                }
+                let each = diagnostics.iter().map(|one| one.render(sources, colored));
+                let mut text: String = each.collect();
                 if diagnostics.len() > 1 {
-                    console.error(&format!("{} errors\n", diagnostics.len()));
+                    text += &format!("{} errors\n", diagnostics.len());
                 }
+                text
             }
             Self::Usage { message, help } => {
-                console.error(&format!("error: {message}\n"));
-                if let Some(help) = help {
-                    console.error(&format!("  = help: {help}\n"));
-                }
+                let help = help.as_ref().map(|help| format!("  = help: {help}\n"));
+                format!("error: {message}\n{}", help.unwrap_or_default())
             }
-            Self::Output(message) => console.error(&format!("error: {message}\n")),
-            Self::Told { text, message } => console.error(&format!("{text}{message}\n")),
-            Self::Asked { message, notes, code } => {
-                console.error(&format!("error: {message}\n"));
-                for note in notes {
-                    console.error(&format!("  = {note}\n"));
-                }
-                return *code;
+            Self::Output(message) => format!("error: {message}\n"),
+            Self::Told { text, message } => format!("{text}{message}\n"),
+            Self::Asked { message, notes, .. } => {
+                let notes: String = notes.iter().map(|note| format!("  = {note}\n")).collect();
+                format!("error: {message}\n{notes}")
             }
         }
-        Code::BadInput
     }
 }

@@ -3,10 +3,13 @@
 use std::path::Path;
 
 use netwright_import::Loaded;
+use netwright_model::diagnostic::Diagnostic;
 use netwright_model::network::Network;
 use netwright_model::network::resolve::resolve;
-use netwright_model::source::Sources;
+use netwright_model::source::{Sources, Span};
 use netwright_model::tree::Limits;
+
+use netwright_watch::plan::{Plan, plan};
 
 use crate::failure::Failure;
 
@@ -36,6 +39,20 @@ pub(crate) fn open(path: &Path) -> Result<Input, Failure> {
     match resolve(loaded.description) {
         Ok(network) => Ok(Input { network, sources, notes: loaded.notes }),
         Err(diagnostics) => Err(Failure::Input { diagnostics, sources }),
+    }
+}
+
+impl Input {
+    /// What is watched by what it describes.
+    pub(crate) fn watched(&self) -> Result<Plan, Failure> {
+        plan(&self.network).map_err(|wrong| self.wrong_probes(wrong))
+    }
+
+    /// Probes that cannot be asked, with their places.
+    pub(crate) fn wrong_probes(&self, wrong: Vec<(Span, String)>) -> Failure {
+        let each = wrong.into_iter();
+        let each = each.map(|(span, text)| Diagnostic::error("NW-IN-040", span, text));
+        Failure::Input { diagnostics: each.collect(), sources: self.sources.clone() }
     }
 }
 

@@ -168,3 +168,98 @@ fn the_guide_shows_what_the_program_prints() {
         assert_eq!(text, new);
     }
 }
+
+/// A watch of nothing but changes; it goes with the test.
+struct Watching {
+    child: std::process::Child,
+    url: String,
+}
+
+impl Watching {
+    fn start(folder: &Path) -> Self {
+        use std::io::BufRead;
+
+        std::fs::write(folder.join("nothing.yaml"), "provider: generic\n").unwrap();
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_netwright"))
+            .args(["watch", "nothing.yaml", "--state", "state"])
+            .current_dir(folder)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = std::io::BufReader::new(child.stdout.take().unwrap());
+        let mut lines = out.lines().map_while(Result::ok);
+        let url = lines.find_map(|line| {
+            Some(line.strip_prefix("answering at ")?.split(';').next()?.to_owned())
+        });
+        // Whatever else it says is read, so that it never waits for us.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, url: url.unwrap() }
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+#[test]
+fn a_change_stays_when_fresh_starts_say_so_and_goes_back_when_one_says_otherwise() {
+    let server = Server::start();
+    let watching = Watching::start(&server.folder);
+    let before = "examples/staging-egress/before.yaml";
+    // What it breaks already is known, and is not what is tried here.
+    server.told(&["apply", before, "--force", "as it was"]);
+    let apply = |file: &str, starts: &dyn Fn()| {
+        std::thread::scope(|scope| {
+            let words = [
+                "apply",
+                file,
+                "--force",
+                "drill",
+                "--wait=5",
+                "--no-probe",
+                "--watch",
+                "30s",
+                "--watcher",
+                &watching.url,
+            ];
+            let server = &server;
+            let applied = scope.spawn(move || server.ask(&words));
+            let waits = || {
+                server.ask(&["health", "--url", &watching.url]).1.contains("waits for fresh starts")
+            };
+            for _ in 0..200 {
+                if waits() || applied.is_finished() {
+                    break;
+                }
+                std::process::Command::new("sleep").arg("0.1").status().unwrap();
+            }
+            starts();
+            applied.join().unwrap()
+        })
+    };
+    let started =
+        |words: &[&str]| server.ask(&[&["started", "--url", &watching.url], words].concat());
+    // The change of the incident: it is the next cold start that dies of it.
+    let why = "database=Database connection validation timeout exceeded (15s)";
+    let (code, out, err) = apply("examples/staging-egress/after.yaml", &|| {
+        let (code, out, _) = started(&["auth", "--failed", "--lacks", why]);
+        assert_eq!(code, 1, "{out}");
+    });
+    assert_eq!(code, 1, "{out}{err}");
+    assert!(
+        out.contains("broken: auth → database: Database connection validation timeout"),
+        "{out}"
+    );
+    assert!(out.contains("rolled back: revision "), "{out}{err}");
+    // One that cures, with a fresh start of each service.
+    let (code, out, err) = apply("examples/staging-egress/works.yaml", &|| {
+        for service in ["auth", "backend", "analytics"] {
+            started(&[service]);
+        }
+    });
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("stays: every dependency was used by a fresh start"), "{out}");
+}

@@ -138,9 +138,11 @@ fn ten_hosts_tell_the_truth_while_agents_hosts_and_the_server_go_and_come() {
         let found = fleet.until("all have it", |found| {
             found["verdict"] == "converged" && found["hosts"].as_array().unwrap().len() == HOSTS
         });
-        let first = found["revision"].as_u64().unwrap();
+        assert!(found["revision"].as_u64() > Some(0));
         assert!(fleet.reaches("m0", 11, 80) && fleet.reaches("m0", 11, 81));
         assert!(!fleet.reaches("m0", 11, 82));
+        probed(&fleet);
+        let first = fleet.convergence()["revision"].as_u64().unwrap();
 
         // An agent that is stopped is away after a while; the others go on, and what it made stays.
         let router = fleet.home("vpc/v");
@@ -173,6 +175,42 @@ fn ten_hosts_tell_the_truth_while_agents_hosts_and_the_server_go_and_come() {
     }
 }
 
+/// What hosts ask is seen, and a change that is otherwise where it runs is taken back.
+fn probed(fleet: &Fleet<'_>) {
+    let expects = "expect:
+  open: { from: m0, to: m1, service: tcp/80 }
+  closed: { from: m0, to: m2, service: tcp/99, outcome: blocked }
+";
+    let file = fleet.way.file(&(network(81) + expects));
+    let ran = fleet.ask(&["apply", &file, "--wait"]);
+    let said = text(&ran.stdout);
+    assert!(said.contains("probed: 2 confirmed, 0 seen otherwise, 0 not seen"), "{ran:?}");
+    assert!(said.contains("kept: what hosts saw is what was proved"), "{said}");
+    let matrix = text(&fleet.ask(&["system", "--connectivity"]).stdout);
+    assert!(matrix.contains("tcp/80 answered") && matrix.contains("not asked"), "{matrix}");
+
+    // Something on a machine that nobody has described, and that comes back however often it is repaired: its answers are lost.
+    let host = fleet.home("instance/m1");
+    let inside = format!("nsenter --net=/run/netwright/fleet/{host}/ns/instance%m1");
+    let spoil = "while [ -e /run/spoil ]; do ip route replace blackhole 10.0.0.10/32; sleep 0.02; done; ip route del blackhole 10.0.0.10/32";
+    let script = format!("touch /run/spoil; setsid {inside} bash -c '{spoil}' > /dev/null 2>&1 &");
+    let ran = fleet.shell("server", &script);
+    assert!(ran.status.success(), "{ran:?}");
+    let more = "  more: { from: m0, to: m2, service: tcp/80 }\n";
+    let file = fleet.way.file(&(network(81) + expects + more));
+    let ran = fleet.ask(&["apply", &file, "--wait", "--format", "json"]);
+    fleet.shell("server", "rm /run/spoil");
+    let told: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"));
+    assert!(told["probe"]["refuted"].as_u64() > Some(0), "{told:#}");
+    assert_eq!(
+        (ran.status.code(), &told["rolled_back"]),
+        (Some(1), &Value::Bool(true)),
+        "{told:#}"
+    );
+    let network = text(&fleet.ask(&["get", "expect"]).stdout);
+    assert!(network.contains("open") && !network.contains("more"), "{network}");
+}
+
 fn killed(fleet: &Fleet<'_>, router: &str) {
     // One that is killed is started again and takes over what is there.
     fleet.signal(router, "KILL");
@@ -193,6 +231,18 @@ fn cut_off(fleet: &Fleet<'_>, other: &str, router: &str) {
     assert!(ran.status.success(), "{ran:?}");
     fleet.apply(83);
     fleet.until("it is missed", |found| Fleet::state(found, other) == "away");
+    // The others say of it that it does not answer: it is cut off, and its agent has not just stopped.
+    let start = Instant::now();
+    loop {
+        let ran = fleet.ask(&["system"]);
+        let line = format!("{other} is away; its machine answers nobody");
+        if text(&ran.stdout).contains(&line) {
+            assert_eq!(ran.status.code(), Some(1), "{ran:?}");
+            break;
+        }
+        assert!(start.elapsed() < PATIENCE, "{ran:?}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
     let found = fleet.until("the others have it", |found| found["verdict"] == "converged");
     assert_eq!(Fleet::state(&found, router), "applied");
     let ran = way.lab(&["link", &format!("host/{other}"), "--clear"]);

@@ -2,17 +2,33 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stderr,
+    clippy::disallowed_methods,
     reason = "a test says what it skips and stops where it cannot go on"
 )]
 
 #[path = "lab/balancers.rs"]
 mod balancers;
+#[path = "lab/detection.rs"]
+mod detection;
+#[path = "lab/doctor.rs"]
+mod doctor;
 mod harness;
+#[path = "lab/health.rs"]
+mod health;
 #[path = "lab/hosts.rs"]
 mod hosts;
 #[path = "lab/names.rs"]
 mod names;
+#[path = "lab/probes.rs"]
+mod probes;
+#[path = "lab/prometheus.rs"]
+mod prometheus;
+#[path = "lab/rehearse.rs"]
+mod rehearse;
+#[path = "lab/watch.rs"]
+mod watch;
 
 use std::process::Command;
 

@@ -334,3 +334,26 @@ fn json_holds_each_question_with_what_was_predicted_and_seen() {
     assert!(seen, "the provider sees the NAT gateway's address: {json}");
     assert!(all.iter().all(|question| question["agrees"] == true), "{json}");
 }
+
+/// VPCs with the same ranges, in which machines have the same addresses.
+const OVERLAPPING: &str = "
+vpcs:
+  v: { subnets: { s: { cidr: 10.0.0.0/24 } } }
+  w: { subnets: { t: { cidr: 10.0.0.0/24 } } }
+filters: { f: { rules: [ { direction: egress }, { direction: ingress } ] } }
+instances:
+  a: { subnet: s, address: 10.0.0.10, filters: f }
+  b: { subnet: s, address: 10.0.0.11, filters: f }
+  c: { subnet: t, address: 10.0.0.11, filters: f }
+";
+
+#[test]
+fn who_has_an_address_in_another_vpc_too_is_not_asked_for_it_and_nothing_disagrees() {
+    if lacks() {
+        return;
+    }
+    let file = std::env::temp_dir().join(format!("netwright-overlap-{}.yaml", std::process::id()));
+    std::fs::write(&file, OVERLAPPING).unwrap();
+    agrees(&file, &[]);
+    std::fs::remove_file(file).unwrap();
+}

@@ -31,7 +31,7 @@ pub(crate) struct Allocate {
     #[arg(long, value_name = "HOURS", requires = "reserve", value_parser = clap::value_parser!(u64).range(1..=876_000))]
     pub(crate) hours: Option<u64>,
     /// A word of your own: the same command with the same word, within a day, gets the same value and no other.
-    #[arg(long, value_name = "WORD")]
+    #[arg(long, value_name = "WORD", visible_alias = "idempotency-key")]
     pub(crate) once: Option<String>,
     /// How the result is written.
     #[arg(long, value_enum, default_value = "text")]

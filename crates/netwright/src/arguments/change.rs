@@ -1,8 +1,10 @@
 //! Arguments of commands that read and change the network of a service.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
+use netwright_watch::probe::target::duration;
 
 use super::{Format, Remote};
 
@@ -25,7 +27,7 @@ pub(crate) struct Wish {
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
     /// Wait until every host that lives has it, or could not apply it: at most so many seconds, 60 unless given.
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "60", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "60", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) wait: Option<u64>,
     /// How the result is written.
     #[arg(long, value_enum, default_value = "text")]
@@ -42,6 +44,20 @@ pub(crate) struct Apply {
     /// Take away what the network has and the description lacks; without it that stays, and is named.
     #[arg(long)]
     pub(crate) prune: bool,
+    /// With `--wait`: do not have the hosts ask with packets whether it is so.
+    #[arg(long, requires = "wait")]
+    pub(crate) no_probe: bool,
+    /// With `--wait`: keep it although a host could not apply it, or its packets say otherwise than was proved.
+    #[arg(long, requires = "wait")]
+    pub(crate) keep_on_failure: bool,
+    /// With `--wait`: keep it only when each dependency of the services was used by a fresh start, and take it back where one broke; wait so long for that.
+    ///
+    /// Who watches (`netwright watch`) is told of starts (`netwright started`), and watches on when the time is over.
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "wait", conflicts_with = "dry_run")]
+    pub(crate) watch: Option<Duration>,
+    /// With `--watch`: who watches; the watch of this machine unless given.
+    #[arg(long, value_name = "URL", requires = "watch")]
+    pub(crate) watcher: Option<String>,
     #[command(flatten)]
     pub(crate) wish: Wish,
 }

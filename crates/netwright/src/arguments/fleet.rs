@@ -42,6 +42,41 @@ fn label(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
+/// Arguments of `observe`.
+#[derive(Debug, Args)]
+pub(crate) struct Observe {
+    /// Ask only the flows of this intent; may be given several times.
+    #[arg(long = "intent", value_name = "NAME", conflicts_with = "pairs")]
+    pub(crate) intents: Vec<String>,
+    /// Ask an echo between each two machines, in the place of the intents.
+    #[arg(long)]
+    pub(crate) pairs: bool,
+    /// Show also what was seen as it was proved.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// How long to wait for the hosts, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) within: u64,
+    /// How the result is written.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+/// Arguments of `system`.
+#[derive(Debug, Args)]
+pub(crate) struct System {
+    /// Who reaches whom: as is proved, and as hosts saw when they were asked last (`netwright observe`).
+    #[arg(long)]
+    pub(crate) connectivity: bool,
+    /// How the result is written.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
 /// Arguments of `convergence`.
 #[derive(Debug, Args)]
 pub(crate) struct Convergence {
@@ -49,7 +84,7 @@ pub(crate) struct Convergence {
     #[arg(long, value_name = "REVISION")]
     pub(crate) revision: Option<u64>,
     /// Wait until every host that lives has this revision, or the newest, or could not apply it.
-    #[arg(long, value_name = "REVISION", conflicts_with = "revision", num_args = 0..=1)]
+    #[arg(long, value_name = "REVISION", conflicts_with = "revision", num_args = 0..=1, require_equals = true)]
     pub(crate) wait: Option<Option<u64>>,
     /// How long to wait, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]

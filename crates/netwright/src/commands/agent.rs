@@ -31,6 +31,7 @@ pub(super) fn run(arguments: &Agent, console: &mut Console) -> Result<Code, Fail
         check: Duration::from_secs(arguments.check),
         clock: || Clock.now().milliseconds(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        part: super::lab::part(),
     };
     let name = settings.host.host.clone();
     if arguments.remove {

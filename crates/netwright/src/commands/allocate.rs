@@ -1,13 +1,11 @@
 //! `netwright allocate`, `netwright release`, `netwright pools`.
 
-use std::fmt::Write as _;
-
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use ureq::http::Method;
 
 use crate::arguments::{Allocate, Format, Pools, PoolsCommand, Release, Remote};
-use crate::client::Client;
+use crate::client::{Client, query};
 use crate::console::{Code, Console, Style};
 use crate::failure::Failure;
 use crate::table::table;
@@ -24,19 +22,6 @@ fn given(fields: Value) -> Value {
 
 fn word<T: ValueEnum>(value: Option<&T>) -> Option<String> {
     value.and_then(ValueEnum::to_possible_value).map(|value| value.get_name().to_owned())
-}
-
-/// A text as a part of a query.
-fn query(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut query, octet| {
-        if octet.is_ascii_alphanumeric() || b"-._~:/".contains(&octet) {
-            query.push(char::from(octet));
-        } else {
-            // A text takes all that is written.
-            let _always = write!(query, "%{octet:02X}");
-        }
-        query
-    })
 }
 
 fn text<'a>(of: &'a Value, name: &str) -> &'a str {

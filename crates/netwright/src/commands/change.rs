@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use netwright_control::change::Answer;
 use netwright_control::change::report::{Flow, Hop, Intent, Report};
+use netwright_control::convergence::Convergence;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use ureq::http::Method;
@@ -20,14 +21,26 @@ const SHOWN: usize = 4;
 /// Objects that are named before the rest is counted.
 const KEPT: usize = 20;
 
-/// Sends a wish, and tells what became of it.
+/// What became of a wish.
+pub(super) struct Sent {
+    /// The code so far.
+    pub(super) code: Code,
+    /// What was answered.
+    pub(super) answer: Answer,
+    /// The same as it came.
+    pub(super) value: Value,
+    /// How far the hosts are, where that was waited for.
+    pub(super) found: Option<Convergence>,
+}
+
+/// Sends a wish, and tells what became of it; as JSON only where nothing follows.
 pub(super) fn send(
     method: &Method,
     path: &str,
     body: &mut Value,
-    wish: &Wish,
+    (wish, more): (&Wish, bool),
     console: &mut Console,
-) -> Result<Code, Failure> {
+) -> Result<Sent, Failure> {
     let client = Client::new(&wish.remote)?;
     body["why"] = wish.why.clone().into();
     body["force"] = wish.force.clone().into();
@@ -44,17 +57,24 @@ pub(super) fn send(
     };
     let told: Answer = decode(answer.clone())?;
     match wish.format {
+        Format::Json if more => {}
         Format::Json => console.json(&answer),
         Format::Text => tell(console, &told, wish.dry_run),
     }
+    let mut sent = Sent { code: Code::Pass, answer: told, value: answer, found: None };
+    let told = &sent.answer;
     let landed = matches!(told.outcome.as_str(), "accepted" | "unchanged");
     if let (Some(seconds), Some(revision), true) = (wish.wait, told.revision, landed) {
         console.flush();
         let within = Duration::from_secs(seconds);
         let shown = (wish.format == Format::Text).then_some(console);
-        return convergence::wait(&client, revision, within, shown);
+        let found = convergence::wait(&client, revision, within, shown)?;
+        sent.code = convergence::code(&found);
+        sent.found = Some(found);
+    } else if told.outcome == "would_be_refused" {
+        sent.code = Code::Fail;
     }
-    Ok(if told.outcome == "would_be_refused" { Code::Fail } else { Code::Pass })
+    Ok(sent)
 }
 
 /// What a service says is wrong with a description, as it is told of a file.

@@ -22,6 +22,8 @@ use crate::network::{Input, open};
 
 pub(super) fn run(arguments: &Check, console: &mut Console) -> Result<Code, Failure> {
     let input = open(&arguments.file)?;
+    // Probes that cannot be asked are no input.
+    input.watched()?;
     let checked = Checked::of(&input);
     match arguments.format {
         ReportFormat::Text => text::write(console, &input, &checked, arguments.all),
@@ -108,7 +110,7 @@ fn words(standing: Standing) -> (&'static str, Style) {
     }
 }
 
-fn place(sources: &Sources, span: Span) -> String {
+pub(super) fn place(sources: &Sources, span: Span) -> String {
     sources.location(span).map_or_else(String::new, |place| place.to_string())
 }
 

@@ -43,12 +43,12 @@ pub(super) fn wait(
     revision: u64,
     within: Duration,
     console: Option<&mut Console>,
-) -> Result<Code, Failure> {
+) -> Result<Found, Failure> {
     let found = settled(client, revision, within)?;
     if let Some(console) = console {
         text(&found, console);
     }
-    Ok(code(&found))
+    Ok(found)
 }
 
 fn ask(client: &Client, revision: Option<u64>) -> Result<Found, Failure> {
@@ -70,7 +70,7 @@ fn settled(client: &Client, revision: u64, within: Duration) -> Result<Found, Fa
 }
 
 /// 1 where a host that lives does not have it.
-fn code(found: &Found) -> Code {
+pub(super) fn code(found: &Found) -> Code {
     match found.verdict {
         Verdict::Converged | Verdict::Vacuous => Code::Pass,
         Verdict::Pending | Verdict::Failed => Code::Fail,

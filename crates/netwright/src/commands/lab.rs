@@ -73,7 +73,7 @@ pub(super) fn run(command: &LabCommand, console: &mut Console) -> Result<Code, F
                 true => Ok(fleet::plan(usize::from(hosts.hosts))),
                 false => planned(file, *bare, *hosts),
             };
-            keeper::inside(*keeper, &words(&["lab", "part"]), plan);
+            keeper::inside(*keeper, &part(), plan);
             Ok(Code::Pass)
         }
         LabCommand::Call { lab, service, dependency, wait, format } => {
@@ -107,6 +107,11 @@ fn inside_words(file: &Path, hosts: Hosts, flags: [(bool, &str); 2]) -> Vec<Stri
     inside.extend(flags.iter().filter(|(set, _)| *set).map(|(_, flag)| (*flag).to_owned()));
     inside.push(file.to_string_lossy().into_owned());
     inside
+}
+
+/// The words with which this program becomes a part of itself; the part's name follows them.
+pub(super) fn part() -> Vec<String> {
+    words(&["lab", "part"])
 }
 
 fn words(words: &[&str]) -> Vec<String> {

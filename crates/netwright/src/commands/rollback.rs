@@ -10,5 +10,6 @@ use crate::failure::Failure;
 
 pub(super) fn run(arguments: &Rollback, console: &mut Console) -> Result<Code, Failure> {
     let path = format!("/api/v1/changes/{}/rollback", arguments.revision);
-    send(&Method::POST, &path, &mut json!({}), &arguments.wish, console)
+    let wish = (&arguments.wish, false);
+    Ok(send(&Method::POST, &path, &mut json!({}), wish, console)?.code)
 }

@@ -1,10 +1,11 @@
 //! `netwright serve`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use netwright_agent::part::Planner;
 use netwright_control::keys::Layout;
 use netwright_control::server::limits::Rate;
 use netwright_control::server::{self, Opener, Options, State, snapshot, tls};
@@ -38,7 +39,7 @@ pub(super) fn run(arguments: &Serve, console: &mut Console) -> Result<Code, Fail
 }
 
 /// Each connection is a file: as many as may be. Where that is refused, there are fewer places.
-fn take_files() {
+pub(super) fn take_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
@@ -94,20 +95,24 @@ impl Place {
 fn folder(arguments: &StoreArguments) -> Result<PathBuf, Failure> {
     use std::os::unix::fs::DirBuilderExt;
 
-    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let chosen = arguments
-        .state
-        .clone()
-        .or_else(|| folder("STATE_DIRECTORY").map(PathBuf::from))
-        .or_else(|| folder("XDG_STATE_HOME").map(|base| PathBuf::from(base).join("netwright")))
-        .or_else(|| folder("HOME").map(|home| PathBuf::from(home).join(".local/state/netwright")));
-    let Some(chosen) = chosen else {
-        let help = "--state says where a server keeps its files".to_owned();
-        return Err(Failure::usage("there is no folder for a server's files", Some(help)));
-    };
+    let chosen = state_folder(arguments.state.as_deref())?;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&chosen);
     made.map_err(|error| Failure::output(&chosen, &error))?;
     Ok(chosen)
+}
+
+/// Where programs keep files of their own: as it was chosen, or as the system has it.
+pub(super) fn state_folder(chosen: Option<&Path>) -> Result<PathBuf, Failure> {
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let chosen = chosen
+        .map(Path::to_owned)
+        .or_else(|| folder("STATE_DIRECTORY").map(PathBuf::from))
+        .or_else(|| folder("XDG_STATE_HOME").map(|base| PathBuf::from(base).join("netwright")))
+        .or_else(|| folder("HOME").map(|home| PathBuf::from(home).join(".local/state/netwright")));
+    chosen.ok_or_else(|| {
+        let help = "--state says where files are kept".to_owned();
+        Failure::usage("there is no folder for files of this program", Some(help))
+    })
 }
 
 async fn serve(arguments: &Serve, place: Place, console: &mut Console) -> Result<Code, Failure> {
@@ -125,7 +130,8 @@ async fn serve(arguments: &Serve, place: Place, console: &mut Console) -> Result
     let options = options(arguments, &place, at, &url)?;
     let layout = Layout::under(&arguments.store.prefix);
     let clock = Arc::new(Monotonic::default());
-    let state = Arc::new(State::new(options, layout, Arc::new(Clock), clock));
+    let state = State::new(options, layout, Arc::new(Clock), clock);
+    let state = Arc::new(state.compiles(Arc::new(Planner)));
     let ending = end_on_signals(Arc::clone(&state))?;
     console.line(&format!("listening at {url}"));
     console.flush();

@@ -1,5 +1,6 @@
 //! `netwright up`: check, build, prove, and stay with the edits.
 
+mod health;
 mod seen;
 
 use std::collections::VecDeque;
@@ -13,12 +14,14 @@ use netwright_lab::place::is_freed;
 use super::check::Checked;
 use super::lab::call::{self, Made};
 use super::lab::follow::{Follow, LOOK};
+use super::notify::{self, Sinks};
 use super::prove::Measured;
 use super::{check, diff, lab, prove};
 use crate::arguments::{FailOn, Up};
 use crate::console::{Code, Console, Style};
 use crate::failure::Failure;
 use crate::network::{Input, open};
+use health::Health;
 use seen::Facts;
 
 /// A lab that is ended from outside so often within [`WINDOW`] is not built again.
@@ -26,6 +29,7 @@ const REBUILDS: usize = 5;
 const WINDOW: Duration = Duration::from_secs(60);
 
 pub(super) fn run(arguments: &Up, console: &mut Console) -> Result<Code, Failure> {
+    notify::check(&arguments.notify)?;
     let follow = Follow::new(&arguments.file);
     let input = open(&arguments.file)?;
     for note in &input.notes {
@@ -47,6 +51,7 @@ pub(super) fn run(arguments: &Up, console: &mut Console) -> Result<Code, Failure
         tasks: Code::Pass,
         facts: Facts::default(),
         calls: Vec::new(),
+        health: None,
     };
     let ended = session.run(console);
     // Whatever became of the lab, whoever wanted it to end is not told that it did.
@@ -73,6 +78,8 @@ struct Session<'a> {
     /// What was seen last, and what came of services' calls.
     facts: Facts,
     calls: Vec<Made>,
+    /// Which backends are in service, where they are asked.
+    health: Option<Health>,
 }
 
 impl Session<'_> {
@@ -131,6 +138,12 @@ impl Session<'_> {
         }
         self.calls = calls;
         console.line("");
+        self.health = None;
+        if self.arguments.health {
+            let sinks = Sinks::of(&self.arguments.notify)?;
+            let health = self.health.insert(Health::new(&self.input.network, sinks));
+            console.line(&format!("{} backends of load balancers are asked", health.len()));
+        }
         self.told(console);
         Ok(held)
     }
@@ -164,6 +177,9 @@ impl Session<'_> {
     /// Follows edits until the lab ends.
     fn stay(&mut self, held: &Held, console: &mut Console) {
         while !held.ended_within(LOOK) {
+            if let Some(health) = &mut self.health {
+                health.step(&self.arguments.lab.name, &mut self.input.network, console);
+            }
             if !self.follow.changed(Instant::now()) {
                 continue;
             }
@@ -187,12 +203,15 @@ impl Session<'_> {
     }
 
     /// Says what an edit changes, makes it so, and proves it.
-    fn edited(&mut self, input: Input, console: &mut Console) -> Result<(), Failure> {
+    fn edited(&mut self, mut input: Input, console: &mut Console) -> Result<(), Failure> {
         let file = self.arguments.file.display();
         console.line(&console.styled(Style::Strong, &format!("{file} has changed")));
         diff::tell(console, &self.input, &input);
         console.line("");
         console.flush();
+        if let Some(health) = &mut self.health {
+            health.edited(&mut input.network);
+        }
         // What the kernel refuses is told; the next edit may be better.
         self.tasks = lab::apply(&self.arguments.lab.name, &plan(&input.network), console)?;
         self.checked = Checked::of(&input).code(FailOn::Error);

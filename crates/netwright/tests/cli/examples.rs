@@ -22,6 +22,11 @@ fn the_quick_start_holds_and_its_mistake_breaks_one_intent() {
 }
 
 #[test]
+fn the_reference_systems_network_holds_its_intents() {
+    example(&["check", "examples/visapi/network.yaml"], 0);
+}
+
+#[test]
 fn the_three_tier_export_holds_its_intents() {
     example(&["check", "examples/aws-three-tier/export"], 0);
     let folder = Folder::new();

@@ -8,6 +8,7 @@ mod compare;
 mod examples;
 mod findings;
 mod folder;
+mod gameday_report;
 mod layers;
 mod output;
 mod picture;

@@ -19,7 +19,7 @@ fn each_role_may_what_it_may_and_no_more() {
     let (reader, id) = key(&server, Some(&admin), "reader");
     let (operator, _) = key(&server, Some(&admin), "operator");
     let get = |path: &str, key: &str| server.ask("GET", path, &[("x-api-key", key)], None).status;
-    assert_eq!(get("/api/v1/system", &reader), 200);
+    assert_eq!(get("/api/v1/system/snapshot", &reader), 200);
     for key in [&reader, &operator] {
         assert_eq!(get("/api/v1/keys", key), 403);
         assert_eq!(get("/api/v1/audit", key), 403);
@@ -27,10 +27,10 @@ fn each_role_may_what_it_may_and_no_more() {
     }
     assert_eq!(get("/api/v1/keys", &admin), 200);
     // Now that there are keys, who is on this machine needs one too.
-    assert_eq!(server.get("/api/v1/system").problem(), "unauthorized");
+    assert_eq!(server.get("/api/v1/system/snapshot").problem(), "unauthorized");
     let ended = server.ask("DELETE", &format!("/api/v1/keys/{id}"), &[("x-api-key", &admin)], None);
     assert_eq!(ended.status, 204);
-    let answer = server.ask("GET", "/api/v1/system", &[("x-api-key", &reader)], None);
+    let answer = server.ask("GET", "/api/v1/system/snapshot", &[("x-api-key", &reader)], None);
     assert_eq!(answer.problem(), "unauthorized");
     assert!(answer.text.contains("revoked"));
 }
@@ -102,8 +102,8 @@ fn without_a_key_no_server_listens_beyond_its_machine() {
     assert!(made.status.success());
     let server = Server::start(&folder.0, &["--listen", "0.0.0.0:0"]);
     server.until("it leads", |health| health["leads"] == true);
-    assert_eq!(server.get("/api/v1/system").problem(), "unauthorized");
-    let answer = server.ask("GET", "/api/v1/system", &[("x-api-key", &out(&made))], None);
+    assert_eq!(server.get("/api/v1/system/snapshot").problem(), "unauthorized");
+    let answer = server.ask("GET", "/api/v1/system/snapshot", &[("x-api-key", &out(&made))], None);
     assert_eq!(answer.status, 200);
 }
 
@@ -127,7 +127,7 @@ fn beyond_its_machine_with_the_store_away_nobody_gets_in() {
     let server = Server::start(&folder.0, &[&place[..], &url].concat());
     assert_eq!(server.get("/livez").status, 200);
     for key in ["", "nw_000000000000_00", "x"] {
-        let answer = server.ask("GET", "/api/v1/system", &[("x-api-key", key)], None);
+        let answer = server.ask("GET", "/api/v1/system/snapshot", &[("x-api-key", key)], None);
         assert_eq!(answer.problem(), "store-away");
     }
 }
@@ -136,11 +136,13 @@ fn beyond_its_machine_with_the_store_away_nobody_gets_in() {
 fn a_page_in_a_browser_that_was_led_here_gets_nothing() {
     let folder = Folder::new();
     let server = Server::leading(&folder.0, &[]);
-    let asked = server
-        .raw(b"GET /api/v1/system HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n");
+    let asked = server.raw(
+        b"GET /api/v1/system/snapshot HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n",
+    );
     assert!(asked.starts_with("HTTP/1.1 403"), "{asked}");
-    let own = server
-        .raw(b"GET /api/v1/system HTTP/1.1\r\nhost: localhost:1\r\nconnection: close\r\n\r\n");
+    let own = server.raw(
+        b"GET /api/v1/system/snapshot HTTP/1.1\r\nhost: localhost:1\r\nconnection: close\r\n\r\n",
+    );
     assert!(own.starts_with("HTTP/1.1 200"), "{own}");
 }
 

@@ -12,6 +12,8 @@ mod access;
 mod degraded;
 mod description;
 mod hostile;
+mod interleavings;
+mod machines;
 mod server;
 mod several;
 mod stream;

@@ -17,7 +17,9 @@ impl Folder {
     pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("netwright-serve-{}-{number}", std::process::id());
+        // Processes of namespaces have the same small numbers.
+        let moment = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
+        let name = format!("netwright-serve-{}-{number}-{moment:x}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).unwrap();
         Self(folder)

@@ -24,7 +24,7 @@ fn followers_pass_writes_on_and_take_over_when_the_leader_is_killed() {
     assert_eq!(made.status, 201, "{}", made.text);
     let admin = made.json()["key"].as_str().unwrap().to_owned();
     for server in &servers {
-        server.until("it knows the key", |_| server.get("/api/v1/system").status == 401);
+        server.until("it knows the key", |_| server.get("/api/v1/system/snapshot").status == 401);
         let made = server.post("/api/v1/keys", Some(&admin), r#"{"name":"b","role":"reader"}"#);
         assert_eq!(made.status, 201, "{}", made.text);
     }
@@ -43,11 +43,14 @@ fn followers_pass_writes_on_and_take_over_when_the_leader_is_killed() {
     assert_eq!(keys["keys"].as_array().unwrap().len(), 4);
 
     // A forced election: a later epoch, one leader.
-    let before = servers[0].ask("GET", "/api/v1/consensus", &[("x-api-key", &admin)], None).json();
-    let forced = servers[1].post("/api/v1/elections", Some(&admin), "");
+    let before =
+        servers[0].ask("GET", "/api/v1/consensus/status", &[("x-api-key", &admin)], None).json();
+    let forced = servers[1].post("/api/v1/consensus/force-election", Some(&admin), "");
     assert_eq!(forced.status, 202, "{}", forced.text);
     for _ in 0..500 {
-        let now = servers[0].ask("GET", "/api/v1/consensus", &[("x-api-key", &admin)], None).json();
+        let now = servers[0]
+            .ask("GET", "/api/v1/consensus/status", &[("x-api-key", &admin)], None)
+            .json();
         if now["epoch"].as_u64() > before["epoch"].as_u64().map(|epoch| epoch + 1)
             && leaders(&servers) == 1
         {

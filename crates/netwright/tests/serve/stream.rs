@@ -41,7 +41,7 @@ impl Watching {
 
 /// Makes a revision that is told: who leads changes.
 fn turn(server: &Server) {
-    assert_eq!(server.post("/api/v1/elections", None, "").status, 202);
+    assert_eq!(server.post("/api/v1/consensus/force-election", None, "").status, 202);
     server.until("it leads", |health| health["leads"] == true);
 }
 

@@ -1,12 +1,15 @@
 //! A server, as an agent asks it.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use netwright_agent::follow::NEWS;
-use netwright_agent::source::{Away, Described, Mark, Source, Wanted};
-use netwright_control::agents::{Registration, Report};
+use netwright_agent::part::FORMAT;
+use netwright_agent::source::{Away, Described, Mark, Source, Wanted, What};
+use netwright_control::agents::{Registration, Report, placement};
 use netwright_control::api::agents::{Signed, Told};
+use netwright_control::api::parts::ToldPart;
 use serde_json::json;
 use ureq::http::Method;
 
@@ -24,6 +27,8 @@ pub(super) struct FromServer {
     /// For what is waited for.
     patient: Client,
     lease: Mutex<Option<String>>,
+    /// The server gives no parts that are written as this program reads them.
+    whole: AtomicBool,
 }
 
 impl FromServer {
@@ -33,7 +38,12 @@ impl FromServer {
             if clear { Client::in_the_clear(&remote) } else { Client::new(&remote) }
         };
         let patient = client(PATIENCE + NEWS.as_secs())?;
-        Ok(Self { client: client(PATIENCE)?, patient, lease: Mutex::new(None) })
+        Ok(Self {
+            client: client(PATIENCE)?,
+            patient,
+            lease: Mutex::new(None),
+            whole: AtomicBool::new(false),
+        })
     }
 }
 
@@ -50,6 +60,35 @@ fn read<T: serde::de::DeserializeOwned>(body: serde_json::Value) -> Result<T, Aw
         .map_err(|error| Away::Refused(format!("the server's answer cannot be read: {error}")))
 }
 
+/// What is known already of the network and its hosts, as a question goes on with it.
+fn query(known: &Mark) -> String {
+    let Mark { revision, placement, probe, part: _ } = known;
+    let probe = probe.as_ref().map_or_else(String::new, |probe| format!("&probe={probe}"));
+    format!("&revision={revision}&placement={placement}{probe}")
+}
+
+impl FromServer {
+    /// The whole network, for a host that plans its part itself.
+    fn whole(
+        &self,
+        host: &str,
+        known: Option<&Mark>,
+        patience: Duration,
+    ) -> Result<Option<Wanted>, Away> {
+        let mut path = format!("/api/v1/agents/wanted?wait={}", patience.as_secs());
+        path.extend(known.map(query));
+        let answer = self.patient.get(&path).map_err(away)?;
+        if answer.body.is_null() {
+            return Ok(None);
+        }
+        let Told { revision, accepted, hosts, network, probe } = read(answer.body)?;
+        let joined = hosts.iter().any(|one| one.host == host);
+        let placement = placement(&hosts);
+        let what = What::Network(Described::Text(network));
+        Ok(Some(Wanted { revision, accepted, placement, joined, hosts, what, probe }))
+    }
+}
+
 impl Source for FromServer {
     fn register(&self, host: &Registration) -> Result<(), Away> {
         let path = format!("/api/v1/hosts/{}", host.host);
@@ -57,18 +96,39 @@ impl Source for FromServer {
         self.client.ask(&Method::PUT, &path, &[], Some(&body)).map(drop).map_err(away)
     }
 
-    fn wanted(&self, known: Option<&Mark>, patience: Duration) -> Result<Option<Wanted>, Away> {
-        let mut path = format!("/api/v1/agents/wanted?wait={}", patience.as_secs());
-        if let Some(Mark { revision, placement }) = known {
-            path.push_str(&format!("&revision={revision}&placement={placement}"));
+    fn wanted(
+        &self,
+        host: &str,
+        known: Option<&Mark>,
+        patience: Duration,
+    ) -> Result<Option<Wanted>, Away> {
+        if self.whole.load(Ordering::Relaxed) {
+            return self.whole(host, known, patience);
         }
-        let answer = self.patient.get(&path).map_err(away)?;
+        let mut path =
+            format!("/api/v1/agents/{host}/part?format={FORMAT}&wait={}", patience.as_secs());
+        path.extend(known.map(query));
+        let part = known.and_then(|known| known.part.as_ref());
+        path.extend(part.map(|part| format!("&part={part}")));
+        let answer = match self.patient.get(&path) {
+            // A server of another version: it tells the whole network.
+            Err(Failure::Asked { code: Code::BadInput, .. }) => {
+                let told = self.whole(host, known, patience)?;
+                self.whole.store(true, Ordering::Relaxed);
+                return Ok(told);
+            }
+            answer => answer.map_err(away)?,
+        };
         if answer.body.is_null() {
             return Ok(None);
         }
-        let told: Told = read(answer.body)?;
-        let Told { revision, accepted, hosts, network } = told;
-        Ok(Some(Wanted { revision, accepted, hosts, network: Described::Text(network) }))
+        let told: ToldPart = read(answer.body)?;
+        let ToldPart { revision, accepted, placement, joined, hosts, probe, hash, part } = told;
+        let what = match part {
+            None => What::Same,
+            Some(part) => What::Part { hash, plan: Arc::new(read(part)?) },
+        };
+        Ok(Some(Wanted { revision, accepted, placement, joined, hosts, what, probe }))
     }
 
     fn sign(&self, host: &str, report: Option<&Report>) -> Result<(), Away> {

@@ -66,7 +66,8 @@ pub(in crate::commands) fn document(input: &Input, checked: &Checked, on: FailOn
     out + "  </testsuite>\n</testsuites>\n"
 }
 
-fn escape(text: &str) -> String {
+/// Text as XML has it.
+pub(in crate::commands) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -3,7 +3,7 @@
 use netwright_model::source::{Sources, Span};
 use netwright_verify::check::Finding;
 use netwright_verify::dependencies::Answer as Dependency;
-use netwright_verify::diff::{Diff as Compared, Party};
+use netwright_verify::diff::{Diff as Compared, Parties};
 use netwright_verify::intents::Answer;
 use netwright_verify::reach::Relation;
 use netwright_verify::steps::Step;
@@ -53,7 +53,7 @@ fn step_json(step: &Step) -> Value {
 }
 
 pub(super) fn document((old, new): (&Input, &Input), compared: &Compared, code: Code) -> Value {
-    let names = |all: &[Party]| -> Vec<String> { all.iter().map(party).collect() };
+    let names = |all: &Parties| -> Vec<String> { all.iter().map(party).collect() };
     let changes: Vec<Value> = compared
         .changes
         .iter()

@@ -4,7 +4,7 @@ use netwright_model::diagnostic::Severity;
 use netwright_model::source::{Sources, Span};
 use netwright_verify::check::Finding;
 use netwright_verify::dependencies::Answer as Dependency;
-use netwright_verify::diff::{Change, Diff as Compared, Party};
+use netwright_verify::diff::{Change, Diff as Compared, Parties, Party};
 use netwright_verify::intents::Answer;
 use netwright_verify::reach::Relation;
 use netwright_verify::steps::{Step, Undo};
@@ -191,7 +191,7 @@ fn fields(console: &mut Console, step: &Step) {
     }
 }
 
-fn parties(all: &[Party]) -> String {
+fn parties(all: &Parties) -> String {
     let internet = |p: &Party| matches!(p, Party::Outside(whose, ..) if whose == "internet");
     if all.len() > SHOWN && all.iter().all(internet) {
         return format!("internet ({} ranges)", all.len());

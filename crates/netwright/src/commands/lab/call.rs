@@ -149,6 +149,7 @@ pub(in crate::commands) fn document(made: &[Made]) -> Value {
             "answered": called.answered,
             "source_seen": called.source.map(|source| source.to_string()),
             "error": called.why,
+            "trouble": called.trouble,
             "milliseconds": called.milliseconds,
             "answered_by_lab": called.meanwhile,
             "verdict": call.expected.verdict,

@@ -1,6 +1,5 @@
 //! Who can be asked in a lab, and where.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use netwright_dataplane::plan::{INTERNET, endpoint, machine};
@@ -104,14 +103,4 @@ pub(super) fn parties(network: &Network) -> Vec<Party> {
         named(&EndpointRef::Kind(kind, name), endpoint(network, id), false);
     }
     all
-}
-
-/// Addresses that several interfaces of a VPC hold: which of them gets a packet nobody can say.
-pub(super) fn shared(network: &Network) -> BTreeSet<(Option<VpcId>, IpAddr)> {
-    let mut seen = BTreeSet::new();
-    let all = network.interfaces.iter().flat_map(|row| {
-        let vpc = network[row.subnet].vpc;
-        row.addresses.iter().map(move |address| (Some(vpc), *address))
-    });
-    all.filter(|held| !seen.insert(*held)).collect()
 }

@@ -6,9 +6,10 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use netwright_lab::probe::{Probe, Seen, What};
 use netwright_model::language::NatAllocation;
-use netwright_model::network::{EndpointId, InterfaceId, Network, VpcId};
+use netwright_model::network::{EndpointId, InterfaceId, Network};
 use netwright_model::scalar::ProtocolMatch;
 use netwright_verify::ask::flows_between;
+use netwright_verify::ask::holders::Holders;
 use netwright_verify::prover::Prover;
 use netwright_verify::prover::path::Origin;
 use netwright_verify::prover::policy::Layer4;
@@ -16,7 +17,7 @@ use netwright_verify::space::protocol;
 use netwright_verify::trace::{Flow, Trace, Verdict};
 
 use super::balanced;
-use super::parties::{Party, parties, shared};
+use super::parties::{Party, parties};
 use super::sizes::{Fit, Sizes};
 
 /// A port that rules of networks seldom name: what is asked of it is decided by defaults.
@@ -157,7 +158,7 @@ pub(super) fn ask(network: &Network, most: usize) -> Asked {
         v6: network.subnets.iter().flat_map(|subnet| &subnet.cidrs).any(|cidr| !cidr.is_v4()),
         prover: Prover::new(network),
         asked: Asked::default(),
-        shared: shared(network),
+        holders: Holders::of(network),
         most,
         number: 0,
     };
@@ -175,7 +176,7 @@ struct Asker<'n> {
     v6: bool,
     prover: Prover<'n>,
     asked: Asked,
-    shared: BTreeSet<(Option<VpcId>, IpAddr)>,
+    holders: Holders<'n>,
     most: usize,
     number: u16,
 }
@@ -228,7 +229,7 @@ impl Asker<'_> {
     ) {
         if self.is_shared(to, flow.dst)
             || self.is_shared(from, flow.src)
-            || self.is_elsewhere_too(&flow)
+            || self.holders.attached(&flow).is_some()
         {
             self.asked.shared += 1;
             return;
@@ -237,6 +238,10 @@ impl Asker<'_> {
             return;
         }
         let trace = self.prover.trace(flow);
+        if self.holders.instead_of(&to.point, &trace).is_some() {
+            self.asked.shared += 1;
+            return;
+        }
         if matches!(trace.verdict, Verdict::Unknown | Verdict::Unresolved) {
             self.asked.unknown += 1;
             return;
@@ -278,7 +283,7 @@ impl Asker<'_> {
     /// Whether a flow is one that a load balancer passes on; then it is asked as such.
     fn through(&mut self, from: &Party, to: &Party, flow: Flow) -> bool {
         let Some(Origin::Interface(node)) = to.point.origin else { return false };
-        let (network, shared, number) = (self.network, &self.shared, &mut self.number);
+        let (network, holders, number) = (self.network, &self.holders, &mut self.number);
         let ends =
             balanced::Ends { from: &from.name, namespace: &from.namespace, to: &to.name, node };
         let mut ports = |times: u32| {
@@ -291,7 +296,7 @@ impl Asker<'_> {
             first
         };
         let is_shared = |id: InterfaceId, address: IpAddr| {
-            shared.contains(&(Some(network[network[id].subnet].vpc), address))
+            holders.are_several(network[network[id].subnet].vpc, address)
         };
         match balanced::ask(&mut self.prover, &ends, flow, &is_shared, &mut ports) {
             balanced::Asked::Directly => return false,
@@ -321,8 +326,8 @@ impl Asker<'_> {
 
     /// Whether another endpoint of the same VPC, or of the outside, holds a party's address too.
     fn is_shared(&self, party: &Party, address: IpAddr) -> bool {
-        if party.vpc.is_some() {
-            return self.shared.contains(&(party.vpc, address));
+        if let Some(vpc) = party.vpc {
+            return self.holders.are_several(vpc, address);
         }
         let holds = |endpoint: EndpointId| {
             let mut ranges = self.network[endpoint].prefixes.iter();
@@ -331,16 +336,6 @@ impl Asker<'_> {
         let sites = self.network.sites.iter().map(|site| site.endpoint);
         let outside = self.network.externals.iter().map(|external| external.endpoint);
         sites.chain(outside).filter(|endpoint| holds(*endpoint)).count() > 1
-    }
-
-    /// Whether an outside service that is attached to several VPCs sends to an address that is in the ranges of several of them.
-    fn is_elsewhere_too(&self, flow: &Flow) -> bool {
-        let Origin::External(id) = flow.origin else { return false };
-        let holds = |vpc: &&VpcId| {
-            let mut ranges = self.network[**vpc].cidrs.iter();
-            ranges.any(|range| range.contains(flow.dst))
-        };
-        self.network[id].attached.iter().filter(holds).count() > 1
     }
 
     fn question(

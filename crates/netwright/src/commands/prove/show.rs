@@ -220,7 +220,7 @@ fn summary(console: &mut Console, proof: &Measured, compared: &[Compared<'_>]) {
     let told = [
         (untried, "could not be tried"),
         (asked.unknown, "have no verdict to confirm: the description lacks a fact"),
-        (asked.shared, "are about an address that several hold: nobody can say where packets go"),
+        (asked.shared, "are about an address that several have: packets do not tell who is meant"),
         (asked.beyond, "go through load balancers in a way that is not asked"),
         (asked.left, "more were not tried; `--most` tries more"),
     ];

@@ -1,0 +1,271 @@
+//! A run as it happens: a line for each thing that happens, and on a terminal a panel below that tells how it stands.
+
+use std::io::IsTerminal;
+
+use netwright_gameday::detect::State;
+use netwright_gameday::journal::{Detection, Event, Link, Phase, Verdict};
+use netwright_gameday::plan::Plan;
+use netwright_gameday::run::now;
+
+use super::panel::Panel;
+use crate::console::{Console, Style};
+use crate::table::table;
+
+/// What is shown of what came of an activity, in characters: the journal has more.
+const SHOWN: usize = 60;
+
+/// Tells a run.
+pub(super) struct Live<'a> {
+    console: &'a mut Console,
+    told: bool,
+    terminal: bool,
+    begun: u64,
+    links: Vec<Link>,
+    names: Vec<(String, String)>,
+    phase: &'static str,
+    on: Vec<String>,
+    panel: Panel,
+    /// Lines of the panel that are there.
+    below: usize,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "times of a run are far below 2^52 µs")]
+fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1_000_000.0
+}
+
+fn style(verdict: Verdict) -> Style {
+    match verdict {
+        Verdict::Pass => Style::Good,
+        Verdict::Fail => Style::Bad,
+        Verdict::Unknown => Style::Doubt,
+    }
+}
+
+fn named(link: &Link) -> String {
+    format!("{} → {}:{}", link.from, link.to, link.port)
+}
+
+impl<'a> Live<'a> {
+    pub(super) fn new(_plan: &Plan, told: bool, console: &'a mut Console) -> Self {
+        Self {
+            console,
+            told,
+            terminal: std::io::stdout().is_terminal(),
+            begun: now(),
+            links: Vec::new(),
+            names: Vec::new(),
+            phase: "",
+            on: Vec::new(),
+            panel: Panel::default(),
+            below: 0,
+        }
+    }
+
+    fn line(&mut self, at: u64, style: Option<Style>, text: &str) {
+        self.clear();
+        let time = format!("{:7.2} s  ", seconds(at.saturating_sub(self.begun)));
+        let text = style.map_or_else(|| text.to_owned(), |style| self.console.styled(style, text));
+        let line = format!("{}{text}", self.console.styled(Style::Dim, &time));
+        self.console.line(&line);
+        self.console.flush();
+    }
+
+    fn clear(&mut self) {
+        let lines = std::mem::take(&mut self.below);
+        if lines > 0 {
+            // To the first line of the panel, and everything from there on is cleared.
+            self.console.write(&format!("\r\u{1b}[{lines}A\u{1b}[J"));
+        }
+    }
+
+    /// Tells what happened.
+    pub(super) fn tell(&mut self, event: &Event) {
+        if !self.told {
+            return;
+        }
+        match event {
+            Event::Watched { links, names, .. } => {
+                self.links.clone_from(links);
+                self.names.clone_from(names);
+                let text =
+                    format!("watching {} connections and {} names", links.len(), names.len());
+                self.line(now(), None, &text);
+            }
+            Event::Phase { phase } => {
+                self.phase = match phase {
+                    Phase::Steady => "steady state",
+                    Phase::Faults => "faults",
+                    Phase::Heal => "everything is taken back",
+                    Phase::Recovery => "recovery",
+                    Phase::After => "steady state again",
+                    Phase::Verdict => "verdict",
+                };
+                self.line(now(), Some(Style::Strong), self.phase);
+            }
+            Event::On { fault, what, requested, effective, .. } => {
+                self.on.push(fault.clone());
+                let took = seconds(effective.saturating_sub(*requested)) * 1000.0;
+                let text = format!("{fault} is on after {took:.1} ms: {what}");
+                self.line(*effective, Some(Style::Bad), &text);
+            }
+            Event::Off { fault, met, effective, .. } => {
+                self.on.retain(|own| own != fault);
+                let met = met.map(|met| format!("; it met {met} packets")).unwrap_or_default();
+                self.line(*effective, Some(Style::Good), &format!("{fault} is off{met}"));
+            }
+            Event::State { link, from, to, declared, .. } if *from != State::Unknown => {
+                let name = self.links.get(*link).map(named).unwrap_or_default();
+                self.state(*declared, &name, *to);
+            }
+            Event::Name { name, from, to, declared, .. } if *from != State::Unknown => {
+                let name =
+                    self.names.get(*name).map(|(from, name)| format!("{name}, asked by {from},"));
+                self.state(*declared, &name.unwrap_or_default(), *to);
+            }
+            Event::Round { states, .. } => self.round(states),
+            Event::Rates { all } => self.panel.rates(all, now()),
+            other => self.rest(other),
+        }
+    }
+
+    fn state(&mut self, at: u64, name: &str, to: State) {
+        let style = if to.is_bad() { Style::Doubt } else { Style::Good };
+        self.line(at, Some(style), &format!("{name} is {to}"));
+    }
+
+    /// How it stands, on a terminal.
+    fn round(&mut self, states: &[State]) {
+        if !self.terminal {
+            return;
+        }
+        self.clear();
+        let on = if self.on.is_empty() { "no fault is on".to_owned() } else { self.on.join(", ") };
+        let time = seconds(now().saturating_sub(self.begun));
+        let head = format!("{time:7.1} s  {} │ {on}", self.phase);
+        let lines = self.panel.lines(&head, (&self.links, states));
+        for line in &lines {
+            let line = self.console.styled(Style::Dim, line);
+            self.console.line(&line);
+        }
+        self.console.flush();
+        self.below = lines.len();
+    }
+
+    fn rest(&mut self, event: &Event) {
+        match event {
+            Event::Bit { fault, seen } => {
+                self.line(*seen, Some(Style::Dim), &format!("{fault} met its first packet"));
+            }
+            Event::Activity { name, fine, output, .. } => {
+                let (word, style) = match fine {
+                    Some(true) => ("fine", Style::Good),
+                    Some(false) => ("not fine", Style::Bad),
+                    None => ("not known", Style::Doubt),
+                };
+                let first = output.lines().next().unwrap_or_default();
+                let first: String = first.chars().take(SHOWN).collect();
+                self.line(now(), Some(style), &format!("{name}: {word}: {first}"));
+            }
+            Event::Healed { left, effective, .. } => {
+                let (text, style) = if left.is_empty() {
+                    ("nothing is left of faults".to_owned(), Style::Good)
+                } else {
+                    (format!("is left: {}", left.join("; ")), Style::Bad)
+                };
+                self.line(*effective, Some(style), &text);
+            }
+            Event::Recovered { after } => {
+                let text = format!(
+                    "everything works again, {:.2} s after the last fault",
+                    seconds(*after)
+                );
+                self.line(now(), Some(Style::Good), &text);
+            }
+            Event::Aborted { why } => {
+                self.line(now(), Some(Style::Bad), &format!("broken off: {why}"));
+            }
+            Event::Note { text } => self.line(now(), Some(Style::Doubt), text),
+            Event::Component { component, state } => {
+                let style = if state == "healthy" { Style::Good } else { Style::Doubt };
+                self.line(now(), Some(style), &format!("{component} is {state}"));
+            }
+            Event::Checked { name, model, verdict, why, operations, .. } => {
+                let text =
+                    format!("{name}: {model}: {}: {why}; {operations} operations", verdict.word());
+                self.line(now(), Some(style(*verdict)), &text);
+            }
+            Event::Operations { name, ok, fail, info, phase } => {
+                let text = format!("{name}, {phase:?}: {ok} done, {fail} not, {info} not known")
+                    .to_lowercase();
+                self.line(now(), None, &text);
+            }
+            Event::Detections { all, false_alarms } => self.detections(all, false_alarms),
+            Event::Verdict { verdict, criteria } => {
+                self.clear();
+                self.console.line("");
+                let rows: Vec<[String; 3]> = criteria
+                    .iter()
+                    .map(|one| {
+                        [one.verdict.word().to_owned(), one.name.clone(), one.evidence.clone()]
+                    })
+                    .collect();
+                let styles: Vec<Style> = criteria.iter().map(|one| style(one.verdict)).collect();
+                table(["VERDICT", "WHAT", "EVIDENCE"], &rows, self.console, |at| Some(styles[at]));
+                let line = self.console.styled(style(*verdict), verdict.word());
+                self.console.line(&format!("verdict: {line}"));
+                self.console.flush();
+            }
+            _ => {}
+        }
+    }
+
+    /// What was injected against what was found out.
+    fn detections(&mut self, all: &[Detection], false_alarms: &[Link]) {
+        self.clear();
+        if all.is_empty() {
+            return;
+        }
+        self.console.line("");
+        let after = |at: Option<u64>, from: u64| {
+            at.map_or_else(
+                || "-".to_owned(),
+                |at| format!("{:.2} s", seconds(at.saturating_sub(from))),
+            )
+        };
+        let rows: Vec<[String; 8]> = all
+            .iter()
+            .map(|one| {
+                [
+                    one.fault.clone(),
+                    named(&one.link),
+                    one.injected.to_string(),
+                    one.detected.to_string(),
+                    after(one.first_drop, one.requested),
+                    after(one.first_miss, one.requested),
+                    after(one.declared, one.requested),
+                    after(one.visible, one.requested),
+                ]
+            })
+            .collect();
+        let good: Vec<bool> = all.iter().map(|one| one.injected == one.detected).collect();
+        let head = [
+            "FAULT",
+            "CONNECTION",
+            "INJECTED",
+            "FOUND OUT",
+            "FIRST DROP",
+            "FIRST MISS",
+            "DECLARED",
+            "VISIBLE",
+        ];
+        table(head, &rows, self.console, |at| {
+            Some(if good[at] { Style::Good } else { Style::Doubt })
+        });
+        for link in false_alarms {
+            let line = format!("{} was declared, and no fault concerned it", named(link));
+            self.console.line(&line);
+        }
+        self.console.flush();
+    }
+}
