@@ -3,6 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
+mod results;
+
+use results::Results;
+
 use crate::fuzz;
 use crate::shell::{self, Outcome, cargo, has, say, step};
 
@@ -40,18 +44,46 @@ pub(crate) fn run() -> Result<Outcome, String> {
     step("what tests need");
     programs()?;
     step("tests");
-    let mut count = Count::default();
+    let mut results = Results::default();
     let tests = ["test", "--workspace", "--locked", "--no-fail-fast"];
-    if shell::watch(cargo().args(tests), |line| count.line(line))? == Outcome::Failed {
+    let ended = shell::watch(cargo().args(tests), |line| results.line(line))?;
+    let again = if ended == Outcome::Failed { again(&results)? } else { Again::Needless };
+    if again == Again::Failed {
         failed.push("tests");
     }
     for what in &failed {
         say(&format!("failed: {what}"));
     }
-    let Count { passed, failed: broken, ignored } = count;
-    let skipped = if ignored > 0 { format!(", {ignored} skipped") } else { String::new() };
-    say(&format!("\n{passed} passed, {broken} failed{skipped}"));
+    say(&format!("\n{}", results.summary(again == Again::Passed)));
     Ok(if failed.is_empty() { Outcome::Passed } else { Outcome::Failed })
+}
+
+/// What came of running tests once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// Everything passed at once.
+    Needless,
+    Passed,
+    Failed,
+}
+
+/// Runs a few tests that failed once more, each alone: they share the machine's cores, kernel and clock with others, and some wait for real servers.
+/// What passes only then is named, so that it is not forgotten; whatever fails again, fails.
+fn again(first: &Results) -> Result<Again, String> {
+    let Some(names) = first.to_run_again() else { return Ok(Again::Failed) };
+    step("what failed, once more and alone");
+    let mut second = Results::default();
+    let mut tests = cargo();
+    tests.args(["test", "--workspace", "--locked", "--no-fail-fast", "--"]);
+    tests.args(["--exact", "--test-threads=1"]).args(names);
+    let ended = shell::watch(&mut tests, |line| second.line(line))?;
+    if ended == Outcome::Failed || !second.passed_all_of(names) {
+        return Ok(Again::Failed);
+    }
+    for name in names {
+        say(&format!("failed beside others, and passed alone: {name}"));
+    }
+    Ok(Again::Passed)
 }
 
 /// Programs that tests use: where they may be, the packages that hold them, and what is left out without them.
@@ -125,44 +157,4 @@ fn programs() -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// Tests of all test programs.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Count {
-    passed: u64,
-    failed: u64,
-    ignored: u64,
-}
-
-impl Count {
-    /// Adds one test program's `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
-    fn line(&mut self, line: &str) {
-        let Some(result) = line.strip_prefix("test result: ") else { return };
-        for part in result.split(['.', ';']) {
-            let mut words = part.split_whitespace();
-            let (Some(number), Some(what)) = (words.next(), words.next()) else { continue };
-            let Ok(number) = number.parse::<u64>() else { continue };
-            match what {
-                "passed" => self.passed += number,
-                "failed" => self.failed += number,
-                "ignored" => self.ignored += number,
-                _ => {}
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Count;
-
-    #[test]
-    fn results_of_all_test_programs_are_added() {
-        let mut count = Count::default();
-        count.line("running 3 tests");
-        count.line("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.02s");
-        count.line("test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.02s");
-        assert_eq!(count, Count { passed: 4, failed: 2, ignored: 1 });
-    }
 }

@@ -1,13 +1,13 @@
 //! Calls of services, made in a running lab: by the service's stand-in, from inside its namespace.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use netwright_dataplane::kernel::{Kernel, within};
+use netwright_dataplane::kernel::{Kernel, pause, within};
 use netwright_dataplane::plan::call::How;
 use netwright_dataplane::plan::{Call, Listener, What};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -25,6 +25,10 @@ const UDP: u8 = 17;
 
 /// Longest answer of a service.
 const ANSWER: u64 = 1024 * 1024;
+/// How long a service's stand-in may take to listen: it is started beside others.
+const STARTS: Duration = Duration::from_secs(5);
+/// How long until it is tried again.
+const AGAIN: Duration = Duration::from_millis(20);
 /// How often is looked whether a wait is over, in nanoseconds.
 const LOOK: i64 = 10_000_000;
 /// Connections that wait to be taken.
@@ -201,8 +205,34 @@ fn ask(calls: &[Call], speaks: &[bool], patience: Duration) -> Vec<Called> {
     all
 }
 
-/// Gives a service an order, and waits for what comes of it.
+/// Gives a service an order, and waits for what comes of it. A service that has just been started, or is started again, is waited for.
 fn order(namespace: &str, calls: &[Value], patience: Duration) -> std::io::Result<Vec<Called>> {
+    let until = Instant::now() + STARTS;
+    loop {
+        match order_once(namespace, calls, patience) {
+            Err(error) if starting(error.kind()) && Instant::now() < until => pause(AGAIN),
+            told => return told,
+        }
+    }
+}
+
+/// Whether a service that fails so may be about to listen: nothing is behind its door, or who was there has just gone.
+const fn starting(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::NotFound
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::BrokenPipe
+            | ErrorKind::UnexpectedEof
+    )
+}
+
+fn order_once(
+    namespace: &str,
+    calls: &[Value],
+    patience: Duration,
+) -> std::io::Result<Vec<Called>> {
     let mut stream = UnixStream::connect(service::door(namespace))?;
     // Connecting and answering may each take their time.
     stream.set_read_timeout(Some(patience * 3 + Duration::from_secs(5)))?;
@@ -210,7 +240,9 @@ fn order(namespace: &str, calls: &[Value], patience: Duration) -> std::io::Resul
     let order = json!({"calls": calls, "milliseconds": milliseconds});
     stream.write_all(format!("{order}\n").as_bytes())?;
     let mut line = String::new();
-    BufReader::new(&stream).take(ANSWER).read_line(&mut line)?;
+    if BufReader::new(&stream).take(ANSWER).read_line(&mut line)? == 0 {
+        return Err(ErrorKind::UnexpectedEof.into());
+    }
     let answer: Value = serde_json::from_str(&line)?;
     let called = answer.get("called").and_then(Value::as_array).cloned().unwrap_or_default();
     Ok(called.iter().map(Called::from_json).collect())

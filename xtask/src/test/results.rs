@@ -1,0 +1,125 @@
+//! What test programs print, read as they print it.
+
+/// So many tests that fail are run once more; more than that is no accident.
+const FEW: usize = 5;
+
+/// Results of all test programs.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Results {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+    /// Test programs that began.
+    began: u64,
+    /// Test programs that lived to tell their result.
+    ended: u64,
+    /// The tests that failed.
+    names: Vec<String>,
+}
+
+impl Results {
+    /// Takes a line: `running 3 tests`, `test a::b ... FAILED`, `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
+    pub(super) fn line(&mut self, line: &str) {
+        if let Some(result) = line.strip_prefix("test result: ") {
+            self.ended += 1;
+            self.result(result);
+        } else if line.starts_with("running ")
+            && (line.ends_with(" tests") || line.ends_with(" test"))
+        {
+            self.began += 1;
+        } else if let Some(name) =
+            line.strip_prefix("test ").and_then(|line| line.strip_suffix(" ... FAILED"))
+        {
+            self.names.push(name.to_owned());
+        }
+    }
+
+    fn result(&mut self, result: &str) {
+        for part in result.split(['.', ';']) {
+            let mut words = part.split_whitespace();
+            let (Some(number), Some(what)) = (words.next(), words.next()) else { continue };
+            let Ok(number) = number.parse::<u64>() else { continue };
+            match what {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                "ignored" => self.ignored += number,
+                _ => {}
+            }
+        }
+    }
+
+    /// The tests that failed, where it makes sense to run them again: a few, each known by name, and no test program died.
+    pub(super) fn to_run_again(&self) -> Option<&[String]> {
+        let known = u64::try_from(self.names.len()).is_ok_and(|names| names == self.failed);
+        let few = !self.names.is_empty() && self.names.len() <= FEW;
+        (known && few && self.began == self.ended).then_some(&self.names)
+    }
+
+    /// Whether as many tests passed as are named, at least, and none failed.
+    pub(super) fn passed_all_of(&self, names: &[String]) -> bool {
+        let all = u64::try_from(names.len()).is_ok_and(|names| self.passed >= names);
+        all && self.failed == 0 && self.began == self.ended
+    }
+
+    /// The last line: how many tests passed, failed and were left out.
+    pub(super) fn summary(&self, passed_again: bool) -> String {
+        let Self { passed, failed, ignored, .. } = self;
+        let skipped = if *ignored > 0 { format!(", {ignored} skipped") } else { String::new() };
+        let (passed, failed) = if passed_again { (passed + failed, &0) } else { (*passed, failed) };
+        format!("{passed} passed, {failed} failed{skipped}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Results;
+
+    fn read(lines: &[&str]) -> Results {
+        let mut results = Results::default();
+        lines.iter().for_each(|line| results.line(line));
+        results
+    }
+
+    const ONE_FAILS: [&str; 6] = [
+        "running 2 tests",
+        "test one ... ok",
+        "test a::two ... FAILED",
+        "test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.02s",
+        "running 1 test",
+        "test result: ok. 1 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.02s",
+    ];
+
+    #[test]
+    fn results_of_all_test_programs_are_added() {
+        let results = read(&ONE_FAILS);
+        assert_eq!(results.summary(false), "2 passed, 1 failed, 1 skipped");
+        assert_eq!(results.summary(true), "3 passed, 0 failed, 1 skipped");
+    }
+
+    #[test]
+    fn a_few_known_tests_are_run_again() {
+        assert_eq!(read(&ONE_FAILS).to_run_again(), Some(&["a::two".to_owned()][..]));
+    }
+
+    #[test]
+    fn nothing_is_run_again_where_all_passed_where_many_failed_or_where_a_program_died() {
+        assert_eq!(
+            read(&["running 0 tests", "test result: ok. 0 passed; 0 failed"]).to_run_again(),
+            None
+        );
+        let died = ["running 2 tests", "test one ... FAILED"];
+        assert_eq!(read(&died).to_run_again(), None);
+        let mut many = vec!["running 6 tests"];
+        many.extend(["test t ... FAILED"; 6]);
+        many.push("test result: FAILED. 0 passed; 6 failed");
+        assert_eq!(read(&many).to_run_again(), None);
+    }
+
+    #[test]
+    fn a_second_run_in_which_a_test_was_not_found_proves_nothing() {
+        let names = ["a".to_owned(), "b".to_owned()];
+        let one = read(&["running 1 test", "test a ... ok", "test result: ok. 1 passed; 0 failed"]);
+        assert!(!one.passed_all_of(&names));
+        assert!(one.passed_all_of(&names[..1]));
+    }
+}
