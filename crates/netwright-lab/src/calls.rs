@@ -185,7 +185,7 @@ fn ask(calls: &[Call], speaks: &[bool], patience: Duration) -> Vec<Called> {
             })
             .collect();
         for (own, thread) in each {
-            let called = thread.join().unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into()));
+            let called = thread.join().unwrap_or_else(|_| Err(ErrorKind::Other.into()));
             match called {
                 Ok(called) if called.len() == own.len() => {
                     for (at, called) in own.into_iter().zip(called) {
