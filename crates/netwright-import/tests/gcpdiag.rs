@@ -128,7 +128,7 @@ fn decided(
     } else {
         (Origin::Interface(own), address, peer)
     };
-    let trace = prover.trace(Flow { origin, src, dst, packet: Some(packet) });
+    let trace = prover.trace(Flow { origin, src, dst, packet: Some(packet), meant: None });
     let all = hops(network, &trace.forward);
     let mut checks = all.iter().filter(|hop| hop.kind == HopKind::Filter);
     let check = if ingress { checks.next_back() } else { checks.next() };

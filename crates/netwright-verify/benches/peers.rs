@@ -39,7 +39,13 @@ fn questions(network: &Network) -> impl Iterator<Item = (Flow, Packet)> {
         ends.into_iter().flat_map(move |(src, dst)| {
             PORTS.map(|dst_port| {
                 let packet = Layer4 { protocol: protocol::TCP, src_port: CLIENT_PORT, dst_port };
-                let flow = Flow { origin: Origin::Interface(from), src, dst, packet: Some(packet) };
+                let flow = Flow {
+                    origin: Origin::Interface(from),
+                    src,
+                    dst,
+                    packet: Some(packet),
+                    meant: None,
+                };
                 let packet =
                     Packet { src, dst, protocol: protocol::TCP, src_port: CLIENT_PORT, dst_port };
                 (flow, packet)

@@ -68,7 +68,7 @@ fn one_trace(prover: &mut Prover<'_>) -> Duration {
         let (a, b) = (&network.interfaces[from], &network.interfaces[to]);
         let packet = Some(Layer4 { protocol: 6, src_port: 50_000, dst_port: 443 });
         let origin = Origin::Interface(InterfaceId::at(from));
-        let flow = Flow { origin, src: a.addresses[0], dst: b.addresses[0], packet };
+        let flow = Flow { origin, src: a.addresses[0], dst: b.addresses[0], packet, meant: None };
         std::hint::black_box(prover.trace(flow));
     }
     start.elapsed() / u32::try_from(TRACES).unwrap()

@@ -49,6 +49,8 @@ pub struct Point {
     pub public: Vec<IpAddr>,
     /// All outside addresses that it stands for, where they are more than one.
     pub outside: Option<Asked>,
+    /// Whom packets to it are meant for: where another has its address, they are lost. None where an address itself was asked for, whoever has it.
+    pub meant: Option<Origin>,
 }
 
 impl Point {
@@ -127,6 +129,7 @@ fn point(network: &Network, place: &Place, asked: Option<Prefix>) -> Point {
                 addresses: Vec::new(),
                 public: Vec::new(),
                 outside: None,
+                meant: None,
             }
         }
         Place::Endpoint(id) => endpoint_point(network, *id, asked),
@@ -142,7 +145,8 @@ fn point(network: &Network, place: &Place, asked: Option<Prefix>) -> Point {
                 None => "internet".to_owned(),
             };
             let outside = prefix.map_or(Some(Asked::Internet), |prefix| whole(&[prefix]));
-            Point { name, origin: Some(Origin::Internet), addresses, public: Vec::new(), outside }
+            let origin = Some(Origin::Internet);
+            Point { name, origin, addresses, public: Vec::new(), outside, meant: None }
         }
     }
 }
@@ -161,12 +165,14 @@ fn interface_point(network: &Network, id: InterfaceId, asked: Option<Prefix>) ->
     } else {
         row.public.iter().copied().chain(v6).collect()
     };
+    let origin = Some(Origin::Interface(id));
     Point {
         name: row.name.clone(),
-        origin: Some(Origin::Interface(id)),
+        origin,
         addresses,
         public,
         outside: None,
+        meant: origin.filter(|_| asked.is_none()),
     }
 }
 
@@ -197,7 +203,8 @@ fn endpoint_point(network: &Network, id: EndpointId, asked: Option<Prefix>) -> P
         (Some(asked), true) => format!("{asked} of {}", row.name),
         _ => row.name.clone(),
     };
-    Point { name, origin, addresses, public, outside }
+    let meant = origin.filter(|_| asked.is_none());
+    Point { name, origin, addresses, public, outside, meant }
 }
 
 /// An address of the Internet that nothing in the network singles out.
@@ -302,7 +309,9 @@ pub fn flows_between(from: &Point, to: &Point, packet: Option<Layer4>) -> Vec<Fl
         _ => from.addresses.iter().copied().find(|src| src.is_ipv4() == dst.is_ipv4()),
     };
     let towards = |addresses: &[IpAddr]| -> Vec<Flow> {
-        let flow = |dst: &IpAddr| Some(Flow { origin, src: source(dst)?, dst: *dst, packet });
+        let flow = |dst: &IpAddr| {
+            Some(Flow { origin, src: source(dst)?, dst: *dst, packet, meant: to.meant })
+        };
         addresses.iter().filter_map(flow).collect()
     };
     // From the Internet an endpoint is reached by its public addresses. Asking for a private one tells why it is not reached.

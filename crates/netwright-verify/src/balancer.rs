@@ -163,7 +163,7 @@ fn open_listeners(prover: &mut Prover<'_>, id: LoadBalancerId, trace: &Trace) ->
     let flow = trace.flow;
     let flows = match trace.flows {
         Some(flows) => flows,
-        None => prover.flows(flow.origin, flow.src, flow.dst),
+        None => prover.flows_of(&flow),
     };
     let mut open = Vec::new();
     for listener in &network[id].listeners {

@@ -104,6 +104,7 @@ fn one(
         addresses: Vec::new(),
         public: Vec::new(),
         outside: None,
+        meant: None,
     };
     let (target, port) = match targets(network, questions, &sender, dependency, via) {
         Ok(found) => found,
@@ -223,15 +224,11 @@ fn of_database(
 ) -> Result<(Side, u16), String> {
     let own = |list: &[Spanned<IpAddr>]| list.iter().map(|a| a.value).collect::<Vec<_>>();
     let reference = EndpointRef::Kind(EndpointKind::Database, name.to_owned());
+    let mut placed = points(network, &reference).unwrap_or_default();
+    placed.retain(|point| matches!(point.origin, Some(Origin::Interface(_))));
     let mut private = own(&database.private_addresses);
     if private.is_empty() {
-        private.extend(
-            points(network, &reference)
-                .unwrap_or_default()
-                .iter()
-                .filter(|point| matches!(point.origin, Some(Origin::Interface(_))))
-                .flat_map(|point| point.addresses.clone()),
-        );
+        private.extend(placed.iter().flat_map(|point| point.addresses.clone()));
     }
     let mut public = own(&database.public_addresses);
     if public.is_empty() && database.public.as_ref().is_some_and(|public| public.value) {
@@ -243,6 +240,7 @@ fn of_database(
         None if via == DependencyPath::Socket => public.is_empty(),
         None => !private.is_empty(),
     };
+    let meant = placed.first().and_then(|point| point.origin).filter(|_| prefers_private);
     let addresses = if prefers_private { private } else { public };
     if addresses.is_empty() {
         let which = if prefers_private { "private" } else { "public" };
@@ -265,6 +263,7 @@ fn of_database(
         public: addresses.clone(),
         addresses,
         outside: None,
+        meant,
     };
     let side = Side { name: name.to_owned(), points: vec![point] };
     port.map(|port| (side, port)).ok_or_else(|| format!("the port of database {name} is not given"))

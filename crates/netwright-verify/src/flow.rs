@@ -4,10 +4,12 @@ use std::net::IpAddr;
 
 use netwright_model::language::Direction;
 
+use crate::ask::holders::instead_of;
 use crate::prover::Prover;
-use crate::prover::path::{Check, End, Origin, Path, Step};
+use crate::prover::path::{Check, End, Obstacle, Origin, Path, Step};
 use crate::prover::policy::Permit;
 use crate::space::{Family, IcmpAnswer, Set, Space, protocol};
+use crate::trace::Flow;
 
 /// What passes between two addresses, as sets over protocol and ports of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,6 +65,26 @@ impl Prover<'_> {
         let forward = self.path(origin, src, dst);
         let back = self.answer(&forward);
         Connection { forward, back }
+    }
+
+    /// The paths of a flow and its answer. A request finds who has its address where it is; where that is somebody else than whom it is meant for, it
+    /// is lost.
+    #[must_use]
+    pub fn connection_of(&self, flow: &Flow) -> Connection {
+        let Connection { mut forward, back } = self.connection(flow.origin, flow.src, flow.dst);
+        match flow.meant.and_then(|meant| instead_of(self.network, meant, &forward.end)) {
+            None => Connection { forward, back },
+            Some(arrived) => {
+                forward.end = End::Blocked(Obstacle::AnothersAddress(arrived));
+                Connection { forward, back: None }
+            }
+        }
+    }
+
+    /// What passes of a flow between its two ends, whatever its packet.
+    pub fn flows_of(&mut self, flow: &Flow) -> Flows {
+        let connection = self.connection_of(flow);
+        self.evaluate(&connection)
     }
 
     /// What passes between two addresses.

@@ -315,7 +315,7 @@ fn nothing_passes(
             };
             for flow in flows {
                 answer.asked += 1;
-                passed.push((prover.flows(flow.origin, flow.src, flow.dst), flow.src.to_string()));
+                passed.push((prover.flows_of(&flow), flow.src.to_string()));
             }
             if from.outside.is_some() {
                 let Some(flows) = reached.map(|reached| from_outside(reached, from, to)) else {

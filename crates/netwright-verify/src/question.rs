@@ -181,7 +181,13 @@ impl Question {
     pub fn flows(&self) -> impl Iterator<Item = Flow> {
         self.pairs.iter().filter_map(|(a, b)| {
             let (from, to) = (&self.from[*a], &self.to[*b]);
-            Some(Flow { origin: from.origin?, src: from.address, dst: to.address, packet: None })
+            Some(Flow {
+                origin: from.origin?,
+                src: from.address,
+                dst: to.address,
+                packet: None,
+                meant: to.meant,
+            })
         })
     }
 
@@ -217,7 +223,8 @@ impl Question {
         for (a, b) in &self.pairs {
             let (from, to) = (&self.from[*a], &self.to[*b]);
             let Some(origin) = from.origin else { continue };
-            let flow = Flow { origin, src: from.address, dst: to.address, packet };
+            let (src, dst) = (from.address, to.address);
+            let flow = Flow { origin, src, dst, packet, meant: to.meant };
             findings.push(((*a, *b), look(prover, flow)));
         }
         let class = |finding: &Finding| finding.works;
@@ -329,8 +336,7 @@ fn of_everything(prover: &mut Prover<'_>, trace: Trace, service: Service) -> (Ve
     if !many || !followed_works {
         return (trace.verdict, trace);
     }
-    let Flow { origin, src, dst, .. } = trace.flow;
-    let flows = prover.flows(origin, src, dst);
+    let flows = prover.flows_of(&trace.flow);
     let asked = set_of(&mut prover.space, service);
     let space = &mut prover.space;
     if space.is_subset(asked, flows.answered.must) {
@@ -352,8 +358,7 @@ fn of_everything(prover: &mut Prover<'_>, trace: Trace, service: Service) -> (Ve
 
 /// Which part of a service does not surely work between the addresses of a trace, in words; none where that is all of it.
 fn part_that_fails(prover: &mut Prover<'_>, trace: &Trace, service: Service) -> Option<String> {
-    let Flow { origin, src, dst, .. } = trace.flow;
-    let flows = prover.flows(origin, src, dst);
+    let flows = prover.flows_of(&trace.flow);
     let asked = set_of(&mut prover.space, service);
     let space = &mut prover.space;
     let works = flows.answered.must;

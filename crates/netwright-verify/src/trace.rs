@@ -56,6 +56,8 @@ pub struct Flow {
     pub dst: IpAddr,
     /// Protocol with ports (for ICMP: type and code). None asks for everything that passes.
     pub packet: Option<Layer4>,
+    /// Whom it is meant for: where another has the address, it is lost. None where the address itself is asked for.
+    pub meant: Option<Origin>,
 }
 
 /// How a step of a path went for a packet.
@@ -165,7 +167,7 @@ pub fn sources_words(seen: &[IpAddr]) -> String {
 impl Prover<'_> {
     /// Traces a flow.
     pub fn trace(&mut self, flow: Flow) -> Trace {
-        let connection = self.connection(flow.origin, flow.src, flow.dst);
+        let connection = self.connection_of(&flow);
         self.trace_along(flow, connection)
     }
 

@@ -128,9 +128,11 @@ impl Maker<'_> {
         let point = |index: usize| {
             let row = &network.interfaces[index];
             let service = network.serverless.iter().any(|one| one.endpoint == row.owner);
+            let origin = Some(Origin::Interface(InterfaceId::at(index)));
             (row.running && !row.answers_only && !service).then(|| Point {
                 name: row.name.clone(),
-                origin: Some(Origin::Interface(InterfaceId::at(index))),
+                origin,
+                meant: origin,
                 addresses: row.addresses.clone(),
                 public: row.public.clone(),
                 outside: None,

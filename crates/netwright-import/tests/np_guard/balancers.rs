@@ -38,7 +38,8 @@ fn request(prover: &mut Prover<'_>, network: &Network, to: IpAddr, on: Service) 
         .filter(|(_, src)| *src != to)
         .collect();
     for (id, src) in senders {
-        let trace = prover.trace(Flow { origin: Origin::Interface(id), src, dst: to, packet });
+        let trace =
+            prover.trace(Flow { origin: Origin::Interface(id), src, dst: to, packet, meant: None });
         if trace.verdict == Verdict::Reachable {
             return Some(trace);
         }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use netwright_model::network::{InterfaceId, Network, VpcId};
 
 use super::Point;
-use crate::prover::path::{Arrival, End, Origin};
+use crate::prover::path::{Arrival, End, Obstacle, Origin};
 use crate::trace::{Flow, Trace};
 
 /// Addresses that several things have.
@@ -52,17 +52,24 @@ impl<'n> Holders<'n> {
     /// its destination where it is.
     #[must_use]
     pub fn instead_of(&self, to: &Point, trace: &Trace) -> Option<InterfaceId> {
-        let End::Delivered(Arrival::Interface(arrived)) = trace.forward.path.end else {
-            return None;
-        };
-        match to.origin {
-            Some(Origin::Interface(own)) => {
-                let same = self.network[own].owner == self.network[arrived].owner;
-                (!same).then_some(arrived)
-            }
-            // What stands outside has no interface.
-            Some(Origin::Site(_) | Origin::External(_) | Origin::Internet) => Some(arrived),
-            Some(Origin::Serverless(_) | Origin::PrivateEndpoint(..)) | None => None,
+        instead_of(self.network, to.origin?, &trace.forward.path.end)
+    }
+}
+
+/// The interface at which a path ends in the place of somebody whom it is meant for.
+pub(crate) fn instead_of(network: &Network, meant: Origin, end: &End) -> Option<InterfaceId> {
+    let arrived = match *end {
+        End::Delivered(Arrival::Interface(arrived)) => arrived,
+        End::Blocked(Obstacle::AnothersAddress(arrived)) => return Some(arrived),
+        _ => return None,
+    };
+    match meant {
+        Origin::Interface(own) => {
+            let same = network[own].owner == network[arrived].owner;
+            (!same).then_some(arrived)
         }
+        // What stands outside has no interface.
+        Origin::Site(_) | Origin::External(_) | Origin::Internet => Some(arrived),
+        Origin::Serverless(_) | Origin::PrivateEndpoint(..) => None,
     }
 }

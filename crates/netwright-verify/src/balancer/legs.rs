@@ -220,7 +220,7 @@ fn own_address(network: &Network, node: InterfaceId, to: IpAddr) -> Option<IpAdd
 }
 
 fn flow_of(origin: Origin, src: IpAddr, dst: IpAddr) -> Flow {
-    Flow { origin, src, dst, packet: None }
+    Flow { origin, src, dst, packet: None, meant: None }
 }
 
 /// The client's source port, where one packet was asked.

@@ -90,7 +90,7 @@ pub(super) fn of(
     let ((origin, src), (_, dst)) = (places.find(from)?, places.find(to)?);
     let packet =
         Layer4 { protocol: packet.protocol, src_port: packet.src_port, dst_port: packet.dst_port };
-    let trace = prover.trace(Flow { origin, src, dst, packet: Some(packet) });
+    let trace = prover.trace(Flow { origin, src, dst, packet: Some(packet), meant: None });
     if trace.verdict == Verdict::Reachable {
         return None;
     }

@@ -213,6 +213,8 @@ pub enum Obstacle {
     WrongSource(IpAddr),
     /// The answer arrives somewhere else.
     WrongPlace,
+    /// Another machine has the address where the packet is: whom it is meant for never gets it.
+    AnothersAddress(InterfaceId),
 }
 
 /// What the description lacks.

@@ -21,6 +21,8 @@ pub struct Part {
     pub address: IpAddr,
     /// The outside addresses that it stands for; empty for an address of its own.
     pub ranges: Vec<(IpAddr, IpAddr)>,
+    /// Whom packets to it are meant for; none where the address itself is asked for.
+    pub meant: Option<Origin>,
 }
 
 impl Part {
@@ -39,6 +41,7 @@ pub(super) fn own(point: &Point, public: bool) -> Vec<Part> {
         origin: point.origin,
         address,
         ranges: Vec::new(),
+        meant: point.meant,
     };
     if matches!(point.origin, Some(Origin::Serverless(_))) && point.addresses.is_empty() {
         return vec![part(UNPREDICTABLE)];
@@ -78,7 +81,8 @@ pub(super) fn outside(
         // The first address of a block is no host's.
         let second = next(first).filter(|second| *second <= last);
         let address = usual.iter().find(inside).copied().or(second).unwrap_or(first);
-        found.push(Part { name: String::new(), origin: Some(piece.origin), address, ranges });
+        let (name, origin) = (String::new(), Some(piece.origin));
+        found.push(Part { name, origin, address, ranges, meant: point.meant });
     }
     found.sort_by_key(|part| (part.address.is_ipv6(), part.ranges.first().copied()));
     found

@@ -192,3 +192,32 @@ fn a_dependency_may_be_a_name() {
     assert!(why.contains("a.inside.example → b.inside.example → a.inside.example"), "{why}");
     assert_eq!(dependency("host:example.org").verdict, Verdict::Unknown);
 }
+
+#[test]
+fn who_has_the_address_of_another_where_a_packet_is_gets_it_in_its_place() {
+    let answer = |intent: &str| {
+        let text = format!(
+            "
+vpcs:
+  v: {{ subnets: {{ s: {{ cidr: 10.0.0.0/24 }} }} }}
+  w: {{ subnets: {{ t: {{ cidr: 10.0.0.0/24 }} }} }}
+filters: {{ f: {{ rules: [{{ direction: egress }}, {{ direction: ingress }}] }} }}
+instances:
+  a: {{ subnet: s, address: 10.0.0.10, filters: f }}
+  b: {{ subnet: s, address: 10.0.0.11, filters: f }}
+  c: {{ subnet: t, address: 10.0.0.11, filters: f }}
+expect: {{ it: {{ {intent} }} }}
+"
+        );
+        let network = netwright_model::load("test.yaml", &text, &mut Sources::default()).unwrap();
+        ask(&mut Prover::new(&network)).remove(0)
+    };
+    says(&answer("from: a, to: b, service: tcp/443"), Standing::Holds, "1 flow asked");
+    let to_another = answer("from: a, to: c, service: tcp/443");
+    says(&to_another, Standing::Broken, "in VPC v the address is that of b");
+    assert_eq!(to_another.verdict, Some(Verdict::Blocked));
+    says(&answer("from: a, to: c, outcome: blocked"), Standing::Holds, "1 flow asked");
+    says(&answer("from: a, to: b, outcome: blocked"), Standing::Broken, "passes");
+    // An address itself is whoever's it is where the packet is.
+    says(&answer("from: a, to: 10.0.0.11, service: tcp/443"), Standing::Holds, "asked");
+}

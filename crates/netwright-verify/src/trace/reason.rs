@@ -131,6 +131,12 @@ pub fn obstacle_reason(network: &Network, obstacle: &Obstacle) -> Reason {
                 format!("{} does not forward packets that are not addressed to it", row.name);
             reason("not_forwarding", text, row.span)
         }
+        Obstacle::AnothersAddress(interface) => {
+            let row = &network[interface];
+            let vpc = &network[network[row.subnet].vpc].name;
+            let text = format!("in VPC {vpc} the address is that of {}", row.name);
+            reason("anothers_address", text, row.span)
+        }
         Obstacle::Stopped(interface) => {
             let row = &network[interface];
             reason("stopped", format!("{} is stopped", row.name), row.span)

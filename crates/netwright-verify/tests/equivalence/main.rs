@@ -119,7 +119,13 @@ fn traced(prover: &mut Prover<'_>, origin: Origin, packet: Packet) -> Trace {
     };
     let layer4 =
         Layer4 { protocol: packet.protocol, src_port: packet.src_port, dst_port: packet.dst_port };
-    prover.trace(Flow { origin, src: packet.src, dst: packet.dst, packet: Some(layer4) })
+    prover.trace(Flow {
+        origin,
+        src: packet.src,
+        dst: packet.dst,
+        packet: Some(layer4),
+        meant: None,
+    })
 }
 
 /// The two answers in a form that can be compared: the verdict, and where and how the packet arrives.

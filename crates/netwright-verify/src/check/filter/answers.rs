@@ -183,7 +183,7 @@ fn blocker(
     let (origin, src, dst) = ends(sender, to.members.first()?)?;
     let packet = prover.space.pick(lost)?;
     let packet = Some(Layer4::from(&packet));
-    let trace = prover.trace(Flow { origin, src, dst, packet });
+    let trace = prover.trace(Flow { origin, src, dst, packet, meant: None });
     let hop = trace.blockers(network).into_iter().find(|hop| hop.rule.is_some())?;
     let rule = hop.rule.as_ref().map(|rule| rule.span);
     let span = rule.filter(|span| span.is_some()).unwrap_or(hop.span);

@@ -361,7 +361,7 @@ impl Stands<'_> {
             LoadBalancerKind::Proxy => PROXY_PORTS,
             LoadBalancerKind::PassThrough => CLIENT_PORT..=CLIENT_PORT + CLIENT_PORTS,
         };
-        let flows = prover.flows(flow.origin, flow.src, flow.dst);
+        let flows = prover.flows_of(&flow);
         Ok(self.classed(prover, flows, ports, port))
     }
 

@@ -51,9 +51,11 @@ pub(super) fn parties(network: &Network) -> Vec<Party> {
         }
         let addresses = row.addresses.clone();
         let v6 = addresses.iter().copied().filter(IpAddr::is_ipv6);
+        let origin = Some(Origin::Interface(id));
         let point = Point {
             name: row.name.clone(),
-            origin: Some(Origin::Interface(id)),
+            origin,
+            meant: origin,
             public: row.public.iter().copied().chain(v6).collect(),
             addresses,
             outside: None,
