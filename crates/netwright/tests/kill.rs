@@ -43,7 +43,7 @@ fn nothing_stays(way: &Way, mark: &Mark) {
         assert!(!way.lab(&["ps"]).status.success());
         let left = sockets(way).into_iter().find(|socket| socket.exists());
         let Some(socket) = left else { return };
-        assert!(begun.elapsed() < Duration::from_secs(5), "{} stays", socket.display());
+        assert!(begun.elapsed() < Duration::from_secs(60), "{} stays", socket.display());
     }
 }
 
@@ -98,7 +98,7 @@ fn a_part_of_a_lab_that_is_killed_is_started_again_and_other_packets_flow_meanwh
                 if now.iter().filter(again).all(|task| task.2 == "ready" && task.3 == 1) {
                     break;
                 }
-                assert!(begun.elapsed() < Duration::from_secs(20), "{now:#?}");
+                assert!(begun.elapsed() < Duration::from_secs(60), "{now:#?}");
                 std::thread::sleep(Duration::from_millis(50));
             }
             stop.store(true, Ordering::SeqCst);

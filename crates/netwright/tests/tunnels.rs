@@ -127,7 +127,7 @@ fn comes(way: &Way, what: &str, is: impl Fn(&Value) -> bool) {
         if is(&ps) {
             return;
         }
-        assert!(begun.elapsed() < Duration::from_secs(20), "{what}: {ps:#}");
+        assert!(begun.elapsed() < Duration::from_secs(60), "{what}: {ps:#}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -96,7 +96,7 @@ fn who_sends_an_octet_a_second_is_let_go() {
     for stream in [&head, &body, &quiet] {
         stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
     }
-    while began.elapsed() < Duration::from_secs(25) && (!lost || answer.is_empty()) {
+    while began.elapsed() < Duration::from_secs(90) && (!lost || answer.is_empty()) {
         lost = lost || head.write_all(b"G").is_err();
         let _closed = body.write_all(b" ");
         let mut some = [0; 4096];
@@ -124,20 +124,23 @@ fn thousands_who_watch_and_take_nothing_cost_little() {
         stream.write_all(watch).unwrap();
         open.push(stream);
     }
-    pause(500);
+    let soon = |wanted: &str| {
+        (0..300).any(|_| {
+            let holds = server.get("/metrics").text.contains(wanted);
+            if !holds {
+                pause(100);
+            }
+            holds
+        })
+    };
+    assert!(soon("netwright_streams 500"), "they do not get their streams");
     // Beyond the bound they are told so, and others are answered.
     assert_eq!(server.get("/livez").status, 200);
     assert_eq!(server.get("/api/v1/watch").problem(), "busy");
     let grown = server.memory().saturating_sub(before);
     assert!(grown < 100 << 10, "{grown} KiB for 2,500 connections");
     drop(open);
-    for _ in 0..200 {
-        if server.get("/metrics").text.contains("netwright_streams 0") {
-            return;
-        }
-        pause(20);
-    }
-    panic!("streams stay open");
+    assert!(soon("netwright_streams 0"), "streams stay open");
 }
 
 #[test]
@@ -174,7 +177,7 @@ fn who_comes_when_all_places_are_taken_is_let_go_and_places_come_back() {
 #[test]
 fn who_tries_keys_is_slowed_down_and_who_asks_too_much_is_told_when() {
     let folder = Folder::new();
-    let server = Server::leading(&folder.0, &["--rate", "50"]);
+    let server = Server::leading(&folder.0, &["--rate", "20"]);
     let made = server.post("/api/v1/keys", None, r#"{"name":"a","role":"admin"}"#);
     let admin = made.json()["key"].as_str().unwrap().to_owned();
     let guess = format!("nw_000000000000_{}", "0".repeat(64));

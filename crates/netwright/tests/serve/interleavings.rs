@@ -85,10 +85,7 @@ fn run(test: &str, mut fleet: Fleet, members: Option<Members>) {
         client.join().unwrap();
     }
     changer.join().unwrap();
-    let admin = fleet.admin();
-    for server in 0..fleet.count() {
-        history.left(admin.left(server, &POOLS));
-    }
+    fleet.left(&POOLS).into_iter().for_each(|left| history.left(left));
     history.end();
     let judged = judge::judge(&history::read(&kept));
     drop((fleet, folder));

@@ -115,6 +115,20 @@ impl Fleet {
         self.admin()
     }
 
+    /// What each server says is there, once they say the same. One that does not lead reads what others wrote a little later; if they never agree, it
+    /// is what they say at last.
+    pub(super) fn left(&self, pools: &[Pool]) -> Vec<Left> {
+        let (admin, began) = (self.admin(), Instant::now());
+        loop {
+            let all: Vec<Left> =
+                (0..self.count()).map(|server| admin.left(server, pools)).collect();
+            if all.iter().all(|left| left.agrees(&all[0])) || began.elapsed() > HEALED {
+                return all;
+            }
+            pause(200);
+        }
+    }
+
     pub(super) fn admin(&self) -> Admin {
         Admin { addresses: self.addresses(), key: self.admin.clone() }
     }
@@ -176,8 +190,6 @@ impl Admin {
         while began.elapsed() < HEALED {
             told = marks();
             if told.as_ref().is_some_and(|marks| marks.iter().all(|mark| *mark == marks[0])) {
-                // Servers that do not lead look at the store twice a second.
-                pause(700);
                 return;
             }
             pause(100);
@@ -186,7 +198,7 @@ impl Admin {
     }
 
     /// What a server says is there.
-    pub(super) fn left(&self, server: usize, pools: &[Pool]) -> Left {
+    fn left(&self, server: usize, pools: &[Pool]) -> Left {
         let get = |path: &str| {
             let began = Instant::now();
             loop {

@@ -68,6 +68,13 @@ pub(super) struct Left {
     pub(super) subnets: Vec<(String, String)>,
 }
 
+impl Left {
+    /// Whether another server says the same.
+    pub(super) fn agrees(&self, other: &Self) -> bool {
+        self.allocations == other.allocations && self.subnets == other.subnets
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Line {

@@ -326,7 +326,7 @@ impl Judge<'_> {
         let Some(first) = self.left.first() else { return };
         let mut wrong = Vec::new();
         for other in &self.left[1..] {
-            if other.allocations != first.allocations || other.subnets != first.subnets {
+            if !other.agrees(first) {
                 wrong.push(format!(
                     "servers {} and {} say that different things are there",
                     first.server, other.server
