@@ -51,31 +51,44 @@ pub(super) fn read_entry(key: &Bytes, mut octets: &[u8]) -> Result<Entry, Error>
     })
 }
 
-/// All changes of one revision.
-pub(super) fn write_changes(changes: &[Change]) -> Vec<u8> {
+/// Adds a revision with all its changes to a row of the log.
+pub(super) fn write_revision(revision: u64, changes: &[Change], out: &mut Vec<u8>) {
     let own = |entry: &Option<Entry>| entry.as_ref().map_or(0, |entry| HEADER + entry.value.len());
     let octets = |change: &Change| 12 + change.key.len() + own(&change.new) + own(&change.old);
-    let mut out = Vec::with_capacity(changes.iter().map(octets).sum());
+    let whole = changes.iter().map(octets).sum();
     let length = |out: &mut Vec<u8>, length: usize| {
         // Requests are bounded far below that.
         out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
     };
+    out.reserve(12 + whole);
+    out.extend_from_slice(&revision.to_le_bytes());
+    length(out, whole);
     for change in changes {
-        length(&mut out, change.key.len());
+        length(out, change.key.len());
         out.extend_from_slice(&change.key);
         for entry in [&change.new, &change.old] {
             match entry {
                 Some(entry) => {
-                    length(&mut out, HEADER + entry.value.len());
-                    write_entry(entry, &mut out);
+                    length(out, HEADER + entry.value.len());
+                    write_entry(entry, out);
                 }
-                None => length(&mut out, 0),
+                None => length(out, 0),
             }
         }
     }
-    out
 }
 
+/// The next revision of a row of the log, and its changes' octets; none at the row's end.
+pub(super) fn next_revision<'o>(octets: &mut &'o [u8]) -> Result<Option<(u64, &'o [u8])>, Error> {
+    if octets.is_empty() {
+        return Ok(None);
+    }
+    let revision = octets.try_get_u64_le().ok();
+    let found = revision.and_then(|revision| Some((revision, part(octets)?)));
+    found.map(Some).ok_or_else(|| Error::Damaged("a row of the log is cut off".to_owned()))
+}
+
+/// All changes of one revision.
 pub(super) fn read_changes(revision: u64, mut octets: &[u8]) -> Result<Vec<Change>, Error> {
     let cut = || Error::Damaged(format!("the log of revision {revision} is cut off"));
     let mut changes = Vec::new();
@@ -101,7 +114,17 @@ fn part<'o>(octets: &mut &'o [u8]) -> Option<&'o [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bytes, Change, Entry, LeaseId, Revision, read_changes, write_changes};
+    use super::{
+        Bytes, Change, Entry, Error, LeaseId, Revision, next_revision, read_changes, write_revision,
+    };
+
+    fn read(mut row: &[u8]) -> Result<Vec<(u64, Vec<Change>)>, Error> {
+        let mut all = Vec::new();
+        while let Some((revision, octets)) = next_revision(&mut row)? {
+            all.push((revision, read_changes(revision, octets)?));
+        }
+        Ok(all)
+    }
 
     fn entry(value: &'static str, lease: Option<u64>) -> Entry {
         Entry {
@@ -122,7 +145,10 @@ mod tests {
             change(Some(entry("a", Some(7))), Some(entry("b", None))),
             change(Some(entry("a", None)), None),
         ];
-        assert_eq!(read_changes(9, &write_changes(&changes)).as_deref(), Ok(&changes[..]));
+        let mut row = Vec::new();
+        write_revision(9, &changes, &mut row);
+        write_revision(10, &changes[..1], &mut row);
+        assert_eq!(read(&row), Ok(vec![(9, changes.to_vec()), (10, changes[..1].to_vec())]));
     }
 
     #[test]
@@ -132,9 +158,10 @@ mod tests {
             old: Some(entry("x", None)),
             new: Some(entry("y", None)),
         };
-        let whole = write_changes(&[change]);
+        let mut whole = Vec::new();
+        write_revision(9, &[change], &mut whole);
         for length in 1..whole.len() {
-            assert!(read_changes(9, &whole[..length]).is_err(), "{length} of {}", whole.len());
+            assert!(read(&whole[..length]).is_err(), "{length} of {}", whole.len());
         }
     }
 }

@@ -11,7 +11,7 @@ use redb::{
 };
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use super::codec::{Change, read_changes, read_entry, write_changes, write_entry};
+use super::codec::{Change, next_revision, read_changes, read_entry, write_entry, write_revision};
 use crate::error::Error;
 use crate::leases::Leases;
 use crate::model::{Entry, Found, Keys, LeaseId, Op, OpAnswer, Range, Revision, Txn, TxnAnswer};
@@ -20,7 +20,7 @@ use crate::rules;
 /// Entries of now, by key.
 const CURRENT: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("current");
 
-/// The changes of each revision that is not forgotten.
+/// The changes of each revision that is not forgotten. What is made durable together is a row, or a few; its key is the last revision in it.
 const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
 
 /// Times of leases in milliseconds.
@@ -35,7 +35,10 @@ const COMPACTED: &str = "compacted";
 const GRANTED: &str = "granted";
 
 /// The version of this layout.
-const LAYOUT: u64 = 1;
+const LAYOUT: u64 = 2;
+
+/// Octets after which a row of the log is full.
+const ROW: usize = 64 << 10;
 
 /// Says what an engine's error means for who asked.
 pub(super) fn failed(error: impl Into<redb::Error>) -> Error {
@@ -142,6 +145,8 @@ pub(super) struct Tables<'t> {
     numbers: Table<'t, &'static str, u64>,
     /// What an entry is written in before it is put, used again for each.
     octets: Vec<u8>,
+    /// Revisions that are not in the log yet, as they are written there.
+    row: Vec<u8>,
 }
 
 impl<'t> Tables<'t> {
@@ -152,11 +157,13 @@ impl<'t> Tables<'t> {
             leases: txn.open_table(LEASES).map_err(failed)?,
             numbers: txn.open_table(NUMBERS).map_err(failed)?,
             octets: Vec::new(),
+            row: Vec::new(),
         })
     }
 
-    /// Writes the numbers that have changed.
+    /// Writes what is left for the log, and the numbers that have changed.
     pub(super) fn finish(&mut self, mind: &Mind) -> Result<(), Error> {
+        self.log_all(mind)?;
         for (name, number) in
             [(REVISION, mind.revision), (COMPACTED, mind.compacted), (GRANTED, mind.granted)]
         {
@@ -216,6 +223,9 @@ impl<'t> Tables<'t> {
                     OpAnswer::Deleted(gone)
                 }
                 Op::Get(range) => {
+                    if range.at.is_some() {
+                        self.log_all(mind)?;
+                    }
                     let numbers = (Revision(mind.compacted), Revision(mind.revision));
                     OpAnswer::Got(found(&self.current, &self.log, &changes, range, numbers)?)
                 }
@@ -236,9 +246,18 @@ impl<'t> Tables<'t> {
             return Ok(());
         }
         mind.revision += 1;
-        self.log.insert(mind.revision, write_changes(changes).as_slice()).map_err(failed)?;
+        write_revision(mind.revision, changes, &mut self.row);
         for change in changes {
             mind.note(change);
+        }
+        if self.row.len() >= ROW { self.log_all(mind) } else { Ok(()) }
+    }
+
+    /// Writes to the log what is not there yet.
+    fn log_all(&mut self, mind: &Mind) -> Result<(), Error> {
+        if !self.row.is_empty() {
+            self.log.insert(mind.revision, self.row.as_slice()).map_err(failed)?;
+            self.row.clear();
         }
         Ok(())
     }
@@ -318,14 +337,15 @@ impl<'t> Tables<'t> {
         Ok(changes)
     }
 
-    /// Takes some forgotten revisions out of the log; whether there may be more.
-    pub(super) fn trim(&mut self, compacted: u64, most: usize) -> Result<bool, Error> {
+    /// Takes some rows with forgotten revisions out of the log; whether there may be more.
+    pub(super) fn trim(&mut self, mind: &Mind, most: usize) -> Result<bool, Error> {
+        self.log_all(mind)?;
         let mut old = Vec::new();
-        for row in self.log.range(..=compacted).map_err(failed)?.take(most) {
+        for row in self.log.range(..=mind.compacted).map_err(failed)?.take(most) {
             old.push(row.map_err(failed)?.0.value());
         }
-        for revision in &old {
-            self.log.remove(revision).map_err(failed)?;
+        for last in &old {
+            self.log.remove(last).map_err(failed)?;
         }
         Ok(old.len() == most)
     }
@@ -345,6 +365,24 @@ fn entry(
     read_entry(key, octets.value()).map(Some)
 }
 
+/// Hands on the changes of each revision from one on, as long as more are wanted.
+fn since(
+    log: &impl ReadableTable<u64, &'static [u8]>,
+    from: u64,
+    mut each: impl FnMut(u64, Vec<Change>) -> bool,
+) -> Result<(), Error> {
+    for row in log.range(from..).map_err(failed)? {
+        let (_, octets) = row.map_err(failed)?;
+        let mut octets = octets.value();
+        while let Some((revision, changes)) = next_revision(&mut octets)? {
+            if revision >= from && !each(revision, read_changes(revision, changes)?) {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Entries of a range, as they are or as they were. `pending` is what a transaction has changed that is not in the log yet.
 fn found(
     current: &impl ReadableTable<&'static [u8], &'static [u8]>,
@@ -358,14 +396,12 @@ fn found(
     let mut was: BTreeMap<Bytes, Option<Entry>> = BTreeMap::new();
     if let Some(at) = range.at {
         rules::readable(at, compacted, newest)?;
-        for row in log.range(at.0 + 1..).map_err(failed)? {
-            let (revision, octets) = row.map_err(failed)?;
-            for change in read_changes(revision.value(), octets.value())? {
-                if range.keys.contains(&change.key) {
-                    was.entry(change.key).or_insert(change.old);
-                }
+        since(log, at.0 + 1, |_, changes| {
+            for change in changes.into_iter().filter(|change| range.keys.contains(&change.key)) {
+                was.entry(change.key).or_insert(change.old);
             }
-        }
+            true
+        })?;
         for change in pending.iter().filter(|change| range.keys.contains(&change.key)) {
             was.entry(change.key.clone()).or_insert_with(|| change.old.clone());
         }
@@ -424,11 +460,10 @@ pub(super) fn changes(database: &Database, from: Revision, most: usize) -> Resul
     }
     let log = txn.open_table(LOG).map_err(failed)?;
     let mut found = Vec::new();
-    for row in log.range(from.0..).map_err(failed)?.take(most) {
-        let (revision, octets) = row.map_err(failed)?;
-        let revision = revision.value();
-        found.push((Revision(revision), read_changes(revision, octets.value())?));
-    }
+    since(&log, from.0, |revision, changes| {
+        found.push((Revision(revision), changes));
+        found.len() < most
+    })?;
     let until = if found.len() == most { found.last().map(|(at, _)| *at) } else { None };
     Ok((found, until.unwrap_or(newest)))
 }

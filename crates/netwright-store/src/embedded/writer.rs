@@ -21,8 +21,8 @@ const GROUP: usize = 1024;
 /// Octets of requests that are made durable at a time.
 const GROUP_OCTETS: usize = 8 << 20;
 
-/// Revisions that are taken out of the log at a time.
-const TRIM: usize = 512;
+/// Rows that are taken out of the log at a time.
+const TRIM: usize = 128;
 
 /// The part of the time that the last group took that is waited for who was answered by it, and the longest such wait.
 const LINGER: (u32, Duration) = (8, Duration::from_millis(1));
@@ -195,7 +195,7 @@ impl Writer {
                     one(&mut self.mind, &mut tables, &mut group, request, now)?;
                 }
                 if self.mind.untrimmed {
-                    self.mind.untrimmed = tables.trim(self.mind.compacted, TRIM)?;
+                    self.mind.untrimmed = tables.trim(&self.mind, TRIM)?;
                     group.writes = true;
                 }
                 if group.writes {
