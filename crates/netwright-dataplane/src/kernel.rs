@@ -33,7 +33,7 @@ pub use follow::{Fate, Passage, Selection};
 use keep::Keep;
 pub use pause::pause;
 pub use queue::ability;
-pub use ruleset::{ask, script};
+pub use ruleset::{ask, script, transactions};
 use socket::{Netlink, Request};
 pub use space::{enter, within};
 pub use stats::{Counted, Counter, Sent};

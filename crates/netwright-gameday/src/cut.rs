@@ -116,20 +116,28 @@ pub fn healed(held: &[Holds]) -> Vec<Holds> {
 /// no cut meets.
 #[must_use]
 pub fn rules(cuts: &[(usize, Cut)], parties: &Parties, protected: &[Service]) -> Vec<Rules> {
-    let mut spaces: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+    let mut spaces: BTreeMap<String, Used<'_>> = BTreeMap::new();
     for (place, (fault, cut)) in cuts.iter().enumerate() {
         for own in elements(*fault, cut, parties) {
-            spaces.entry(own.namespace).or_default().insert(place);
+            let used = spaces.entry(own.namespace).or_default();
+            used.entry(place).or_insert_with(|| (*fault, cut, BTreeSet::new())).2.insert(own.map);
         }
     }
-    let text = |own: &BTreeSet<usize>| table(own.iter().map(|place| &cuts[*place]), protected);
+    let text = |own: &Used<'_>| table(own.values(), protected);
     spaces.iter().map(|(name, own)| Rules { namespace: name.clone(), text: text(own) }).collect()
 }
 
-fn table<'c>(cuts: impl Iterator<Item = &'c (usize, Cut)>, protected: &[Service]) -> String {
+/// The cuts that concern a namespace, in their order, each with the maps that will hold something there: a rule that meets nothing costs every
+/// packet a look, and the kernel some of the little that it takes of one transaction.
+type Used<'c> = BTreeMap<usize, (usize, &'c Cut, BTreeSet<String>)>;
+
+fn table<'c>(
+    cuts: impl Iterator<Item = &'c (usize, &'c Cut, BTreeSet<String>)>,
+    protected: &[Service],
+) -> String {
     let mut head = String::new();
     let mut hooks = [String::new(), String::new()];
-    for (fault, cut) in cuts {
+    for (fault, cut, used) in cuts {
         if cut.kind == FaultKind::Kill {
             for (number, word) in [(4, "ipv4_addr"), (6, "ipv6_addr")] {
                 // Connections that were begun since: they live.
@@ -141,10 +149,13 @@ fn table<'c>(cuts: impl Iterator<Item = &'c (usize, Cut)>, protected: &[Service]
         }
         for way in 0..WAYS.len() {
             let name = counter(*fault, way);
-            let _fine = writeln!(head, "  counter {name} {{ }}");
+            let before = head.len();
             for (number, word) in [(4, "ipv4_addr"), (6, "ipv6_addr")] {
                 for (hook, text) in [Hook::Enters, Hook::Leaves].into_iter().zip(&mut hooks) {
                     let map = map(*fault, way, hook, number);
+                    if !used.contains(&map) {
+                        continue;
+                    }
                     let _fine = writeln!(
                         head,
                         "  map {map} {{ type ifname . {word} : verdict; flags timeout; }}"
@@ -157,7 +168,10 @@ fn table<'c>(cuts: impl Iterator<Item = &'c (usize, Cut)>, protected: &[Service]
                     let _fine = writeln!(text, "    {key} vmap @{map}");
                 }
             }
-            head.push_str(&chains(*fault, way, cut, protected));
+            if head.len() > before {
+                let _fine = writeln!(head, "  counter {name} {{ }}");
+                head.push_str(&chains(*fault, way, cut, protected));
+            }
         }
     }
     let [enters, leaves] = hooks;

@@ -139,6 +139,19 @@ pub struct Found {
     pub operations: Vec<usize>,
 }
 
+/// A write that lost a conflict and is kept in the system's audit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// What was written.
+    pub key: String,
+    /// Which write stayed.
+    pub kept: String,
+    /// What the other one wrote.
+    pub lost: String,
+    /// Why it lost.
+    pub why: String,
+}
+
 /// How a fault was found out on one connection; times in microseconds of the clock that does not go back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Detection {
@@ -370,6 +383,15 @@ pub enum Event {
         figures: serde_json::Map<String, serde_json::Value>,
         /// What was found, the gravest first.
         findings: Vec<Found>,
+    },
+    /// What the system's audit says of conflicts since the run began.
+    Audit {
+        /// Things that were written on both sides of a fault.
+        conflicts: u64,
+        /// Writes that lost and are kept.
+        losers: u64,
+        /// Some of them.
+        some: Vec<Lost>,
     },
     /// Everything was taken back: what is left of it in words, nothing where all is well.
     Healed {

@@ -38,6 +38,8 @@ keyword! {
         Pause = "pause",
         /// Processes are ended at once.
         Stop = "stop" | "crash",
+        /// Wall clocks of the reference system's gateway and worker are wrong.
+        Clock = "clock",
     }
 }
 
@@ -137,6 +139,10 @@ object! {
         pub delay: Option<Spanned<Duration>>,
         /// For `kind: pause` and `kind: stop`: only processes whose command holds this.
         pub process: Option<Spanned<String>>,
+        /// For `kind: clock`: how far ahead they are.
+        pub ahead: Option<Spanned<Duration>>,
+        /// For `kind: clock`: how far behind they are.
+        pub behind: Option<Spanned<Duration>>,
         /// When it is on while its step lasts; all the time unless given.
         pub schedule: Option<Schedule>,
         /// What is chosen follows from this number.

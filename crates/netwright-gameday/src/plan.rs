@@ -37,6 +37,8 @@ pub enum Does {
     Names(BTreeMap<String, Vec<Trouble>>),
     /// Processes of namespaces are struck.
     Strike(Vec<String>, Strike, Option<String>),
+    /// Wall clocks of the reference system's machines are wrong by so many milliseconds.
+    Clocks(Vec<String>, i64),
 }
 
 /// A fault as it will be injected.
@@ -98,8 +100,13 @@ pub fn plan(
     let mut notes = Vec::new();
     let mut faults = Vec::new();
     for (name, fault) in experiment.faults.iter() {
-        let mut choosing =
-            does::Choosing { parties: &parties, lab, wrong: &mut wrong, notes: &mut notes };
+        let mut choosing = does::Choosing {
+            parties: &parties,
+            lab,
+            has_reference: experiment.reference.is_some(),
+            wrong: &mut wrong,
+            notes: &mut notes,
+        };
         faults.extend(choosing.fault(name, fault));
     }
     check::steps(&experiment, &mut wrong);
@@ -155,7 +162,7 @@ impl Planned {
                 let met = self.pairs.contains(&(from.min(to), from.max(to)));
                 (late && met).then_some(State::Slow)
             }
-            Does::Names(_) | Does::Strike(..) => None,
+            Does::Names(_) | Does::Strike(..) | Does::Clocks(..) => None,
         }
     }
 
@@ -166,6 +173,8 @@ impl Planned {
             Does::Cut(_) | Does::Links(_) => self.pairs.contains(&(from.min(to), from.max(to))),
             Does::Names(_) => self.concerned.contains(&from),
             Does::Strike(..) => self.concerned.contains(&from) || self.concerned.contains(&to),
+            // Connections know nothing of wall clocks.
+            Does::Clocks(..) => false,
         }
     }
 }

@@ -36,6 +36,18 @@ fn machine<'p>(parties: &'p Parties, name: &str) -> Result<(&'p Party, IpAddr), 
     })
 }
 
+/// Where the program of a machine answers.
+///
+/// # Errors
+///
+/// The network has no such machine, or it has no address.
+pub(crate) fn socket(parties: &Parties, name: &str) -> Result<SocketAddr, Failure> {
+    let (party, address) = machine(parties, name)?;
+    let own = MACHINES.iter().find(|(machine, _)| *machine == name).map(|(_, port)| *port);
+    let port = party.listens.first().copied().or(own).unwrap_or_default();
+    Ok(SocketAddr::new(address, port))
+}
+
 /// The programs of the reference system, in the order in which they start. `own` is the program that asks: `visapi` is looked for beside it.
 ///
 /// # Errors
@@ -48,9 +60,8 @@ pub fn programs(
     (own, folder): (&Path, &Path),
 ) -> Result<Vec<Program>, Failure> {
     let mut sockets = Vec::new();
-    for (name, port) in MACHINES {
-        let (party, address) = machine(parties, name)?;
-        sockets.push(SocketAddr::new(address, party.listens.first().copied().unwrap_or(port)));
+    for (name, _) in MACHINES {
+        sockets.push(socket(parties, name)?);
     }
     let [postgres, redis, gateway, worker, frontend] = sockets[..] else { return Ok(Vec::new()) };
     let visapi = visapi_beside(own).ok_or_else(|| not_built(own))?;

@@ -14,7 +14,7 @@ use netwright_report::{
     Safety, Scenario, Span, Steady, Step, Touched, Verdict as Word, Version,
 };
 
-use crate::journal::{About, Event, Line, Phase, Verdict};
+use crate::journal::{About, Event, Line, Phase, Place, Verdict};
 
 /// A run as it was written down.
 pub(crate) struct Source<'a> {
@@ -168,6 +168,20 @@ fn phases(source: &Source<'_>) -> Vec<Stage> {
     all
 }
 
+/// What a fault does, without what it is between, which stands beside it.
+fn how(what: &str, place: &Place) -> String {
+    match what.split_once(": ").filter(|_| place.to.is_some()) {
+        Some((_, how)) => how.to_owned(),
+        None => what.to_owned(),
+    }
+}
+
+/// A fault that is not known to be off yet.
+fn last<'f>(all: &'f mut [(String, Fault)], name: &str) -> Option<&'f mut Fault> {
+    let open = all.iter_mut().rev().find(|(own, one)| own == name && one.removed.is_none());
+    open.map(|(_, fault)| fault)
+}
+
 /// Each time that a fault was on.
 fn faults(source: &Source<'_>) -> Vec<Fault> {
     let felt: BTreeMap<&str, (u64, &str)> = source
@@ -188,7 +202,7 @@ fn faults(source: &Source<'_>) -> Vec<Fault> {
                 let new = Fault {
                     id,
                     kind: place.kind.clone(),
-                    how: Some(what.clone()),
+                    how: Some(how(what, place)),
                     from: place.from.clone(),
                     to: place.to.clone(),
                     direction: match place.direction.as_str() {
@@ -206,14 +220,20 @@ fn faults(source: &Source<'_>) -> Vec<Fault> {
                 };
                 all.push((fault.clone(), new));
             }
+            // Where the run was killed, or the counters went with the cut, this is the proof that it bit.
+            Event::Bit { fault, .. } => {
+                if let Some(open) = last(&mut all, fault) {
+                    open.felt = Some(1);
+                    open.proof = Some("a packet that its rules met was counted".to_owned());
+                }
+            }
             Event::Off { fault, met, requested, effective } => {
-                let open =
-                    all.iter_mut().rev().find(|(name, one)| name == fault && one.removed.is_none());
-                let Some((_, open)) = open else { continue };
+                let Some(open) = last(&mut all, fault) else { continue };
                 open.ending = Some(source.moment(*requested));
                 open.removed = Some(source.moment(*effective));
                 open.touched = met.map(|packets| Touched { packets, bytes: 0 });
-                if met.is_some() {
+                if met.is_some_and(|met| met > 0 || open.felt.is_none()) {
+                    open.felt = None;
                     open.proof = Some("the counters of its own rules".to_owned());
                 }
             }

@@ -4,21 +4,26 @@
 //! ([`workload`]). Whatever happens, everything is taken back, and whether that is so is read back.
 
 pub mod activity;
+mod audit;
 mod check;
+mod clocks;
 mod faults;
 mod hold;
 mod judge;
-mod sample;
+mod own;
+pub(crate) mod sample;
 mod steps;
 mod system;
 pub mod watch;
 mod workload;
 
 use std::fmt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::Scope;
 use std::time::Duration;
 
 use netwright_dataplane::kernel::pause;
@@ -30,6 +35,7 @@ use crate::plan::Plan;
 use crate::reference;
 pub use system::reference_programs;
 
+use clocks::Clocks;
 use faults::Faults;
 use hold::Hold;
 use system::System;
@@ -153,6 +159,7 @@ pub(crate) struct Run<'a> {
     pub(crate) record: &'a Record,
     pub(crate) hold: &'a Hold,
     pub(crate) watched: &'a Watched,
+    clocks: &'a Clocks<'a>,
     jobs: &'a Jobs<'a>,
     pub(crate) faults: Faults,
     pub(crate) criteria: Vec<Criterion>,
@@ -160,6 +167,8 @@ pub(crate) struct Run<'a> {
     events: Receiver<Event>,
     say: &'a mut dyn FnMut(&Event),
     phase: &'a Mutex<Phase>,
+    /// When it began.
+    begun: u64,
     /// When rates were told last.
     told: Option<std::time::Instant>,
     /// When the last fault ended.
@@ -194,29 +203,22 @@ pub fn run(
     let hold = Hold::new(breaking, plan.lease);
     let over = AtomicBool::new(false);
     let watched = Watched::of(plan, setting.host);
+    let begun = now();
     record.put(begin(setting));
     record.put(watched.event());
     let phase = Mutex::new(Phase::Steady);
     let jobs = Jobs::of(&plan.experiment);
+    let clocks = Clocks::new(setting);
     let (verdict, criteria) = std::thread::scope(|scope| {
         scope.spawn(|| hold.renew(&over));
+        scope.spawn(|| clocks.renew(&over));
         let system = System::start(setting, stop, &mut |text| {
             record.put(Event::Note { text });
             while let Ok(event) = events.try_recv() {
                 say(&event);
             }
         });
-        let monitor = watched.begin(setting.lab);
-        let monitor = match monitor {
-            Ok((monitor, handle)) => {
-                scope.spawn(|| watched.follow(monitor, &record));
-                Some(handle)
-            }
-            Err(failure) => {
-                record.put(Event::Note { text: format!("nothing is watched: {failure}") });
-                None
-            }
-        };
+        let monitor = watch(scope, setting.lab, (&watched, &record));
         if plan.experiment.reference.is_some() && system.is_ok() {
             scope.spawn(|| sample::follow(setting, &record, &over));
         }
@@ -236,6 +238,7 @@ pub fn run(
             record: &record,
             hold: &hold,
             watched: &watched,
+            clocks: &clocks,
             jobs,
             faults: Faults::default(),
             criteria: Vec::new(),
@@ -243,6 +246,7 @@ pub fn run(
             events,
             say,
             phase: &phase,
+            begun,
             told: None,
             ended: None,
             system,
@@ -256,6 +260,24 @@ pub fn run(
         (verdict, run.criteria)
     });
     Ok(Outcome { verdict, criteria, journal: path })
+}
+
+/// Begins to watch: what ends it when it is shut down.
+fn watch<'s>(
+    scope: &'s Scope<'s, '_>,
+    lab: &str,
+    (watched, record): (&'s Watched, &'s Record),
+) -> Option<UnixStream> {
+    match watched.begin(lab) {
+        Ok((monitor, handle)) => {
+            scope.spawn(|| watched.follow(monitor, record));
+            Some(handle)
+        }
+        Err(failure) => {
+            record.put(Event::Note { text: format!("nothing is watched: {failure}") });
+            None
+        }
+    }
 }
 
 fn begin(setting: &Setting<'_>) -> Event {
@@ -328,6 +350,7 @@ impl Run<'_> {
                 self.recover();
                 self.enter(Phase::After);
                 self.after();
+                self.audit();
             } else {
                 self.jobs.give_up();
             }

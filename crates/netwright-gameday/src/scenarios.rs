@@ -30,6 +30,7 @@ scenarios!(
     "slow-network",
     "intermittent",
     "asymmetric",
+    "clocks",
 );
 
 /// The folder of the scenarios' files, in a copy of the project: networks are named from there.

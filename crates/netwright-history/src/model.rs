@@ -329,11 +329,26 @@ pub fn check(history: &History, model: Model, options: &Options) -> Result<Repor
         Checker::ListAppend => transactions::append(history, name, options),
         Checker::RwRegister => transactions::register(history, name, options),
     }?;
-    Ok(doubted(history, report))
+    Ok(doubted(history, model, report))
 }
 
-/// A history with events that have lost their counterparts says less than it should: it is never valid.
-fn doubted(history: &History, mut report: Report) -> Report {
+/// Whether no operation was acknowledged, so that nothing could have contradicted anything. Jepsen passes such a history of a bag into which things
+/// may have been put, and Knossos one in which everything failed: histories of theirs are judged as they do.
+fn nothing_was_told(history: &History, model: Model) -> bool {
+    let theirs = history.source == Source::Jepsen
+        && match model.checker {
+            Checker::UnorderedQueue => history.count(Outcome::Info) > 0,
+            Checker::Linear(_) => history.count(Outcome::Fail) > 0,
+            _ => false,
+        };
+    history.rows.is_none() && history.count(Outcome::Ok) == 0 && !theirs
+}
+
+/// A history of which nothing was acknowledged, or with events that have lost their counterparts, says less than it should: it is never valid.
+fn doubted(history: &History, model: Model, mut report: Report) -> Report {
+    if report.verdict == Verdict::Valid && nothing_was_told(history, model) {
+        return report.unknown("too little: no operation was acknowledged");
+    }
     if history.unpaired > 0 && report.verdict == Verdict::Valid {
         report.verdict = Verdict::Unknown;
         report.why = format!(

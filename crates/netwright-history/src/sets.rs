@@ -137,7 +137,8 @@ pub(crate) fn set(history: &History, name: &str) -> Result<Report, CheckError> {
         report.findings.push(Finding::new("recovered", Weight::Tells, message));
     }
     let count = acknowledged.len();
-    Ok(report.decide(None, format!("all {count} acknowledged things are in the last read")))
+    let unknown = (count == 0).then(|| "too little: nothing was added for certain".to_owned());
+    Ok(report.decide(unknown, format!("all {count} acknowledged things are in the last read")))
 }
 
 /// What became of one thing.

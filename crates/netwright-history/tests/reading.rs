@@ -10,8 +10,8 @@
 
 use netwright_history::journal::{Entry, Journal};
 use netwright_history::{
-    History, Limits, Model, Operation, Options, Outcome, Source, Value, Verdict, check, read,
-    read_text, recognize, value_of,
+    History, Limits, MODELS, Model, Operation, Options, Outcome, Source, Value, Verdict, check,
+    read, read_text, recognize, value_of,
 };
 
 fn history(text: &str) -> History {
@@ -109,7 +109,7 @@ fn a_read_that_breaks_off_is_an_error_and_no_end() {
 fn nothing_is_unknown_and_never_passes() {
     for text in ["", "\n\n", "[]", "()", "; only a comment\n", "[\n]"] {
         let history = history(text);
-        for model in netwright_history::MODELS {
+        for model in MODELS {
             let report = check(&history, model, &Options::default()).expect("a report");
             assert_eq!(report.verdict, Verdict::Unknown, "{text:?} as {}", model.name);
         }
@@ -117,6 +117,62 @@ fn nothing_is_unknown_and_never_passes() {
     let header = history("{\"netwright_history\":1}\n");
     assert_eq!(header.source, Source::Netwright);
     assert!(header.operations.is_empty());
+}
+
+#[test]
+fn a_history_of_which_nothing_was_acknowledged_is_unknown_for_every_model() {
+    let mut judged = Vec::new();
+    for model in MODELS {
+        let operations: &[(&str, &str)] = match model.name {
+            "register" | "cas-register" | "stale-reads" | "lost-writes" | "comments"
+            | "sequential" => &[("read", "nil"), ("write", "1")],
+            "multi-register" => &[("txn", "[[:write :x 1]]")],
+            "mutex" => &[("acquire", "nil")],
+            "key-value" => &[("put", "\"x\"")],
+            "set" | "set-full" | "counter" => &[("add", "1"), ("read", "nil")],
+            "total-queue" | "unordered-queue" | "queue" => &[("enqueue", "1"), ("dequeue", "nil")],
+            "unique-ids" => &[("generate", "nil")],
+            "versions" => &[("write", "[:x 1]")],
+            "leadership" => &[("lead", "1"), ("act", "1")],
+            "bank" => &[("transfer", "{:from 0, :to 1, :amount 5}"), ("read", "nil")],
+            "long-fork" => &[("write", "[[:w 1 1]]"), ("read", "[[:r 1 nil]]")],
+            "list-append" => &[("txn", "[[:append :x 1] [:r :x nil]]")],
+            "rw-register" => &[("txn", "[[:w :x 1] [:r :x nil]]")],
+            "foreign-keys" | "orphans" => &[("rows", "[]")],
+            other => panic!("{other} is not looked at here"),
+        };
+        for outcome in ["fail", "info"] {
+            let mut text = String::new();
+            for (client, (f, value)) in operations.iter().enumerate() {
+                let value = value_of(value).unwrap().to_json();
+                for kind in ["invoke", outcome] {
+                    text += &format!(
+                        "{{\"process\":{client},\"type\":\"{kind}\",\"f\":\"{f}\",\"key\":\"k\",\"value\":{value}}}\n"
+                    );
+                }
+            }
+            let ours = format!("{{\"netwright_history\":1}}\n{text}");
+            for text in [&ours, &text] {
+                let report = check(&history(text), model, &Options::default()).unwrap();
+                if report.verdict != Verdict::Unknown {
+                    judged.push(format!("{} {outcome}", model.name));
+                }
+            }
+        }
+    }
+    // Histories of Jepsen and Knossos are judged as they do.
+    assert_eq!(
+        judged,
+        [
+            "register fail",
+            "cas-register fail",
+            "multi-register fail",
+            "mutex fail",
+            "key-value fail",
+            "unordered-queue info",
+            "queue info"
+        ]
+    );
 }
 
 #[test]

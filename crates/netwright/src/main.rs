@@ -12,6 +12,7 @@ mod failure;
 mod network;
 mod picture;
 mod table;
+mod wrap;
 
 use std::process::ExitCode;
 

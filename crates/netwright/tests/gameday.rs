@@ -52,11 +52,15 @@ dns_zones:
     records: [ { name: db, type: A, values: 10.2.1.10 } ]
 ";
 
-fn planned(faults: &str) -> Plan {
+fn planned(fault: &str) -> Plan {
+    planned_of(&format!("f: {{ {fault} }}"))
+}
+
+fn planned_of(faults: &str) -> Plan {
     let mut sources = Sources::default();
     let network = netwright_model::load("network", NETWORK, &mut sources).unwrap();
     let text = format!(
-        "{{ title: t, safety: {{ most_pairs: 100% }}, faults: {{ f: {{ {faults} }} }}, method: [ {{ fault: f, for: 5s }} ] }}"
+        "{{ title: t, safety: {{ most_pairs: 100% }}, faults: {{ {faults} }}, method: [ {{ fault: f, for: 5s }} ] }}"
     );
     let experiment = load::parse(Path::new("e.yaml"), &text, &mut sources);
     plan(experiment.unwrap(), &network, &lab_plan(&network))
@@ -151,6 +155,7 @@ impl Hands {
                     assert!(!struck.struck.is_empty());
                 }
             }
+            Does::Clocks(..) => panic!("there is no reference system here"),
         }
     }
 
@@ -171,7 +176,7 @@ impl Hands {
                     self.breaking.act(&act).unwrap();
                 }
             }
-            Does::Strike(..) => {}
+            Does::Strike(..) | Does::Clocks(..) => {}
         }
     }
 
@@ -231,6 +236,7 @@ fn each_fault_bites_where_it_should_and_is_gone_after() {
         limited(&way, &mut hands);
         named(&mut hands);
         stopped(&mut hands);
+        many(&mut hands);
         let done = hands.breaking.act(&Act::End).unwrap();
         assert_eq!(done.left, Vec::<String>::new());
         let check = way.lab(&["check"]);
@@ -309,6 +315,24 @@ fn stopped(hands: &mut Hands) {
     let plan = planned("kind: stop, between: database");
     hands.put_on(&plan);
     hands.until("the stand-in comes back", |round| seen(round, 0) == State::Up);
+}
+
+/// Hundreds of faults are laid, held and renewed together, though the kernel takes little in one transaction.
+fn many(hands: &mut Hands) {
+    let more: String = (1..300)
+        .map(|number| format!(", f{number}: {{ between: gateway, and: database }}"))
+        .collect();
+    let plan = planned_of(&format!("f: {{ between: other, and: database }}{more}"));
+    let maps: Vec<_> =
+        plan.cuts().iter().flat_map(|(fault, cut)| elements(*fault, cut, &plan.parties)).collect();
+    hands.breaking.act(&Act::Renew).unwrap();
+    let rules = rules(&plan.cuts(), &plan.parties, &plan.protected);
+    hands.breaking.act(&Act::Lay { rules }).unwrap();
+    hands.breaking.act(&Act::Hold { maps: maps.clone() }).unwrap();
+    let cut = |round: &Round| (0..2).all(|at| seen(round, at) == State::Down);
+    hands.until("all are cut", cut);
+    hands.breaking.act(&Act::Hold { maps: healed(&maps) }).unwrap();
+    hands.until("all are healed", |round| (0..3).all(|at| seen(round, at) == State::Up));
 }
 
 const BARE: &str = "

@@ -5,9 +5,11 @@
 
 use std::fmt;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+
+use crate::node::lock;
 
 /// Bits of the counter.
 const COUNTER: u32 = 16;
@@ -67,45 +69,56 @@ impl Latest {
     }
 }
 
+/// By how much a wall clock is made wrong, and until when, where that ends by itself.
+#[derive(Debug, Clone, Copy)]
+struct Wrong {
+    by: i64,
+    until: Option<Instant>,
+}
+
 /// The clock of a process.
 #[derive(Debug)]
 pub(crate) struct Clock {
     latest: Mutex<Latest>,
-    /// What is added to the wall clock: how a game day makes it wrong.
-    offset: AtomicI64,
+    /// What is added to the wall clock for as long as the process lives.
+    own: i64,
+    /// What is added instead: how a game day makes it wrong.
+    wrong: Mutex<Option<Wrong>>,
 }
 
 impl Clock {
     /// One whose wall clock is wrong by so many milliseconds.
     pub(crate) fn new(offset: i64) -> Self {
-        Self { latest: Mutex::new(Latest::default()), offset: AtomicI64::new(offset) }
+        Self { latest: Mutex::default(), own: offset, wrong: Mutex::default() }
     }
 
     /// The wall clock, in milliseconds since 1970.
     pub(crate) fn wall(&self) -> u64 {
-        true_time().saturating_add_signed(self.offset.load(Ordering::Relaxed))
+        true_time().saturating_add_signed(self.offset())
     }
 
     /// A time for something that happens now.
     pub(crate) fn tick(&self) -> Hlc {
         let wall = self.wall();
-        self.latest.lock().unwrap_or_else(std::sync::PoisonError::into_inner).tick(wall)
+        lock(&self.latest).tick(wall)
     }
 
     /// Hears of a time; false where it is so far ahead that it is not followed.
     pub(crate) fn hear(&self, other: Hlc) -> bool {
         let wall = self.wall();
-        self.latest.lock().unwrap_or_else(std::sync::PoisonError::into_inner).hear(wall, other)
+        lock(&self.latest).hear(wall, other)
     }
 
-    /// Makes the wall clock wrong by so many milliseconds.
-    pub(crate) fn set_offset(&self, milliseconds: i64) {
-        self.offset.store(milliseconds, Ordering::Relaxed);
+    /// Makes the wall clock wrong by so many milliseconds; for a time, where one is given, and then it is as it was when the process began.
+    pub(crate) fn set_offset(&self, by: i64, time: Option<Duration>) {
+        let until = time.and_then(|time| Instant::now().checked_add(time));
+        *lock(&self.wrong) = Some(Wrong { by, until });
     }
 
     /// By how much the wall clock is made wrong.
     pub(crate) fn offset(&self) -> i64 {
-        self.offset.load(Ordering::Relaxed)
+        let lasts = |wrong: &Wrong| wrong.until.is_none_or(|until| Instant::now() < until);
+        lock(&self.wrong).filter(lasts).map_or(self.own, |wrong| wrong.by)
     }
 }
 
@@ -130,7 +143,9 @@ pub(crate) fn written(milliseconds: u64) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{AHEAD, Hlc, Latest};
+    use std::time::Duration;
+
+    use super::{AHEAD, Clock, Hlc, Latest};
 
     proptest! {
         #[test]
@@ -157,6 +172,20 @@ mod tests {
         assert!(clock.hear(1000, Hlc::of(1000 + AHEAD)));
         assert!(!clock.hear(1000, Hlc::of(1001 + AHEAD)));
         assert!(clock.tick(1000) > Hlc::of(1000 + AHEAD));
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_for_a_time_is_right_again_by_itself_and_what_it_gave_is_never_given_again()
+     {
+        let clock = Clock::new(-7);
+        clock.set_offset(60_000, Some(Duration::from_secs(600)));
+        assert_eq!(clock.offset(), 60_000);
+        let ahead = clock.tick();
+        clock.set_offset(60_000, Some(Duration::ZERO));
+        assert_eq!(clock.offset(), -7);
+        assert!(clock.tick() > ahead);
+        clock.set_offset(5, None);
+        assert_eq!(clock.offset(), 5);
     }
 
     #[test]

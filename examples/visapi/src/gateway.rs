@@ -55,7 +55,7 @@ fn routes() -> Vec<(Who, &'static str, Handler)> {
         (Who::User, "/api/v1/system/connectivity-matrix", get(system::matrix)),
         (Who::User, "/api/v1/network/partition-status", get(system::partitions)),
         (Who::User, "/api/v1/network/links", get(system::links)),
-        (Who::Operator, "/api/v1/test/clock", post(system::clock)),
+        (Who::Operator, "/api/v1/test/clock", get(system::clock_now).post(system::clock)),
         (Who::Operator, "/api/v1/workers/scale", post(system::scale)),
         (Who::Anyone, "/api/v1/auth/login", post(data::login)),
         (Who::User, "/api/v1/test/marker", post(data::put_marker)),

@@ -75,6 +75,13 @@ pub fn script(commands: &str) -> Result<(), String> {
     asked(&["-f", "-"], Some(commands)).map(drop)
 }
 
+/// A ruleset's text as transactions, one after the other, of which none is too large for the kernel. Whoever gives them makes sure that no packet
+/// is harmed by half of them.
+#[must_use]
+pub fn transactions(text: &str) -> Vec<String> {
+    split::pieces(text, TRANSACTION)
+}
+
 /// What `nft` says to a command of its own, in the namespace of the calling thread.
 ///
 /// # Errors

@@ -23,12 +23,23 @@ use crate::schedule::Turns;
 pub(super) struct Choosing<'a> {
     pub(super) parties: &'a Parties,
     pub(super) lab: &'a HostPlan,
+    /// Whether the experiment has the reference system.
+    pub(super) has_reference: bool,
     pub(super) wrong: &'a mut Vec<Diagnostic>,
     pub(super) notes: &'a mut Vec<String>,
 }
 
 fn value<T: Copy + Default>(given: Option<&Spanned<T>>) -> T {
     given.map(|given| given.value).unwrap_or_default()
+}
+
+/// Machines of the reference system whose wall clock can be made wrong.
+const CLOCKS: [&str; 2] = ["gateway", "worker"];
+/// The most that a clock is wrong, in milliseconds: by more, it orders nothing any more.
+const MOST_WRONG: u64 = 24 * 60 * 60 * 1000;
+
+fn millis(time: &Spanned<netwright_model::scalar::Duration>) -> i64 {
+    i64::try_from(time.value.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What follows from no seed that was given follows from a name.
@@ -75,6 +86,7 @@ impl Choosing<'_> {
             FaultKind::Pause => self.strike(fault, &one, Strike::Pause),
             FaultKind::Stop => self.strike(fault, &one, Strike::Kill),
             FaultKind::Slow => self.links(name, fault, [&one, &other]),
+            FaultKind::Clock => self.clocks(name, fault, &one),
             _ => self.cut((name, kind), fault, &chosen),
         };
         let turns = fault.schedule.as_ref().map(|schedule| Turns {
@@ -93,7 +105,7 @@ impl Choosing<'_> {
         }
         let (concerned, met) = self.concerned(&does, (&one, &other), &chosen);
         let what = words(kind, fault, self.parties, (&one, &other, chosen.len()));
-        let linked = !matches!(does, Does::Names(_) | Does::Strike(..));
+        let linked = matches!(does, Does::Cut(_) | Does::Links(_));
         let place = Place {
             kind: kind.to_string(),
             from: listed(self.parties, &one),
@@ -291,6 +303,30 @@ impl Choosing<'_> {
         Does::Strike(spaces, how, fault.process.as_ref().map(|process| process.value.clone()))
     }
 
+    fn clocks(&mut self, name: &Spanned<String>, fault: &Fault, own: &[usize]) -> Does {
+        if !self.has_reference {
+            let message = "clocks are those of the reference system, and the experiment has none: the clock of a machine is one for all that runs on it";
+            self.error("NW-GD-006", name.span, message, "`reference: {}`");
+        }
+        let names: Vec<String> =
+            own.iter().map(|place| self.parties.name(*place).to_owned()).collect();
+        for other in names.iter().filter(|name| !CLOCKS.contains(&name.as_str())) {
+            let message = format!("{other} has no clock of its own");
+            let help = format!("there are those of {}", CLOCKS.join(" and "));
+            self.error("NW-GD-006", name.span, message, &help);
+        }
+        let offset = match (fault.ahead, fault.behind) {
+            (Some(ahead), None) => millis(&ahead),
+            (None, Some(behind)) => millis(&behind).saturating_neg(),
+            _ => 0,
+        };
+        if !(1..=MOST_WRONG).contains(&offset.unsigned_abs()) {
+            let message = "a fault of the kind clock needs `ahead` or `behind`: 1 ms to 24 h";
+            self.error("NW-GD-002", name.span, message, "");
+        }
+        Does::Clocks(names, offset)
+    }
+
     /// The endpoints that a fault concerns, and the unordered pairs whose packets it meets.
     fn concerned(
         &self,
@@ -318,7 +354,9 @@ impl Choosing<'_> {
                 let pairs = pairs.filter(|(a, b)| a != b).map(unordered).collect();
                 (one.iter().chain(other).copied().collect(), pairs)
             }
-            Does::Names(_) | Does::Strike(..) => (one.iter().copied().collect(), BTreeSet::new()),
+            Does::Names(_) | Does::Strike(..) | Does::Clocks(..) => {
+                (one.iter().copied().collect(), BTreeSet::new())
+            }
         }
     }
 }
@@ -374,6 +412,12 @@ fn words(
                 "name servers: {} about {names}, asked by {one}",
                 value(fault.answer.as_ref())
             );
+        }
+        FaultKind::Clock => {
+            let ahead = fault.ahead.map(|time| format!("{} ahead", time.value));
+            let behind = fault.behind.map(|time| format!("{} behind", time.value));
+            let by = ahead.or(behind).unwrap_or_default();
+            return format!("wall clocks of {one} are {by}");
         }
         FaultKind::Pause => return format!("processes of {one} stand still"),
         FaultKind::Stop => return format!("processes of {one} are ended"),

@@ -145,6 +145,18 @@ fn what_names_nothing_cuts_everything_never_ends_or_overlaps_is_refused_with_all
             "faults: { f: { kind: dns, between: gateway } }, method: [ { fault: f, for: 5s } ]",
             "no name server",
         ),
+        (
+            "faults: { f: { kind: clock, on: gateway, ahead: 5s } }, method: [ { fault: f, for: 5s } ]",
+            "clocks are those of the reference system",
+        ),
+        (
+            "reference: {}, faults: { f: { kind: clock, on: database, ahead: 5s } }, method: [ { fault: f, for: 5s } ]",
+            "database has no clock of its own",
+        ),
+        (
+            "reference: {}, faults: { f: { kind: clock, on: gateway, ahead: 5s, behind: 5s } }, method: [ { fault: f, for: 5s } ]",
+            "`ahead` or `behind`",
+        ),
     ];
     for (text, wanted) in cases {
         let why = wrong(&format!("{{ title: t, {text} }}"));
@@ -154,6 +166,16 @@ fn what_names_nothing_cuts_everything_never_ends_or_overlaps_is_refused_with_all
         "{ title: t, faults: { f: { between: nobody } }, method: [ { fault: g, for: 5s } ] }",
     );
     assert_eq!(both.lines().count(), 2, "{both}");
+}
+
+#[test]
+fn clocks_are_wrong_by_so_much_and_no_connection_shows_it() {
+    let plan = planned("{ title: t, reference: {}, faults: { f: { kind: clock, on: [gateway, worker], behind: 5m } }, method: [ { fault: f, for: 5s } ] }").unwrap();
+    let fault = &plan.faults[0];
+    assert_eq!(fault.does, Does::Clocks(vec!["gateway".into(), "worker".into()], -300_000));
+    assert_eq!(fault.what, "wall clocks of gateway, worker are 300s behind");
+    assert_eq!((plan.blast.cut, plan.blast.concerned.len()), (0, 2));
+    assert!(!fault.touches((0, 1)));
 }
 
 #[test]

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use netwright_history::{History, words};
-use netwright_report::{Check, DataImpact, Moment, Witness, WitnessOperation};
+use netwright_report::{Check, DataImpact, Loser, Moment, Witness, WitnessOperation};
 use serde_json::{Map, Value};
 
 use super::{Source, word};
-use crate::journal::{Event, Found};
+use crate::journal::{Event, Found, Lost};
 
 /// Operations of a witness at most.
 const SHOWN: usize = 12;
@@ -90,6 +90,11 @@ fn count(figures: &Map<String, Value>, name: &str) -> Option<u64> {
     }
 }
 
+fn loser(lost: &Lost) -> Loser {
+    let Lost { key, kept, lost, why } = lost.clone();
+    Loser { key, kept, lost, why }
+}
+
 /// What became of the data, as far as the checks counted it.
 pub(super) fn impact(source: &Source<'_>) -> DataImpact {
     let mut impact = DataImpact::default();
@@ -99,6 +104,11 @@ pub(super) fn impact(source: &Source<'_>) -> DataImpact {
         }
     };
     for (_, event) in source.events() {
+        if let Event::Audit { conflicts, losers, some } = event {
+            impact.conflicts = Some(*conflicts);
+            impact.audited_losers = Some(*losers);
+            impact.losers = some.iter().map(loser).collect();
+        }
         let Event::Checked { model, figures, .. } = event else { continue };
         match model.as_str() {
             "lost-writes" | "set" | "set-full" | "total-queue" => {

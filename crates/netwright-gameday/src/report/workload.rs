@@ -8,6 +8,7 @@ use netwright_report::{
 
 use super::{Source, data};
 use crate::journal::Event;
+use crate::run::sample::QUERIES;
 
 /// Refusals that are the right answer: the service was there.
 const RIGHT: [&str; 4] = ["mismatch", "led", "fenced", "absent"];
@@ -27,6 +28,10 @@ fn each(source: &Source<'_>, mut take: impl FnMut(Operation<'_>)) {
         let Some(told) = source.histories.get(history) else { continue };
         for operation in &told.operations {
             let Some((at, end)) = data::times(source, operation) else { continue };
+            // What only an answer told is no request of a client.
+            if operation.extra.as_ref().is_some_and(|extra| extra.attempt == Some(0)) {
+                continue;
+            }
             let error = operation.extra.as_ref().and_then(|extra| extra.error.as_ref()?.name());
             let right = error.is_some_and(|error| RIGHT.contains(&error));
             let outcome = if right { Outcome::Ok } else { outcome(operation.outcome) };
@@ -56,6 +61,8 @@ struct Measured {
     tried: u32,
     /// Jobs that were enqueued.
     jobs: u32,
+    /// Queries to the database in a minute, each time that they were counted.
+    queries: Vec<f64>,
     /// How long it was.
     during: f64,
 }
@@ -64,15 +71,23 @@ impl Measured {
     /// The median time of an answer, in milliseconds.
     fn latency(&mut self) -> Option<f64> {
         self.took.sort_unstable();
-        self.took.get(self.took.len() / 2).map(|took| took.seconds() * 1_000.0)
+        // No more digits than mean something.
+        self.took.get(self.took.len() / 2).map(|took| (took.seconds() * 10_000.0).round() / 10.0)
     }
 
     fn success(&self) -> Option<f64> {
-        (self.tried > 0).then(|| f64::from(self.ok) * 100.0 / f64::from(self.tried))
+        (self.tried > 0)
+            .then(|| (f64::from(self.ok) * 1_000.0 / f64::from(self.tried)).floor() / 10.0)
+    }
+
+    fn queries_a_minute(&self) -> Option<f64> {
+        let count = u32::try_from(self.queries.len()).ok().filter(|count| *count > 0)?;
+        Some((self.queries.iter().sum::<f64>() / f64::from(count)).round())
     }
 
     fn jobs_a_minute(&self) -> Option<f64> {
-        (self.during > 0.0 && self.jobs > 0).then(|| f64::from(self.jobs) * 60.0 / self.during)
+        (self.during > 0.0 && self.jobs > 0)
+            .then(|| (f64::from(self.jobs) * 60.0 / self.during).round())
     }
 }
 
@@ -93,6 +108,14 @@ pub(super) fn foretold(source: &Source<'_>, phases: &[Phase]) -> Vec<Expected> {
             part.jobs += u32::from(operation.kind.ends_with("enqueue"));
         }
     });
+    for (at, event) in source.events() {
+        let Event::Gauge { name, value: Some(value), .. } = event else { continue };
+        if let (true, Some(part)) =
+            (name == QUERIES, place(at).and_then(|place| parts.get_mut(place)))
+        {
+            part.queries.push(*value);
+        }
+    }
     for phase in phases {
         let own = kinds.iter().position(|kind| *kind == phase.kind);
         if let Some(part) = own.and_then(|place| parts.get_mut(place)) {
@@ -102,6 +125,7 @@ pub(super) fn foretold(source: &Source<'_>, phases: &[Phase]) -> Vec<Expected> {
     let latency = parts.each_mut().map(Measured::latency);
     let success = parts.each_ref().map(Measured::success);
     let jobs = parts.each_ref().map(Measured::jobs_a_minute);
+    let queries = parts.each_ref().map(Measured::queries_a_minute);
     vec![
         row(
             ("API latency, median", "ms", Wanted::AtMost),
@@ -117,6 +141,11 @@ pub(super) fn foretold(source: &Source<'_>, phases: &[Phase]) -> Vec<Expected> {
             ("jobs taken in", "1/min", Wanted::AtLeast),
             jobs,
             [(1_000.0, f64::INFINITY), (0.0, 500.0), (800.0, f64::INFINITY)],
+        ),
+        row(
+            ("database queries", "1/min", Wanted::AtLeast),
+            queries,
+            [(5_000.0, f64::INFINITY), (0.0, 500.0), (4_000.0, f64::INFINITY)],
         ),
     ]
 }

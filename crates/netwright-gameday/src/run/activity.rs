@@ -83,8 +83,27 @@ pub fn done(setting: &Setting<'_>, step: &Step) -> Did {
 }
 
 fn words(found: &Found) -> String {
-    let said: String = found.body.trim().chars().take(KEPT).collect();
+    let body = found.body.trim();
+    let said = match serde_json::from_str(body) {
+        Ok(Value::Object(parts)) => brief(&parts),
+        _ => body.to_owned(),
+    };
+    let said: String = said.chars().take(KEPT).collect();
     if said.is_empty() { found.status.to_string() } else { format!("{}: {said}", found.status) }
+}
+
+/// What an object says in words: its parts that are one value, and how many there are of each list.
+fn brief(parts: &serde_json::Map<String, Value>) -> String {
+    let part = |(name, value): (&String, &Value)| {
+        let name = name.replace('_', " ");
+        match value {
+            Value::Null | Value::Object(_) => None,
+            Value::Array(all) => Some(format!("{name}: {}", all.len())),
+            Value::String(text) => Some(format!("{name} {text}")),
+            Value::Bool(_) | Value::Number(_) => Some(format!("{name} {value}")),
+        }
+    };
+    parts.iter().filter_map(part).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether what was found is within a tolerance; `None` where the tolerance is of a kind that is not known here.

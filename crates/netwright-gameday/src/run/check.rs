@@ -1,9 +1,10 @@
 //! What the histories of a run say, once everything was read that there is to read.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::pause;
-use netwright_history::{Model, Options, Weight, check, read_text};
+use netwright_history::{History, Model, Options, Weight, check, read_text};
 
 use super::Run;
 use super::workload::Job;
@@ -14,6 +15,36 @@ const READ: Duration = Duration::from_secs(120);
 
 /// The model that takes for lost what never came out.
 const TOTAL_QUEUE: &str = "total-queue";
+
+/// Answers that are no refusals: what was asked for was looked at, and is otherwise.
+const ANSWERS: [&str; 5] = ["mismatch", "led", "fenced", "absent", "stale"];
+
+/// How often clients were refused, by the reason that they were told; a status alone is none.
+#[derive(Debug, Default)]
+struct Refusals(BTreeMap<String, u64>);
+
+impl Refusals {
+    fn add(&mut self, history: &History) {
+        for operation in &history.operations {
+            let error = operation.extra.as_ref().and_then(|extra| extra.error.as_ref()?.name());
+            let Some(error) = error.filter(|error| !ANSWERS.contains(error)) else { continue };
+            // What ended without an answer, or did not begin, was told in other words.
+            let is_code = error.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c == '-');
+            if is_code || error.starts_with("status ") {
+                *self.0.entry(error.to_owned()).or_default() += 1;
+            }
+        }
+    }
+
+    /// Whether each had a reason, and which; nothing where nobody was refused.
+    fn judged(&self) -> Option<(Verdict, String)> {
+        let untold = self.0.keys().any(|error| error.starts_with("status "));
+        let verdict = if untold { Verdict::Fail } else { Verdict::Pass };
+        let reasons = self.0.iter().map(|(error, count)| format!("{error} {count}"));
+        let reasons = reasons.collect::<Vec<String>>().join(", ");
+        (!self.0.is_empty()).then(|| (verdict, format!("refusals by their reasons: {reasons}")))
+    }
+}
 
 /// What a checker said, as the journal has it.
 struct Said {
@@ -44,7 +75,7 @@ impl Said {
 }
 
 /// Checks the history in a file against a model.
-fn said(path: &std::path::Path, model: &str) -> Said {
+fn said(path: &std::path::Path, model: &str, refusals: &mut Refusals) -> Said {
     let Some(known) = Model::of(model) else {
         return Said::unknown(format!("there is no model `{model}`"));
     };
@@ -56,6 +87,7 @@ fn said(path: &std::path::Path, model: &str) -> Said {
         Ok(history) => history,
         Err(error) => return Said::unknown(error.to_string()),
     };
+    refusals.add(&history);
     let report = match check(&history, known, &Options::default()) {
         Ok(report) => report,
         Err(error) => return Said::unknown(error.to_string()),
@@ -89,14 +121,19 @@ impl Run<'_> {
             self.drain();
             pause(Duration::from_millis(10));
         }
+        let mut refusals = Refusals::default();
         for job in &self.jobs.all {
             let Some(model) = &job.model else { continue };
-            self.history(job, model);
+            self.history(job, model, &mut refusals);
+        }
+        let told = refusals.judged().filter(|_| self.setting.plan.experiment.reference.is_some());
+        if let Some((verdict, evidence)) = told {
+            self.criterion("who is refused is told why", verdict, evidence);
         }
     }
 
-    fn history(&mut self, job: &Job<'_>, model: &str) {
-        let mut said = said(&self.setting.folder.join(&job.file), model);
+    fn history(&mut self, job: &Job<'_>, model: &str, refusals: &mut Refusals) {
+        let mut said = said(&self.setting.folder.join(&job.file), model, refusals);
         if self.jobs.gave_up() && model == TOTAL_QUEUE {
             said = said.not_emptied();
         }
@@ -112,5 +149,34 @@ impl Run<'_> {
             findings: said.findings,
         });
         self.criterion(&format!("{}: {model}", job.name), said.verdict, evidence);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Refusals, Verdict, read_text};
+
+    fn judged(errors: &[&str]) -> Option<(Verdict, String)> {
+        let lines = errors.iter().enumerate().map(|(client, error)| {
+            format!("{{\"type\":\"invoke\",\"process\":{client},\"f\":\"write\",\"value\":1}}\n{{\"type\":\"fail\",\"process\":{client},\"f\":\"write\",\"value\":1,\"error\":\"{error}\"}}\n")
+        });
+        let text = format!("{{\"netwright_history\":1}}\n{}", lines.collect::<String>());
+        let mut refusals = Refusals::default();
+        refusals.add(&read_text(text.as_bytes()).ok()?);
+        refusals.judged()
+    }
+
+    #[test]
+    fn a_status_is_no_reason_and_what_is_otherwise_than_thought_is_no_refusal() {
+        assert_eq!(judged(&["mismatch", "no answer in time"]), None);
+        let told = |why: &str| format!("refusals by their reasons: {why}");
+        assert_eq!(
+            judged(&["away", "busy", "away", "fenced"]),
+            Some((Verdict::Pass, told("away 2, busy 1")))
+        );
+        assert_eq!(
+            judged(&["away", "status 503"]),
+            Some((Verdict::Fail, told("away 1, status 503 1")))
+        );
     }
 }

@@ -143,6 +143,11 @@ impl Run<'_> {
                 }
                 (last, struck)
             }
+            Does::Clocks(..) => {
+                let on: Vec<usize> = self.on().chain([fault]).collect();
+                let seen = self.clocks.set(&on, fault).map_err(Abort)?;
+                (Done { done: now(), ..Done::default() }, seen)
+            }
         };
         self.record.put(Event::On {
             fault: planned.name.clone(),
@@ -191,6 +196,14 @@ impl Run<'_> {
             Does::Strike(spaces, ..) => {
                 if let Ok(system) = &mut self.system {
                     system.again(self.setting, spaces).map_err(Abort)?;
+                }
+                Done { done: now(), ..Done::default() }
+            }
+            Does::Clocks(..) => {
+                let on: Vec<usize> = self.on().filter(|own| *own != fault).collect();
+                for text in self.clocks.unset(&on, fault) {
+                    self.faults.episodes[episode].struck = 0;
+                    self.record.put(Event::Note { text });
                 }
                 Done { done: now(), ..Done::default() }
             }
@@ -327,6 +340,7 @@ impl Run<'_> {
         let (by, what) = match does {
             Does::Names(_) => (self.watched.broken_names(), "watched names showed it"),
             Does::Strike(..) => (struck, "processes struck"),
+            Does::Clocks(..) => (struck, "seen to be wrong for as long as asked for"),
             _ => {
                 let states = [State::Slow, State::Down, State::Stalled, State::OneWayBack];
                 (self.watched.were(&states), "watched connections showed it")
@@ -356,6 +370,7 @@ impl Run<'_> {
             Ok(deviations) => left.extend(deviations),
             Err(failure) => left.push(failure.message),
         }
+        left.extend(self.clocks.left());
         self.ended = self.ended.or(Some(effective));
         self.record.put(Event::Healed { left: left.clone(), requested, effective });
         let verdict = if left.is_empty() { Verdict::Pass } else { Verdict::Fail };

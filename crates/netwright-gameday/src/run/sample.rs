@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use netwright_dataplane::kernel::pause;
 use serde_json::Value;
 
-use super::activity::{address, ask, namespace, open};
+use super::own::asked;
 use super::{Record, Setting};
 use crate::journal::Event;
+use crate::plan::Does;
 
 /// How often they are asked.
 const EVERY: Duration = Duration::from_millis(500);
@@ -36,6 +37,7 @@ pub(super) fn follow(setting: &Setting<'_>, record: &Record, over: &AtomicBool) 
     let mut changed = |what: &str, now: &str| {
         known.insert(what.to_owned(), now.to_owned()).is_none_or(|before| before != now)
     };
+    let mut queries = Queries::default();
     while !over.load(Ordering::SeqCst) {
         let begun = Instant::now();
         for (component, path) in COMPONENTS {
@@ -47,11 +49,23 @@ pub(super) fn follow(setting: &Setting<'_>, record: &Record, over: &AtomicBool) 
             }
         }
         let metrics = text(setting, "gateway", "/api/metrics").unwrap_or_default();
+        let worker = text(setting, "worker", "/api/metrics").unwrap_or_default();
         for (metric, name, unit) in GAUGES {
             let value = sum(&metrics, metric);
             if changed(name, &format!("{value:?}")) {
                 let (name, unit) = (name.to_owned(), unit.to_owned());
                 record.put(Event::Gauge { name, unit, value });
+            }
+        }
+        if let Some(value) = queries.rate(&[&metrics, &worker], Instant::now()) {
+            let (name, unit) = (QUERIES.to_owned(), "a minute".to_owned());
+            record.put(Event::Gauge { name, unit, value: Some(value) });
+        }
+        for (machine, name) in clocks(setting) {
+            let metrics = text(setting, machine, "/api/metrics").unwrap_or_default();
+            let value = sum(&metrics, "clock_offset_ms").map(|offset| offset / 1000.0);
+            if changed(&name, &format!("{value:?}")) {
+                record.put(Event::Gauge { name, unit: "s".to_owned(), value });
             }
         }
         if let Some(status) = json(setting, "gateway", "/api/v1/consensus/status")
@@ -68,12 +82,37 @@ pub(super) fn follow(setting: &Setting<'_>, record: &Record, over: &AtomicBool) 
     }
 }
 
+/// What the gauge of queries is called.
+pub(crate) const QUERIES: &str = "database queries";
+
+/// Queries that were counted by then.
+#[derive(Default)]
+struct Queries(Option<(f64, Instant)>);
+
+impl Queries {
+    /// How many were made in a minute since it was asked before; none where that cannot be said, as after a process began anew.
+    fn rate(&mut self, metrics: &[&str], now: Instant) -> Option<f64> {
+        let counts = metrics.iter().map(|metrics| sum(metrics, "db_queries_total"));
+        let total = counts.sum::<Option<f64>>();
+        let before = std::mem::replace(&mut self.0, total.map(|total| (total, now)));
+        let ((before, then), total) = (before?, total?);
+        let minutes = now.saturating_duration_since(then).as_secs_f64() / 60.0;
+        (total >= before && minutes > 0.0).then(|| ((total - before) / minutes).round())
+    }
+}
+
+/// Machines whose clocks some fault makes wrong, each with what its clock is called.
+fn clocks<'a>(setting: &Setting<'a>) -> BTreeMap<&'a str, String> {
+    let faults = setting.plan.faults.iter().filter_map(|fault| match &fault.does {
+        Does::Clocks(machines, _) => Some(machines),
+        _ => None,
+    });
+    let called = |machine: &'a String| (machine.as_str(), format!("clock of the {machine}"));
+    faults.flatten().map(called).collect()
+}
+
 fn text(setting: &Setting<'_>, machine: &str, path: &str) -> Option<String> {
-    let from = namespace(setting, machine).ok()?;
-    let port = setting.plan.parties.named(machine)?.listens.first().copied()?;
-    let target = address(setting, machine, port).ok()?;
-    let mut stream = open(setting, Some(&from), target, PATIENCE).ok()?;
-    let answer = ask(&mut stream, ("GET", path, machine), &[], b"", PATIENCE).ok()?;
+    let answer = asked(setting, machine, ("GET", path, ""), PATIENCE).ok()?;
     (answer.status < 600).then(|| String::from_utf8_lossy(&answer.body).into_owned())
 }
 
@@ -119,7 +158,7 @@ fn version(said: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{sum, version};
+    use super::{Duration, Instant, Queries, sum, version};
 
     #[test]
     fn metrics_are_summed_over_labels_and_what_is_not_told_is_none() {
@@ -127,6 +166,23 @@ mod tests {
         assert_eq!(sum(text, "queue_depth"), Some(3.0));
         assert_eq!(sum(text, "journal_pending"), Some(0.0));
         assert_eq!(sum(text, "journal"), None);
+    }
+
+    #[test]
+    fn queries_are_told_by_the_minute_and_not_where_a_process_began_anew() {
+        let begun = Instant::now();
+        let mut queries = Queries::default();
+        let mut of = |gateway: u32, worker: &str, seconds: u64| {
+            let gateway = format!("db_queries_total {gateway}\n");
+            queries.rate(&[&gateway, worker], begun + Duration::from_secs(seconds))
+        };
+        let worker = "db_queries_total 5\n";
+        assert_eq!(of(10, worker, 0), None);
+        assert_eq!(of(16, worker, 1), Some(360.0));
+        assert_eq!(of(3, worker, 2), None, "it began anew");
+        assert_eq!(of(9, "", 3), None, "it does not answer");
+        assert_eq!(of(9, worker, 4), None);
+        assert_eq!(of(9, worker, 5), Some(0.0));
     }
 
     #[test]

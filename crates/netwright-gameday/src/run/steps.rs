@@ -204,7 +204,7 @@ impl Run<'_> {
     }
 
     /// Lets time pass when nothing is held any more.
-    fn still(&mut self, time: Duration) -> Result<(), Abort> {
+    pub(super) fn still(&mut self, time: Duration) -> Result<(), Abort> {
         netwright_dataplane::kernel::pause(time);
         self.drain();
         if (self.stop)() { Err(Abort(super::INTERRUPTED.to_owned())) } else { Ok(()) }

@@ -1,5 +1,7 @@
 //! What supports the verdict, section by section.
 
+use std::collections::BTreeSet;
+
 use crate::markup::{Markup, cut};
 use crate::plot;
 use crate::report::{Report, Status};
@@ -65,12 +67,11 @@ fn detection(page: &mut Markup, report: &Report, tables: &Tables) {
 
 /// Who reached whom at the end of what was normal, of the faults, and of the run.
 fn matrices(page: &mut Markup, report: &Report) {
-    let links = report.connectivity.iter().take(1_000);
-    let mut parts: Vec<&str> =
-        links.flat_map(|link| [link.from.as_str(), link.to.as_str()]).collect();
-    parts.sort_unstable();
-    parts.dedup();
-    if parts.is_empty() || parts.len() > PARTS {
+    let links = || report.connectivity.iter().take(1_000);
+    // Who connects and what it connects to may be called differently: a machine, and a port of one.
+    let from: BTreeSet<&str> = links().map(|link| link.from.as_str()).collect();
+    let to: BTreeSet<&str> = links().map(|link| link.to.as_str()).collect();
+    if from.is_empty() || from.len().max(to.len()) > PARTS {
         return;
     }
     let last = |kind: PhaseKind| {
@@ -88,7 +89,7 @@ fn matrices(page: &mut Markup, report: &Report) {
                 matrix(
                     page,
                     report,
-                    &parts,
+                    (&from, &to),
                     &format!("Who reached whom {words}, {moment}"),
                     moment,
                 );
@@ -97,23 +98,29 @@ fn matrices(page: &mut Markup, report: &Report) {
     });
 }
 
-fn matrix(page: &mut Markup, report: &Report, parts: &[&str], caption: &str, moment: Moment) {
+fn matrix(
+    page: &mut Markup,
+    report: &Report,
+    (sources, targets): (&BTreeSet<&str>, &BTreeSet<&str>),
+    caption: &str,
+    moment: Moment,
+) {
     super::scrolled(page, caption, |page| {
         page.tag("table", &[("class", &"matrix")], |page| {
             page.leaf("caption", &[], caption);
             page.tag("thead", &[], |page| {
                 page.tag("tr", &[], |page| {
                     page.leaf("th", &[("scope", &"col")], "from ↓ to →");
-                    for part in parts {
-                        page.leaf("th", &[("scope", &"col")], cut(part, 14));
+                    for to in targets {
+                        page.leaf("th", &[("scope", &"col")], cut(to, 14));
                     }
                 });
             });
             page.tag("tbody", &[], |page| {
-                for from in parts {
+                for from in sources {
                     page.tag("tr", &[], |page| {
                         page.leaf("th", &[("scope", &"row")], cut(from, 20));
-                        for to in parts {
+                        for to in targets {
                             cell(page, report, from, to, moment);
                         }
                     });

@@ -24,11 +24,12 @@ pub(super) fn faults(report: &Report) -> Table {
             let after = fault.effective.map(|effective| effective.since(fault.requested));
             let mut proof = Vec::new();
             if let Some(touched) = fault.touched {
-                proof.push(format!(
-                    "{} packets, {} octets",
-                    count(touched.packets),
-                    count(touched.bytes)
-                ));
+                let mut met = format!("{} packets", count(touched.packets));
+                // Counters of packets alone say nothing of octets.
+                if touched.bytes > 0 {
+                    met.push_str(&format!(", {} octets", count(touched.bytes)));
+                }
+                proof.push(met);
             }
             proof.extend(fault.felt.map(|felt| format!("{} probes felt it", count(felt))));
             proof.extend(fault.proof.clone());

@@ -263,18 +263,34 @@ pub(super) async fn partitions(State(node): Here) -> Answer {
     Ok(http::json(200, &body))
 }
 
+/// A clock that is wrong by more than a day orders nothing any more.
+const MOST_WRONG: u64 = 24 * 60 * 60 * 1000;
+
 #[derive(Debug, Deserialize)]
 struct Offset {
     offset_ms: i64,
+    /// For how long; until it is said otherwise, where it is not given.
+    for_ms: Option<u64>,
 }
 
-/// Makes this process's wall clock wrong: a fault of game days.
+/// Makes this process's wall clock wrong: a fault of game days. Who makes it so for a time asks again before that is over.
 pub(super) async fn clock(State(node): Here, text: Bytes) -> Answer {
-    let Offset { offset_ms } = body(&text)?;
+    let Offset { offset_ms, for_ms } = body(&text)?;
+    if offset_ms.unsigned_abs() > MOST_WRONG {
+        return Err(Trouble::wrong("a clock is wrong by at most a day".to_owned()));
+    }
     let before = node.clock.offset();
-    node.clock.set_offset(offset_ms);
-    tracing::warn!(offset_ms, "the clock is wrong on purpose");
-    Ok(http::json(200, &json!({ "before_ms": before, "offset_ms": offset_ms })))
+    node.clock.set_offset(offset_ms, for_ms.map(Duration::from_millis));
+    if before != offset_ms {
+        tracing::warn!(offset_ms, "the clock is wrong on purpose");
+    }
+    let told = json!({ "before_ms": before, "offset_ms": offset_ms, "for_ms": for_ms, "wall_ms": node.clock.wall() });
+    Ok(http::json(200, &told))
+}
+
+/// What this process's wall clock says, and by how much it is made wrong.
+pub(super) async fn clock_now(State(node): Here) -> Response {
+    http::json(200, &json!({ "offset_ms": node.clock.offset(), "wall_ms": node.clock.wall() }))
 }
 
 #[derive(Debug, Deserialize)]

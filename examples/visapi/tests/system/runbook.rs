@@ -1,5 +1,6 @@
 //! The runbook's commands, in its order, as it writes them.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -211,6 +212,30 @@ fn what_workloads_need_is_there_and_a_key_does_a_thing_once() {
         .unwrap()
         .is(400);
     get(at, "/api/v1/nothing").is(404);
+    a_clock_that_goes_back_makes_no_later_write_lose(at);
     let check = get(at, "/api/v1/consistency/check?full=true").json();
     assert_eq!(check["verdict"], "consistent", "{check}");
+}
+
+fn a_clock_that_goes_back_makes_no_later_write_lose(at: SocketAddr) {
+    let write = |side: &str| {
+        let body = format!("{{\"id\": \"clock\", \"side\": \"{side}\"}}");
+        post(at, "/api/v1/test/write", &body)
+    };
+    let wrong = |text: &str| post(at, "/api/v1/test/clock", text);
+    let told = wrong("{\"offset_ms\": 300000, \"for_ms\": 600000}").is(200).json();
+    assert_eq!((&told["before_ms"], &told["offset_ms"]), (&0.into(), &300_000.into()), "{told}");
+    let ahead = write("ahead").is(201).json();
+    wrong("{\"offset_ms\": 300000, \"for_ms\": 1}").is(200);
+    until("the clock is right again by itself", Duration::from_secs(30), || {
+        get(at, "/api/v1/test/clock").json()["offset_ms"] == 0
+    });
+    let after = write("after").is(200).json();
+    assert!(after["hlc"].as_i64() > ahead["hlc"].as_i64(), "{ahead} {after}");
+    assert_eq!(get(at, "/api/v1/test/write/clock").json()["body"]["side"], "after");
+    // By wall clocks the later write would have lost to the earlier.
+    let conflicts = "{\"check_type\": \"conflicts\", \"time_range\": \"1h\"}";
+    let report = post(at, "/api/v1/test/consistency-report", conflicts).is(200).json();
+    assert_eq!(report["findings"]["conflicts"].as_array().map(Vec::len), Some(0), "{report}");
+    wrong("{\"offset_ms\": 864000000}").is(400);
 }

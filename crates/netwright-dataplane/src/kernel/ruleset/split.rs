@@ -1,7 +1,7 @@
 //! A ruleset's text in pieces, each a ruleset of its own that may follow the ones before.
 
-/// Pieces of about a size: whole chains and sets in their order; the elements of large sets by themselves. Chains that others jump to are
-/// there, empty, from the first piece on, since a rule may name a chain of a later piece.
+/// Pieces of about a size: whole chains and sets in their order; the elements of large sets by themselves, and chains of more rules than fit go on
+/// in the next piece. Chains that others jump to are there, empty, from the first piece on, since a rule may name a chain of a later piece.
 pub(super) fn pieces(text: &str, size: usize) -> Vec<String> {
     let pieces = cut(text, size);
     if pieces.len() < 2 {
@@ -63,6 +63,11 @@ fn cut(text: &str, size: usize) -> Vec<String> {
                 block.push('\n');
             }
         }
+        if depth == 2 && block.len() > size && block.trim_start().starts_with("chain ") {
+            flush(&mut pieces, table, &mut open);
+            pieces.push(format!("table {table} {{\n{block}  }}\n}}\n"));
+            block = format!("  chain {name} {{\n");
+        }
         if depth == 1 {
             if open.len() + block.len() > size {
                 flush(&mut pieces, table, &mut open);
@@ -120,6 +125,14 @@ mod tests {
                 "add element inet t s { 10.0.0.3 }\n",
                 "table inet t {\n  chain a {\n    accept\n  }\n}\n",
                 "table inet t {\n  chain b {\n    drop\n  }\n}\n",
+            ]
+        );
+        let long = "table inet t {\n  chain c {\n    type filter hook input priority 0; policy accept;\n    ip saddr 10.0.0.1 drop\n    ip saddr 10.0.0.2 drop\n  }\n}\n";
+        assert_eq!(
+            pieces(long, 80),
+            [
+                "table inet t {\n  chain c {\n    type filter hook input priority 0; policy accept;\n    ip saddr 10.0.0.1 drop\n  }\n}\n",
+                "table inet t {\n  chain c {\n    ip saddr 10.0.0.2 drop\n  }\n}\n",
             ]
         );
         let whole: String = pieces(text, 4000).concat();

@@ -138,8 +138,7 @@ fn queue(client: &Client<'_>, history: &History) -> Result<(), String> {
     let deliveries = pages(client, "/api/v1/queue/deliveries", "deliveries")?;
     for (f, rows) in [("dequeue", &deliveries), ("effect", &effects)] {
         for row in rows {
-            let process = history.begin(f, None, None);
-            history.end(process, ("ok", f), (None, Some(&row["job_id"])), "");
+            history.tell(f, None, &row["job_id"]);
         }
     }
     Ok(())
@@ -165,12 +164,9 @@ fn references(
         versions.extend(own.map(|version| json!({ "document": id, "version": version })));
     }
     for (table, rows) in [("documents", documents), ("versions", versions)] {
-        let key = json!(table);
-        let process = history.begin("rows", Some(&key), None);
-        history.end(process, ("ok", "rows"), (Some(&key), Some(&rows.into())), "");
+        history.tell("rows", Some(&json!(table)), &rows.into());
     }
     let key = json!({ "table": "versions", "column": "document", "references": "documents" });
-    let process = history.begin("foreign-key", None, None);
-    history.end(process, ("ok", "foreign-key"), (None, Some(&key)), "");
+    history.tell("foreign-key", None, &key);
     Ok(())
 }

@@ -30,7 +30,7 @@ pub(super) struct Beside<'a> {
     pub(super) link: Option<&'a str>,
     /// Its idempotency key.
     pub(super) id: Option<&'a str>,
-    /// Which try it is.
+    /// Which try it is; 0 for what is no request of its own.
     pub(super) attempt: u32,
 }
 
@@ -93,6 +93,13 @@ impl History {
         if let ("ok", "enqueue", Some(Value::String(id))) = (kind, f, what.1) {
             inner.acknowledged.push(id.clone());
         }
+    }
+
+    /// Something that the answer to another request told: it happened, and took no time of its own.
+    pub(super) fn tell(&self, f: &str, key: Option<&Value>, value: &Value) {
+        let beside = Beside { attempt: 0, ..Beside::default() };
+        let process = self.begin_beside(f, (key, None), beside);
+        self.end_beside(process, ("ok", f), (key, Some(value)), (beside, ""));
     }
 
     /// What was enqueued and acknowledged.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use netwright_dataplane::kernel::{ask, script, within};
+use netwright_dataplane::kernel::{ask, script, transactions, within};
 use netwright_dataplane::plan::Conditions;
 use netwright_dns::settings::Trouble;
 use rustix::process::{Pid, Signal, kill_process};
@@ -214,8 +214,9 @@ fn lay(lab: &Lab, session: &mut Session, rules: &[Rules]) -> Result<(), String> 
     session.held.clear();
     let clear = format!("add table inet {TABLE}\ndelete table inet {TABLE}\n");
     let work = rules.iter().filter_map(|own| {
-        let text = format!("{clear}{}", own.text);
-        Some((session.spaces.get(&own.namespace)?, own.namespace.as_str(), vec![text]))
+        // Maps that hold nothing meet no packet, so rules may come in several transactions.
+        let texts = [clear.clone()].into_iter().chain(transactions(&own.text)).collect();
+        Some((session.spaces.get(&own.namespace)?, own.namespace.as_str(), texts))
     });
     everywhere(lab, work)
 }

@@ -1,5 +1,6 @@
 //! A run as it happens: a line for each thing that happens, and on a terminal a panel below that tells how it stands.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
 use netwright_gameday::detect::State;
@@ -10,6 +11,12 @@ use netwright_gameday::run::now;
 use super::panel::Panel;
 use crate::console::{Console, Style};
 use crate::table::table;
+use crate::wrap::wrapped;
+
+/// The least columns of a line that is broken into several.
+const LEAST: usize = 20;
+/// The last phase.
+const VERDICT: &str = "verdict";
 
 /// What is shown of what came of an activity, in characters: the journal has more.
 const SHOWN: usize = 60;
@@ -25,6 +32,12 @@ pub(super) struct Live<'a> {
     phase: &'static str,
     on: Vec<String>,
     panel: Panel,
+    /// What was declared of the connections last.
+    states: Vec<State>,
+    /// What is usual was seen: what does not get through now is broken.
+    seen: bool,
+    /// By workload, what was done, not done and not known before, under and after faults.
+    operations: BTreeMap<String, [[u64; 3]; 3]>,
     /// Lines of the panel that are there.
     below: usize,
 }
@@ -58,16 +71,30 @@ impl<'a> Live<'a> {
             phase: "",
             on: Vec::new(),
             panel: Panel::default(),
+            states: Vec::new(),
+            seen: false,
+            operations: BTreeMap::new(),
             below: 0,
         }
     }
 
+    /// A line that stays, above the panel.
     fn line(&mut self, at: u64, style: Option<Style>, text: &str) {
         self.clear();
-        let time = format!("{:7.2} s  ", seconds(at.saturating_sub(self.begun)));
-        let text = style.map_or_else(|| text.to_owned(), |style| self.console.styled(style, text));
-        let line = format!("{}{text}", self.console.styled(Style::Dim, &time));
-        self.console.line(&line);
+        let mut time = format!("{:7.2} s  ", seconds(at.saturating_sub(self.begun)));
+        let columns = self.console.size().map(|(_, columns)| columns);
+        let lines = match columns.and_then(|columns| columns.checked_sub(time.len() + LEAST)) {
+            Some(more) => wrapped(text, more + LEAST),
+            None => vec![text.to_owned()],
+        };
+        for text in lines {
+            let text =
+                style.map_or_else(|| text.clone(), |style| self.console.styled(style, &text));
+            let line = format!("{}{text}", self.console.styled(Style::Dim, &time));
+            self.console.line(&line);
+            time = " ".repeat(time.len());
+        }
+        self.draw();
         self.console.flush();
     }
 
@@ -99,8 +126,12 @@ impl<'a> Live<'a> {
                     Phase::Heal => "everything is taken back",
                     Phase::Recovery => "recovery",
                     Phase::After => "steady state again",
-                    Phase::Verdict => "verdict",
+                    Phase::Verdict => VERDICT,
                 };
+                self.seen |= *phase == Phase::Faults;
+                if *phase == Phase::Verdict {
+                    self.states.clear();
+                }
                 self.line(now(), Some(Style::Strong), self.phase);
             }
             Event::On { fault, what, requested, effective, .. } => {
@@ -123,8 +154,17 @@ impl<'a> Live<'a> {
                     self.names.get(*name).map(|(from, name)| format!("{name}, asked by {from},"));
                 self.state(*declared, &name.unwrap_or_default(), *to);
             }
-            Event::Round { states, .. } => self.round(states),
-            Event::Rates { all } => self.panel.rates(all, now()),
+            Event::Round { states, .. } => {
+                // When all is judged, it stands as it is.
+                if self.phase != VERDICT {
+                    self.states.clone_from(states);
+                    self.stands();
+                }
+            }
+            Event::Rates { all } => {
+                self.panel.rates(all, now());
+                self.stands();
+            }
             other => self.rest(other),
         }
     }
@@ -134,21 +174,30 @@ impl<'a> Live<'a> {
         self.line(at, Some(style), &format!("{name} is {to}"));
     }
 
-    /// How it stands, on a terminal.
-    fn round(&mut self, states: &[State]) {
-        if !self.terminal {
+    /// How it stands, on a terminal, in the place of what stood there: all of it is written at once, so that nothing flickers.
+    fn stands(&mut self) {
+        self.clear();
+        self.draw();
+        self.console.flush();
+    }
+
+    fn draw(&mut self) {
+        let Some((rows, columns)) = self.console.size().filter(|_| self.terminal) else { return };
+        if self.states.is_empty() {
             return;
         }
-        self.clear();
         let on = if self.on.is_empty() { "no fault is on".to_owned() } else { self.on.join(", ") };
         let time = seconds(now().saturating_sub(self.begun));
         let head = format!("{time:7.1} s  {} │ {on}", self.phase);
-        let lines = self.panel.lines(&head, (&self.links, states));
+        // The last column is left free: some terminals go to the next line with it.
+        let size = (self.seen, columns.saturating_sub(1));
+        let mut lines = self.panel.lines(&head, (&self.links, &self.states), size);
+        // Of what is taller than the screen, the upper part could not be taken away again.
+        lines.truncate(rows.saturating_sub(2));
         for line in &lines {
             let line = self.console.styled(Style::Dim, line);
             self.console.line(&line);
         }
-        self.console.flush();
         self.below = lines.len();
     }
 
@@ -196,9 +245,7 @@ impl<'a> Live<'a> {
                 self.line(now(), Some(style(*verdict)), &text);
             }
             Event::Operations { name, ok, fail, info, phase } => {
-                let text = format!("{name}, {phase:?}: {ok} done, {fail} not, {info} not known")
-                    .to_lowercase();
-                self.line(now(), None, &text);
+                self.count(name, *phase, [*ok, *fail, *info]);
             }
             Event::Detections { all, false_alarms } => self.detections(all, false_alarms),
             Event::Verdict { verdict, criteria } => {
@@ -220,9 +267,38 @@ impl<'a> Live<'a> {
         }
     }
 
+    fn count(&mut self, workload: &str, phase: Phase, counts: [u64; 3]) {
+        let place = match phase {
+            Phase::Steady => 0,
+            Phase::Faults => 1,
+            _ => 2,
+        };
+        let own = &mut self.operations.entry(workload.to_owned()).or_default()[place];
+        for (sum, more) in own.iter_mut().zip(counts) {
+            *sum += more;
+        }
+    }
+
+    /// What became of what clients tried.
+    fn tried(&mut self) {
+        let all = std::mem::take(&mut self.operations);
+        if all.is_empty() {
+            return;
+        }
+        self.console.line("");
+        let cell = |[done, not, unknown]: [u64; 3]| format!("{done}/{not}/{unknown}");
+        let rows: Vec<[String; 4]> = all
+            .into_iter()
+            .map(|(name, [steady, faults, after])| [name, cell(steady), cell(faults), cell(after)])
+            .collect();
+        let head = ["DONE/NOT/UNKNOWN", "STEADY", "FAULTS", "RECOVERY"];
+        table(head, &rows, self.console, |_| None);
+    }
+
     /// What was injected against what was found out.
     fn detections(&mut self, all: &[Detection], false_alarms: &[Link]) {
         self.clear();
+        self.tried();
         if all.is_empty() {
             return;
         }

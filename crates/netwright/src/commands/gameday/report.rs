@@ -100,7 +100,9 @@ pub(super) fn write(folder: &Path) -> Result<Report, Failure> {
 fn of_journal(folder: &Path) -> Result<Report, Failure> {
     let file = folder.join(JOURNAL);
     let fail = |why: String| Failure::usage(format!("{}: {why}", file.display()), None);
-    let text = std::fs::read_to_string(&file).map_err(|error| fail(error.to_string()))?;
+    let text = std::fs::read(&file).map_err(|error| fail(error.to_string()))?;
+    // A line that a crash tore may end in the middle of a letter.
+    let text = String::from_utf8_lossy(&text);
     let (lines, _notices) =
         journal::read(&text).map_err(|(line, why)| fail(format!("line {line}: {why}")))?;
     let mut histories = BTreeMap::new();
@@ -115,10 +117,13 @@ fn of_journal(folder: &Path) -> Result<Report, Failure> {
         .ok_or_else(|| fail("it does not begin with a run".to_owned()))
 }
 
-/// Reads a report: a file, or that of a folder, which is made of its journal where it was not written.
+/// Reads a report: a file, or that of a folder, which is made of its journal where it was not written; or what a journal that is named itself says.
 fn read(path: &Path) -> Result<Report, Failure> {
     if path.is_dir() && !path.join(NAME).exists() && path.join(JOURNAL).exists() {
         return of_journal(path);
+    }
+    if path.file_name().is_some_and(|name| name == JOURNAL) {
+        return of_journal(path.parent().unwrap_or(Path::new("")));
     }
     let file = if path.is_dir() { path.join(NAME) } else { path.to_owned() };
     let fail = |why: String, help: Option<&str>| {
