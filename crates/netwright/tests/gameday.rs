@@ -396,11 +396,29 @@ fn a_controller_that_is_killed_at_any_moment_leaves_nothing() {
             run.child.kill().unwrap();
             run.child.wait().unwrap();
             slowest = slowest.max(mended(&way));
+            unfinished(&way, &folder);
         }
         eprintln!(
             "{tries} times killed, {broken} times in the middle; mended at the latest after {slowest:?}"
         );
         assert!(broken > 0);
+    }
+}
+
+/// The report of a run that was killed tells what its journal knows, and never that it passed.
+#[track_caller]
+fn unfinished(way: &Way, folder: &Path) {
+    let journal = folder.join("journal.jsonl");
+    let written = std::fs::read_to_string(&journal).unwrap_or_default();
+    if !written.contains('\n') {
+        return;
+    }
+    for file in [folder, &journal] {
+        let report = way.command(&["gameday", "report", file.to_str().unwrap()]).output().unwrap();
+        let said = text(&report.stdout);
+        assert_eq!(report.status.code(), Some(3), "{said}\n{}", text(&report.stderr));
+        assert!(said.starts_with("UNKNOWN  long"), "{said}");
+        assert!(said.contains("the run did not come to its end"), "{said}");
     }
 }
 
