@@ -1,5 +1,6 @@
 //! An agent's life: it follows the network, brings its host there, reads back, reports, and looks from time to time whether it is still so.
 
+mod asking;
 mod errands;
 
 use std::io;
@@ -21,6 +22,7 @@ use netwright_lab::tasks::{self, State, Tasks};
 use crate::host::{Host, boot, concerned};
 use crate::part::part;
 use crate::source::{Source, Wanted, What};
+use asking::Asking;
 use errands::Desk;
 pub use errands::NEWS;
 
@@ -112,7 +114,8 @@ pub fn follow(
         namespaces: adopted.namespaces,
         ..Report::default()
     };
-    let desk = Desk::new(source, settings.host.clone(), send);
+    let asking = Asking::new(Host::namespaces(&settings.folder));
+    let desk = Desk::new(source, settings.host.clone(), send, asking);
     // What an earlier process of the agent started cannot be watched by this one: it is started again.
     match mark::end(&settings.mark()) {
         Ok(0) => {}
@@ -145,6 +148,7 @@ pub fn follow(
         ));
     }
     agent.drifted(&adopted.deviations, say);
+    agent.desk.names(agent.host.kernel().applied());
     agent.publish();
     agent.desk.begin()?;
     agent.live(&heard, say)
@@ -348,6 +352,7 @@ impl Agent {
             .bring(wanted.revision, &plan)
             .map_err(|error| vec![Trouble { object: object(), said: error.to_string() }])?;
         self.tasks.set(self.host.kernel());
+        self.desk.names(self.host.kernel().applied());
         step.changes = step.changes.max(brought.changes.len());
         self.report.namespaces = self.host.kernel().names().count();
         if !brought.failures.is_empty() {

@@ -75,6 +75,11 @@ fn words(failures: &[Failure]) -> io::Error {
 }
 
 impl Host {
+    /// Where namespaces are kept in an agent's folder.
+    pub(crate) fn namespaces(folder: &Path) -> PathBuf {
+        folder.join("ns")
+    }
+
     /// Takes over what is in a folder. The calling thread is in the host's own network namespace.
     ///
     /// # Errors
@@ -92,7 +97,7 @@ impl Host {
             (kept.boot == boot).then_some(kept)
         };
         let (applied, intended) = (read(APPLIED), read(INTENDED));
-        let mut kernel = Kernel::kept_in(&folder.join("ns"), &namespace(name))?;
+        let mut kernel = Kernel::kept_in(&Self::namespaces(folder), &namespace(name))?;
         let known: Vec<HostPlan> =
             [&applied, &intended].into_iter().flatten().map(|kept| kept.plan.clone()).collect();
         let mut host = Self {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use netwright_control::agents::Registration;
-use netwright_control::compile::Compiler;
+use netwright_control::compile::{Compiler, Part};
 use netwright_dataplane::plan::hosts::{Place, fleet};
 use netwright_dataplane::plan::{Conditions, HostPlan, TUNNEL, What, plan};
 use netwright_model::diagnostic::Diagnostic;
@@ -39,14 +39,17 @@ impl Compiler for Planner {
         &self,
         network: &Network,
         hosts: &[Registration],
-    ) -> Result<BTreeMap<String, String>, String> {
+    ) -> Result<BTreeMap<String, Part>, String> {
         let whole = spread(network, hosts);
         let mut parts = whole.parts();
         let written = hosts.iter().map(|one| {
             let own = namespace(&one.host);
             let part = parts.remove(&own).unwrap_or_else(|| whole.part(&own));
-            let text = serde_json::to_string(&unemulated(part));
-            Ok((one.host.clone(), text.map_err(|error| error.to_string())?))
+            let part = unemulated(part);
+            let places = part.namespaces.iter().map(|one| one.name.clone());
+            let places = places.filter(|name| *name != own).collect();
+            let text = serde_json::to_string(&part).map_err(|error| error.to_string())?;
+            Ok((one.host.clone(), Part { text, places }))
         });
         written.collect()
     }
@@ -131,7 +134,7 @@ mod tests {
         let parts = Planner.parts(&network, &hosts).unwrap_or_default();
         assert_eq!(parts.len(), hosts.len());
         for one in &hosts {
-            let given: Option<HostPlan> = serde_json::from_str(&parts[&one.host]).ok();
+            let given: Option<HostPlan> = serde_json::from_str(&parts[&one.host].text).ok();
             let own = part(&Described::Resolved(Arc::clone(&network)), &hosts, &one.host);
             assert_eq!(given, own.ok(), "{}", one.host);
         }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use netwright_control::agents::{self, Refusal, Registration, Report, placement};
+use netwright_control::errands::{Errand, Ran};
 use netwright_control::keys::Layout;
 use netwright_control::network::Keeper;
 use netwright_control::probes::Ask;
@@ -104,7 +105,7 @@ impl fmt::Display for Away {
     }
 }
 
-/// Where an agent learns and tells. Each call waits no longer than its own time; two may run at once.
+/// Where an agent learns and tells. Each call waits no longer than its own time; several may run at once.
 pub trait Source: Send + Sync {
     /// Says that a host is there, and at which address.
     ///
@@ -131,6 +132,20 @@ pub trait Source: Send + Sync {
     ///
     /// Why that is not known now.
     fn sign(&self, host: &str, report: Option<&Report>) -> Result<(), Away>;
+
+    /// Tells what was found out of what somebody who watches wanted to know, and comes for more; nothing where there was none within `patience`.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be told; a source without a server has nobody who wants to know.
+    fn errands(
+        &self,
+        _host: &str,
+        _ran: Vec<Ran>,
+        _patience: Duration,
+    ) -> Result<Vec<Errand>, Away> {
+        Err(Away::Refused("nobody asks through a store".to_owned()))
+    }
 
     /// Says that the host is removed.
     ///

@@ -8,6 +8,7 @@ pub mod agents;
 pub mod allocations;
 pub mod ask;
 pub mod changes;
+pub mod errands;
 pub mod extract;
 mod gate;
 pub mod health;
@@ -48,6 +49,7 @@ pub fn routes() -> Vec<Route> {
         ("health", health::routes()),
         ("hosts", agents::routes()),
         ("hosts", parts::routes()),
+        ("hosts", errands::routes()),
         ("description", openapi::routes()),
         ("network", network::routes()),
         ("changes", changes::routes()),

@@ -9,12 +9,21 @@ use netwright_model::network::Network;
 
 use crate::agents::Registration;
 
+/// A host's part of a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The part, as JSON.
+    pub text: String,
+    /// What has a place on the host, each as its kind and name: `instance/web`.
+    pub places: Vec<String>,
+}
+
 /// Works out hosts' parts of a network.
 pub trait Compiler: fmt::Debug + Send + Sync {
     /// What the parts are written in. An agent that reads something else is told the whole network.
     fn format(&self) -> &'static str;
 
-    /// Each host's part as JSON, by the host's name.
+    /// Each host's part, by the host's name.
     ///
     /// # Errors
     ///
@@ -23,5 +32,5 @@ pub trait Compiler: fmt::Debug + Send + Sync {
         &self,
         network: &Network,
         hosts: &[Registration],
-    ) -> Result<BTreeMap<String, String>, String>;
+    ) -> Result<BTreeMap<String, Part>, String>;
 }

@@ -14,6 +14,7 @@ pub mod change;
 pub mod compile;
 pub mod convergence;
 pub mod election;
+pub mod errands;
 pub mod guard;
 pub mod keys;
 pub mod network;

@@ -46,6 +46,7 @@ use crate::change::{Changes, clashes::clashes};
 use crate::compile::Compiler;
 use crate::convergence::Accepted;
 use crate::election::Leader;
+use crate::errands::Desk;
 use crate::keys::Layout;
 use crate::network::Keeper;
 use crate::time::{Time, Wall};
@@ -123,6 +124,8 @@ pub struct State {
     pub(crate) parts: Turn<Option<Arc<Parts>>>,
     /// The hosts, as of a revision of the store.
     pub(crate) fleet: Mutex<Option<(Revision, Fleet)>>,
+    /// What agents are to ask for who watches; empty where another server leads.
+    pub(crate) errands: Mutex<Desk>,
     /// When the newest revisions were accepted, as far as their records were read.
     pub(crate) accepted: Mutex<Accepted>,
     /// When it began.
@@ -181,6 +184,7 @@ impl State {
             compiler: None,
             parts: Turn::new(None),
             fleet: Mutex::default(),
+            errands: Mutex::default(),
             mirror,
             bodies: Arc::new(Semaphore::new(BODIES / PORTION)),
             streams: Arc::new(Semaphore::new(options.streams)),

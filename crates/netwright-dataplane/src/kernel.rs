@@ -31,6 +31,7 @@ use facts::Fact;
 pub use failure::Failure;
 pub use follow::{Fate, Passage, Selection};
 use keep::Keep;
+pub use keep::kept;
 pub use pause::pause;
 pub use queue::ability;
 pub use ruleset::{ask, script, transactions};

@@ -11,6 +11,7 @@ mod health;
 mod names;
 mod nat;
 mod operation;
+mod probe;
 mod route;
 mod service;
 mod tunnel;
@@ -94,6 +95,7 @@ pub fn check_with(prover: &mut Prover<'_>, today: Option<i64>) -> Vec<Finding> {
     service::check(network, &mut report);
     certificate::check(network, today, &mut report);
     operation::check(network, &mut report);
+    probe::check(network, &mut report);
     let mut findings = report.findings;
     findings.sort_by(|a, b| {
         (std::cmp::Reverse(a.severity), a.span, a.id, &a.message).cmp(&(

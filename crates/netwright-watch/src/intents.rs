@@ -3,6 +3,7 @@
 //! An intent that something must not work becomes a probe that nothing may answer. What cannot be asked as a probe (a datagram that nobody
 //! need answer, a source without a place in a lab) is told with the reason, so that it does not pass by being left out.
 
+pub mod carried;
 mod written;
 
 use std::net::IpAddr;

@@ -12,6 +12,7 @@ use netwright_model::suggest::nearest;
 
 use crate::alert::{self, Rule};
 use crate::health::Profile;
+use crate::intents::carried::carried;
 use crate::intents::{Place, Placed, Probes, probes};
 use crate::watcher::Target;
 
@@ -29,6 +30,8 @@ pub struct Item {
     pub profile: Profile,
     /// What it depends on.
     pub parents: Vec<String>,
+    /// What an agent is told to ask, where one is to ask it.
+    pub carried: Option<String>,
 }
 
 /// What a description has watched.
@@ -52,6 +55,28 @@ impl Plan {
             parents: item.parents.clone(),
         };
         self.items.iter().map(target).collect()
+    }
+
+    /// Has everything with a place of its own asked by the agents of hosts. What they are not told is not watched, and is listed with the reason.
+    /// `authorities` says that certificates are believed by a file that only this machine has.
+    pub fn by_agents(&mut self, network: &Network, authorities: bool) {
+        let mut left = BTreeMap::new();
+        self.items.retain(|name, item| {
+            if item.placed.from == Place::Here {
+                return true;
+            }
+            match carried(network, &item.placed, authorities) {
+                Ok(text) => item.carried = Some(text),
+                Err(why) => drop(left.insert(name.clone(), why)),
+            }
+            if item.placed.intent {
+                item.profile = Profile::AGENTS;
+            }
+            item.carried.is_some()
+        });
+        let told =
+            left.into_iter().map(|(name, why)| (name, format!("agents do not ask it: {why}")));
+        self.left.extend(told);
     }
 
     /// Of what is asked from these places alone.
@@ -87,7 +112,8 @@ pub fn plan(network: &Network) -> Result<Plan, Vec<(Span, String)>> {
         let usual = || Numbers { profile: Profile::INTENT, parents: Vec::new() };
         let own = numbers.get(placed.name.as_str()).filter(|_| !placed.intent);
         let Numbers { profile, parents } = own.cloned().unwrap_or_else(usual);
-        Item { component: placed.name.clone(), placed: placed.clone(), profile, parents }
+        let component = placed.name.clone();
+        Item { component, placed: placed.clone(), profile, parents, carried: None }
     };
     let items = all.iter().zip(&names).map(|(placed, name)| (name.clone(), item(placed)));
     let items = items.collect();

@@ -40,6 +40,9 @@ use crate::watcher::{Ask, Event, Watcher};
 /// How long a probe that was answered speaks for its place's way out.
 const CONTROL: Duration = Duration::from_secs(10);
 
+/// Things that are not watched and are told in the journal.
+const TOLD: usize = 20;
+
 /// What the last probe of a thing said.
 #[derive(Debug, Clone)]
 struct Last {
@@ -99,6 +102,14 @@ impl Station {
             plan.rules.len()
         );
         self.journal.add(now, What::Configuration { taken: true, text });
+        // What does not happen shows nowhere else.
+        for (name, why) in plan.left.iter().take(TOLD) {
+            self.note(&format!("{name}: not watched: {why}"), now);
+        }
+        let more = plan.left.len().saturating_sub(TOLD);
+        if more > 0 {
+            self.note(&format!("{more} more are not watched (`netwright health` lists them)"), now);
+        }
         self.configuration = Configuration { file: file.to_owned(), taken: now, problem: None };
         self.plan = plan;
     }

@@ -12,7 +12,7 @@ mod harness;
 
 use std::time::{Duration, Instant};
 
-use harness::{Way, text, ways};
+use harness::{Stays, Way, text, ways};
 use serde_json::Value;
 
 const KEY: &str = "/run/netwright/fleet/key";
@@ -142,6 +142,7 @@ fn ten_hosts_tell_the_truth_while_agents_hosts_and_the_server_go_and_come() {
         assert!(fleet.reaches("m0", 11, 80) && fleet.reaches("m0", 11, 81));
         assert!(!fleet.reaches("m0", 11, 82));
         probed(&fleet);
+        watched(&fleet);
         let first = fleet.convergence()["revision"].as_u64().unwrap();
 
         // An agent that is stopped is away after a while; the others go on, and what it made stays.
@@ -209,6 +210,54 @@ fn probed(fleet: &Fleet<'_>) {
     );
     let network = text(&fleet.ask(&["get", "expect"]).stdout);
     assert!(network.contains("open") && !network.contains("more"), "{network}");
+}
+
+/// A watch asks from machines through the agents of their hosts; of an agent that does not answer nothing is known.
+fn watched(fleet: &Fleet<'_>) {
+    let watched = "expect:
+  open: { from: m0, to: m1, service: tcp/80 }
+  closed: { from: m0, to: m2, service: tcp/99, outcome: blocked }
+probes:
+  page: { from: m0, target: 'http://10.0.0.11/metrics', every: 1s, timeout: 1s, up: 1, down: 1 }
+  store: { from: m0, target: 'postgres://app:secret@10.0.0.11/shop' }
+";
+    let file = fleet.way.folder.join("watched.yaml");
+    std::fs::write(&file, network(81) + watched).unwrap();
+    let state = fleet.way.folder.join("state");
+    let words = |more: &[&str]| {
+        let mut all = vec!["lab", "exec", "--name", &fleet.way.lab, "server", "--"];
+        all.extend([fleet.program.as_str(), "watch", file.to_str().unwrap()]);
+        all.extend(["--server", "http://127.0.0.1:8180", "--key-file", KEY]);
+        all.extend(["--state", state.to_str().unwrap()]);
+        all.extend(more);
+        fleet.way.command(&all)
+    };
+    let host = fleet.home("instance/m1");
+    let program = &fleet.program;
+    let serve = format!(
+        "setsid nsenter --net=/run/netwright/fleet/{host}/ns/instance%m1 {program} probe --serve 10.0.0.11:80 --any-target > /run/served 2>&1 & echo $! > /run/server-of-m1"
+    );
+    assert!(fleet.shell("server", &serve).status.success());
+    let watch = Stays::start(words(&[]));
+    watch.until("store: not watched: agents do not ask it: it holds a password");
+    let mut missing = vec!["open is healthy", "closed is healthy", "page is healthy"];
+    while !missing.is_empty() {
+        let seen = watch.until("is healthy").join("\n");
+        missing.retain(|wanted| !seen.contains(wanted));
+    }
+    let gone = fleet.shell("server", "kill $(cat /run/server-of-m1)");
+    assert!(gone.status.success(), "{gone:?}");
+    watch.until("page is unhealthy, was healthy: ");
+    assert_eq!(watch.interrupt().0, Some(1));
+
+    // Nobody asks while the agent is stopped: nothing is known, and nothing is down.
+    let host = fleet.home("instance/m0");
+    fleet.signal(&host, "STOP");
+    let once = words(&["--once", "--within", "4s"]).output().unwrap();
+    fleet.signal(&host, "CONT");
+    let said = text(&once.stdout);
+    assert_eq!(once.status.code(), Some(3), "{once:?}");
+    assert!(said.contains("3 watched: 3 unknown") && said.contains(&host), "{said}");
 }
 
 fn killed(fleet: &Fleet<'_>, router: &str) {

@@ -27,8 +27,12 @@ mod probes;
 mod prometheus;
 #[path = "lab/rehearse.rs"]
 mod rehearse;
+#[path = "lab/sessions.rs"]
+mod sessions;
 #[path = "lab/watch.rs"]
 mod watch;
+#[path = "harness/words.rs"]
+mod words;
 
 use std::process::Command;
 

@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use netwright_control::agents::{Others, Registration, Report, SIGN};
 use netwright_dataplane::kernel::pause;
+use netwright_dataplane::plan::HostPlan;
 use netwright_lab::probe::near;
 
 use super::Heard;
+use super::asking::Asking;
 use crate::source::{Away, Source};
 
 /// How long is waited for news at a time: a way that is cut is noticed soon after.
@@ -41,11 +43,22 @@ pub(super) struct Desk {
     send: Sender<Heard>,
     tray: Shared,
     others: Arc<Mutex<Vec<Registration>>>,
+    asking: Asking,
 }
 
 impl Desk {
-    pub(super) fn new(source: Arc<dyn Source>, host: Registration, send: Sender<Heard>) -> Self {
-        Self { source, host, send, tray: Shared::default(), others: Arc::default() }
+    pub(super) fn new(
+        source: Arc<dyn Source>,
+        host: Registration,
+        send: Sender<Heard>,
+        asking: Asking,
+    ) -> Self {
+        Self { source, host, send, tray: Shared::default(), others: Arc::default(), asking }
+    }
+
+    /// What machines ask for names from now on.
+    pub(super) fn names(&self, plan: &HostPlan) {
+        self.asking.names(plan);
     }
 
     /// Has other hosts asked whether they answer.
@@ -63,7 +76,7 @@ impl Desk {
         news.notify_all();
     }
 
-    /// Begins with both errands; they end with the process.
+    /// Begins with all of it; it ends with the process.
     pub(super) fn begin(&self) -> io::Result<()> {
         let (source, host, send) = (Arc::clone(&self.source), self.host.clone(), self.send.clone());
         let tray = Arc::clone(&self.tray);
@@ -76,7 +89,7 @@ impl Desk {
         let (own, send) = (self.host.underlay, self.send.clone());
         let others = Arc::clone(&self.others);
         Builder::new().name("others".to_owned()).spawn(move || look(own, &others, &send))?;
-        Ok(())
+        self.asking.begin(&self.source, &self.host.host)
     }
 }
 

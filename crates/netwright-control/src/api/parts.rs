@@ -18,7 +18,7 @@ use super::network::live;
 use super::problem::{Kind, Problem};
 use super::route::Route;
 use crate::agents::Registration;
-use crate::compile::Compiler;
+use crate::compile::{Compiler, Part};
 use crate::network::Live;
 use crate::probes::Ask;
 use crate::server::State;
@@ -84,11 +84,13 @@ pub struct ToldPart {
 /// The parts of all hosts.
 #[derive(Debug)]
 pub(crate) struct Parts {
-    revision: u64,
+    pub(super) revision: u64,
     placement: String,
     accepted: Option<u64>,
     /// The hash and the text of each, by host.
     all: BTreeMap<String, (String, String)>,
+    /// The host of each place.
+    pub(super) homes: BTreeMap<String, String>,
 }
 
 async fn part(
@@ -131,7 +133,7 @@ async fn part(
 }
 
 /// The parts of the network as it is now, or as it is a little later.
-async fn compiled(
+pub(super) async fn compiled(
     state: &Arc<State>,
     compiler: Arc<dyn Compiler>,
     fleet: Fleet,
@@ -158,10 +160,13 @@ fn work(
     fleet: &Fleet,
     accepted: Option<u64>,
 ) -> Result<Parts, String> {
-    let all = compiler.parts(&live.network, &fleet.hosts)?;
-    let all = all.into_iter().map(|(host, text)| (host, (digest(&[text.as_bytes()]), text)));
+    let (mut all, mut homes) = (BTreeMap::new(), BTreeMap::new());
+    for (host, Part { text, places }) in compiler.parts(&live.network, &fleet.hosts)? {
+        homes.extend(places.into_iter().map(|place| (place, host.clone())));
+        all.insert(host, (digest(&[text.as_bytes()]), text));
+    }
     let placement = fleet.placement.clone();
-    Ok(Parts { revision: live.revision.0, placement, accepted, all: all.collect() })
+    Ok(Parts { revision: live.revision.0, placement, accepted, all, homes })
 }
 
 /// The hosts, and a short word for which; read again where one came or went.

@@ -29,6 +29,25 @@ fn file(folder: &Path, name: &str) -> PathBuf {
     folder.join(name.replace('/', "%"))
 }
 
+/// A namespace that a folder keeps; none where it does not.
+///
+/// # Errors
+///
+/// The folder cannot be read.
+pub fn kept(folder: &Path, name: &str) -> io::Result<Option<File>> {
+    let open = match File::open(file(folder, name)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        open => open?,
+    };
+    // Between making the file and mounting on it, it is none.
+    Ok(is_namespace(&open)?.then_some(open))
+}
+
+fn is_namespace(open: &File) -> io::Result<bool> {
+    let kind = fstatfs(open)?.f_type;
+    Ok(u64::try_from(kind).is_ok_and(|kind| kind == NAMESPACES))
+}
+
 impl Keep {
     /// Keeps the namespace that the calling thread is in.
     pub(super) fn hold(&self, name: &str) -> io::Result<()> {
@@ -58,8 +77,7 @@ impl Keep {
             let Ok(name) = entry?.file_name().into_string() else { continue };
             let open = File::open(self.folder.join(&name))?;
             let name = name.replace('%', "/");
-            let kind = fstatfs(&open)?.f_type;
-            if u64::try_from(kind).is_ok_and(|kind| kind == NAMESPACES) {
+            if is_namespace(&open)? {
                 found.push((name, open.into()));
             } else {
                 // The process ended between making the file and mounting on it.

@@ -198,6 +198,8 @@ fn worst_detection_is_as_computed_by_hand() {
 fn profiles_that_cannot_work_are_refused() {
     assert_eq!(PROFILE.checked(), Ok(PROFILE));
     assert_eq!(Profile::INTENT.checked(), Ok(Profile::INTENT));
+    assert_eq!(Profile::AGENTS.checked(), Ok(Profile::AGENTS));
+    assert_eq!(Profile::AGENTS.worst_detection(), at(5));
     let wrong = [
         Profile { time_out: at(15), ..PROFILE },
         Profile { interval: at(0), ..PROFILE },

@@ -63,7 +63,7 @@ pub(super) fn add(
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }
 }
 
-fn spec(name: &Spanned<String>, probe: &ActiveProbe) -> Result<Spec, Wrong> {
+pub(super) fn spec(name: &Spanned<String>, probe: &ActiveProbe) -> Result<Spec, Wrong> {
     let target = match (&probe.target, probe.steps.is_empty()) {
         (Some(target), true) => one(target, probe)?,
         (None, false) => {

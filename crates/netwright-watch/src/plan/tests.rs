@@ -84,3 +84,34 @@ fn what_cannot_be_is_told_where_it_was_written() {
         ]
     );
 }
+
+#[test]
+fn what_agents_are_to_ask_is_carried_and_what_they_are_not_told_is_listed() {
+    let network = network(
+        "expect:\n\
+         \x20 one: { from: web, to: db, service: tcp/5432 }\n\
+         probes:\n\
+         \x20 here: { target: 'postgres://app:secret@10.0.1.20/shop' }\n\
+         \x20 there: { from: web, target: 'postgres://app:secret@10.0.1.20/shop' }\n\
+         \x20 page: { from: web, target: 'https://10.0.1.20/' }\n",
+    );
+    let mut plan = plan(&network).unwrap();
+    plan.by_agents(&network, true);
+    assert_eq!(names(&plan), ["here", "one"]);
+    assert_eq!(plan.items["here"].carried, None, "this machine asks it");
+    assert!(
+        plan.items["one"]
+            .carried
+            .as_ref()
+            .is_some_and(|text| text.contains("tcp://10.0.1.20:5432"))
+    );
+    assert_eq!(plan.items["one"].profile, Profile::AGENTS);
+    let why: Vec<&str> = plan.left.iter().map(|(_, why)| why.as_str()).collect();
+    assert_eq!(
+        why,
+        [
+            "agents do not ask it: the authorities of --ca are not sent to hosts",
+            "agents do not ask it: it holds a password, which is not sent to hosts",
+        ]
+    );
+}

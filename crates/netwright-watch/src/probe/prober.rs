@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+pub use jiff::Timestamp;
 
 use super::names::Resolver;
 use super::outcome::{Kind, Outcome, Verdict};

@@ -106,7 +106,7 @@ pub struct Results {
     pub unknown: u64,
 }
 
-/// What fires, waits, or is held back.
+/// What fires, waits, is held back, silenced or suppressed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AlertsDocument {
     /// 1.
@@ -127,8 +127,10 @@ pub enum Stage {
     Firing,
     /// It holds, and not yet for long enough.
     Pending,
-    /// It follows from something worse, or from something that is away.
+    /// It follows from something worse.
     HeldBack,
+    /// What its thing depends on is away: nobody can judge the thing meanwhile.
+    Suppressed,
     /// Somebody silenced it.
     Silenced,
 }
@@ -141,6 +143,7 @@ impl Stage {
             Self::Firing => "firing",
             Self::Pending => "pending",
             Self::HeldBack => "held back",
+            Self::Suppressed => "suppressed",
             Self::Silenced => "silenced",
         }
     }
@@ -335,13 +338,18 @@ impl Station {
             let silenced = self.silences.iter().any(|silence| silence.covers(alert, now));
             let stage = match (&held_back, silenced) {
                 (None, _) => Stage::Firing,
+                (Some(_), _) if alert.suppressed_by.is_some() => Stage::Suppressed,
                 (Some(_), true) => Stage::Silenced,
                 (Some(_), false) => Stage::HeldBack,
             };
             alerts.push(row(alert, stage, held_back, now));
         }
-        let pending = self.watcher.pending(now);
-        alerts.extend(pending.iter().map(|alert| row(alert, Stage::Pending, None, now)));
+        for alert in self.watcher.pending(now) {
+            // What waits for its thing's parent waits for nothing else.
+            let parent = alert.suppressed_by.as_ref().map(|parent| format!("{parent} is away"));
+            let stage = if parent.is_some() { Stage::Suppressed } else { Stage::Pending };
+            alerts.push(row(&alert, stage, parent, now));
+        }
         alerts.sort_by(|a, b| {
             let order = |row: &AlertRow| (row.stage, std::cmp::Reverse(row.level));
             order(a).cmp(&order(b)).then_with(|| (&a.rule, &a.thing).cmp(&(&b.rule, &b.thing)))

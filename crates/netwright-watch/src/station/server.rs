@@ -3,7 +3,7 @@
 //! | path | what |
 //! | --- | --- |
 //! | `GET /v1/health?component=PATTERN&limit=N` | how everything is, the worst first |
-//! | `GET /v1/alerts` | what fires, waits, is held back or silenced |
+//! | `GET /v1/alerts` | what fires, waits, is held back, suppressed or silenced |
 //! | `GET /v1/events?after=NUMBER&wait=SECONDS` | what happened; it waits for something to happen |
 //! | `GET /v1/capacity` | how full everything is that anybody measured |
 //! | `GET /metrics` | OpenMetrics |

@@ -100,6 +100,11 @@ fn what_fails_is_told_once_with_the_change_before_it_and_what_follows_from_it_is
     assert_eq!((alerts[0].stage, alerts[0].remediation.as_deref()), (Stage::Firing, Some("Look")));
     let firing = alerts.iter().filter(|row| row.stage == Stage::Firing).count();
     assert_eq!(firing, 1, "what depends on it is not judged: {alerts:?}");
+    let page = alerts.iter().find(|row| row.thing == "page").unwrap();
+    assert_eq!(
+        (page.stage, page.held_back.as_deref()),
+        (Stage::Suppressed, Some("database is away"))
+    );
     let health = station.health("*", 1, at(40));
     assert_eq!((health.components[0].name.as_str(), health.more), ("database", 1));
     assert_eq!(
@@ -134,6 +139,17 @@ fn a_silence_holds_back_and_ends_and_maintenance_is_a_state_until_it_is_lifted()
     for odd in odd {
         station.cover(&odd, at(36)).unwrap_err();
     }
+}
+
+#[test]
+fn what_is_not_watched_is_told_at_the_start_with_the_reason() {
+    let vpc = "vpcs: { v: { subnets: { s: { cidr: 10.0.0.0/24 } } } }\n\
+        instances: { a: { subnet: s, address: 10.0.0.1 }, b: { subnet: s, address: 10.0.0.2 } }\n\
+        expect: { names: { from: a, to: b, service: udp/53 } }\n";
+    let station = station(vpc);
+    let told: Vec<String> = station.journal().newest(9).map(|entry| format!("{entry:?}")).collect();
+    let wanted = "names: not watched: no probe for it";
+    assert!(told.iter().any(|entry| entry.contains(wanted)), "{told:#?}");
 }
 
 #[test]

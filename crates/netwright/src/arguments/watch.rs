@@ -29,7 +29,7 @@ pub(crate) struct Watch {
     /// Where `health`, `alerts`, `silence` and Prometheus ask; a free port of this machine unless given.
     #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "once")]
     pub(crate) serve: Option<SocketAddr>,
-    /// Tell somebody of alerts: webhook=URL, alertmanager=URL, or mail=smtp://RELAY,FROM,TO,…
+    /// Tell somebody of alerts: webhook=URL, alertmanager=URL, or mail=smtp://RELAY,FROM,TO,… (smtp, smtps, smtp+starttls)
     #[arg(long, value_name = "RECEIVER", conflicts_with = "once")]
     pub(crate) notify: Vec<String>,
     /// How long alerts of a component wait for others, to be told together.
@@ -38,7 +38,13 @@ pub(crate) struct Watch {
     /// After how long people are told again of what still fires.
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "4h")]
     pub(crate) repeat: Duration,
-    /// A server whose accepted changes stand beside alerts, and whose pools are measured; its key is in `NETWRIGHT_KEY` or `NETWRIGHT_KEY_FILE`.
+    /// The server of a network that runs on hosts: their agents are asked, in the place of a lab, what has a place of its own. It is followed too.
+    #[arg(long, value_name = "URL", conflicts_with = "lab")]
+    pub(crate) server: Option<String>,
+    /// File that holds the server's API key; without it the variable `NETWRIGHT_KEY`, where it is set.
+    #[arg(long, env = "NETWRIGHT_KEY_FILE", hide_env_values = true, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// A server whose accepted changes stand beside alerts, and whose pools are measured; its key is that of `--server`.
     #[arg(long, value_name = "URL", conflicts_with = "once")]
     pub(crate) follow: Option<String>,
     /// TLS: a PEM file of authorities that are trusted beside the machine's, by probes and by what tells people.

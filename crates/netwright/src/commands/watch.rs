@@ -3,6 +3,7 @@
 //! One task asks and decides (`netwright_watch::station`), one answers over HTTP; this one shows what happens, follows the file and ends on signals.
 
 mod askers;
+mod hosts;
 pub(super) mod looking;
 mod measure;
 mod once;
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use netwright_model::to_yaml;
 use netwright_watch::alert::DeskOptions;
 use netwright_watch::alert::sink::Moments;
+use netwright_watch::plan::Plan;
 use netwright_watch::station::{
     Folder, NoFolder, Run, Shared, Station, SteadyClock, moment, run as watching, serve,
 };
@@ -57,7 +59,10 @@ pub(super) fn run(arguments: &Watch, console: &mut Console) -> Result<Code, Fail
     let clock = SteadyClock::new(Timestamp::now());
     let options = DeskOptions { wait: arguments.group_wait, repeat: arguments.repeat };
     let mut station = Station::new(options);
-    station.take(&arguments.file.display().to_string(), input.watched()?, clock.now());
+    let plan = planned(arguments, &input)?;
+    let accepted = Accepted::new(folder.file("accepted.yaml"));
+    accepted.take(&input, &plan, &folder)?;
+    station.take(&arguments.file.display().to_string(), plan, clock.now());
     match folder.load() {
         Ok(Some(kept)) => station.restore(kept, clock.now()),
         Ok(None) => {}
@@ -66,8 +71,6 @@ pub(super) fn run(arguments: &Watch, console: &mut Console) -> Result<Code, Fail
             station.note(&text, clock.now());
         }
     }
-    let accepted = Accepted::new(folder.file("accepted.yaml"));
-    accepted.take(&input, &folder)?;
     let shared = Shared::new(station, clock);
     let moments: Moments = Arc::new(moment);
     runtime()?.block_on(async {
@@ -90,6 +93,15 @@ pub(super) fn run(arguments: &Watch, console: &mut Console) -> Result<Code, Fail
         let _whole = asking.await;
         code
     })
+}
+
+/// What is watched by a description, and by whom it is asked.
+fn planned(arguments: &Watch, input: &Input) -> Result<Plan, Failure> {
+    let mut plan = input.watched()?;
+    if arguments.server.is_some() {
+        plan.by_agents(&input.network, arguments.ca.is_some());
+    }
+    Ok(plan)
 }
 
 /// The folder of a watch.
@@ -189,8 +201,8 @@ impl Session<'_> {
     /// Takes what the file holds now; where that is wrong, what was watched goes on, and it is said.
     fn reload(&self) {
         let read = open(&self.arguments.file).and_then(|input| {
-            let plan = input.watched()?;
-            self.accepted.take(&input, &self.folder)?;
+            let plan = planned(self.arguments, &input)?;
+            self.accepted.take(&input, &plan, &self.folder)?;
             *self.connectors.lock().unwrap_or_else(PoisonError::into_inner) =
                 measure::connectors(&input.network);
             Ok(plan)

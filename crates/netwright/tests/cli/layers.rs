@@ -47,6 +47,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
             "netwright-dns",
             "netwright-dataplane",
             "netwright-lab",
+            "netwright-watch",
         ],
     ),
     (

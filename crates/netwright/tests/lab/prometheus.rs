@@ -1,4 +1,4 @@
-//! A real Prometheus in a lab: it loads the rules that are written for it, scrapes the exporter, and fires when a target is cut.
+//! A real Prometheus in a lab: it loads the rules that are written for it, scrapes the exporter and who watches, and fires when a target is cut.
 
 use std::io::Write;
 use std::path::Path;
@@ -21,7 +21,7 @@ fn is_there() -> bool {
     there
 }
 
-/// db's door is open where `open` says so; mon has Prometheus and the exporter.
+/// db's door is open where `open` says so; mon has Prometheus, the exporter and who watches.
 fn network(way: &Way, open: bool) -> String {
     let program = way.program.display();
     let folder = way.folder.display();
@@ -37,8 +37,9 @@ instances:
     address: 10.0.0.30
     exec:
       - {{ name: exporter, run: '{program} probe --serve 10.0.0.30:9115 --allow 10.0.0.0/24' }}
+      - {{ name: watch, run: '{program} watch {folder}/network.yaml --serve 10.0.0.30:9116 --state {folder}/state' }}
       - {{ name: prometheus, run: '{PROMETHEUS} --config.file={folder}/prometheus.yaml --storage.tsdb.path={folder}/data --web.listen-address=10.0.0.30:9090' }}
-probes: {{ door: {{ target: 'tcp://10.0.0.20:80' }} }}
+probes: {{ door: {{ target: 'tcp://10.0.0.20:80', every: 1s, timeout: 1s, grace: 0s }} }}
 alerts:
   database-connection-time: {{ of: door, metric: connect_seconds, above: 5s, severity: critical }}
   connector-capacity: {{ metric: capacity_utilisation, above_share: 80%, severity: warning, message: 'at {{percent}}' }}
@@ -87,7 +88,16 @@ fn a_real_prometheus_takes_the_rules_scrapes_the_probes_and_fires_when_a_target_
         assert!(checked.status.success(), "{checked:?}");
         let scrape = written(
             &way,
-            &["scrape", "network.yaml", "--exporter", "10.0.0.30:9115", "--every", "1s"],
+            &[
+                "scrape",
+                "network.yaml",
+                "--exporter",
+                "10.0.0.30:9115",
+                "--station",
+                "10.0.0.30:9116",
+                "--every",
+                "1s",
+            ],
         );
         assert!(scrape.contains("probe: \"door\""), "{scrape}");
         let global = "global: { evaluation_interval: 1s }\nrule_files: [ rules.yaml ]\n";
@@ -96,6 +106,14 @@ fn a_real_prometheus_takes_the_rules_scrapes_the_probes_and_fires_when_a_target_
         assert!(up.status.success(), "{up:?}");
         wait(&way, "probe_success{probe=\"door\"}", "\"1\"]");
         wait(&way, "netwright_probe_phase_seconds{phase=\"connect\"}", "\"probe\":\"door\"");
+
+        let state = |state: &str| {
+            format!(
+                "netwright_component_state{{component=\"door\",netwright_component_state=\"{state}\"}} == 1"
+            )
+        };
+        wait(&way, &state("healthy"), "\"job\":\"netwright-watch\"");
+        wait(&way, "netwright_watch_configuration_ok", "\"1\"]");
 
         // What the dashboard asks is understood.
         let dashboard: serde_json::Value =
@@ -113,6 +131,7 @@ fn a_real_prometheus_takes_the_rules_scrapes_the_probes_and_fires_when_a_target_
         way.file(&network(&way, false));
         assert!(way.lab(&["apply", &file]).status.success());
         wait(&way, failed, "\"probe\":\"door\"");
+        wait(&way, &state("unhealthy"), "\"component\":\"door\"");
         way.file(&network(&way, true));
         assert!(way.lab(&["apply", &file]).status.success());
         wait(&way, failed, "\"result\":[]");

@@ -118,6 +118,14 @@ pub(super) const ALL: &[Entry] = &[
         "a declared threshold is a promise",
     ),
     rule(
+        "NW-PROBE-001",
+        Warning,
+        "probe by a name that nobody answers",
+        "A target holds an address or a DNS name. What a part of the network is called in the description is neither: the name is not found, and the probe can never pass.",
+        "Write the address, or add a record to a zone that whoever asks sees.",
+        "a probe that cannot pass tells nothing",
+    ),
+    rule(
         "NW-CRIT-001",
         Warning,
         "criterion cannot fail",

@@ -190,6 +190,17 @@ pub(super) fn operation() -> Vec<Case> {
     let alert = |fields: &str| {
         format!("{}alerts: {{ a: {{ {fields} }} }}", timeouts("app: { value: 35s }"))
     };
+    let probe = |target: &str, zones: &str| {
+        format!(
+            "
+provider: generic
+vpcs: {{ p: {{ subnets: {{ s: {{ cidr: 10.0.0.0/24 }} }} }} }}
+instances: {{ a: {{ subnet: s, address: 10.0.0.10 }}, b: {{ subnet: s, address: 10.0.0.11 }} }}
+probes: {{ asks: {{ from: b, target: '{target}' }} }}
+{zones}
+"
+        )
+    };
     let criterion = |fields: &str| {
         format!(
             "{}criteria: {{ c: {{ {fields} }} }}",
@@ -258,6 +269,19 @@ pub(super) fn operation() -> Vec<Case> {
             "NW-ALERT-006",
             alert("above: 5s, severity: crtical"),
             alert("above: 5s, severity: critical"),
+        ),
+        ("NW-PROBE-001", probe("tcp://a:5432", ""), probe("tcp://10.0.0.10:5432", "")),
+        ("NW-PROBE-001", probe("https://user@A/health", ""), probe("https://a.example/health", "")),
+        (
+            "NW-PROBE-001",
+            probe(
+                "redis://a",
+                "dns_zones: { other: { vpcs: p, records: [ { name: b, value: 10.0.0.10 } ] } }",
+            ),
+            probe(
+                "redis://a",
+                "dns_zones: { a: { vpcs: p, records: [ { name: '@', value: 10.0.0.10 } ] } }",
+            ),
         ),
         ("NW-ALERT-004", alert("severity: page"), alert("severity: page, states: [unhealthy]")),
         (

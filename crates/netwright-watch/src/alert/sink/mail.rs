@@ -1,4 +1,5 @@
-//! Mail through a relay: SMTP (RFC 5321) in small, over TLS from the first octet on (RFC 8314) or in the clear for a relay nearby.
+//! Mail through a relay: SMTP (RFC 5321) in small, over TLS from the first octet on (RFC 8314), after STARTTLS (RFC 3207), or in the clear for a relay
+//! nearby. Who asks for STARTTLS has it: a relay that refuses it is told nothing.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -13,10 +14,25 @@ use crate::alert::desk::Notification;
 /// The longest line of an answer, in octets, and the most lines of one.
 const BOUNDS: (usize, usize) = (2048, 64);
 
+/// When the connection to a relay is made secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Secret {
+    Never,
+    AfterStartTls,
+    FromTheFirst,
+}
+
+/// The schemes of relays, with their usual ports.
+const SCHEMES: [(&str, Secret, u16); 3] = [
+    ("smtp://", Secret::Never, 25),
+    ("smtp+starttls://", Secret::AfterStartTls, 587),
+    ("smtps://", Secret::FromTheFirst, 465),
+];
+
 /// A relay and what is sent through it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {
-    tls: bool,
+    secret: Secret,
     host: String,
     port: u16,
     from: String,
@@ -25,21 +41,22 @@ pub struct Mail {
 }
 
 impl Mail {
-    /// A relay as `smtp://host:25` or `smtps://host:465`, and addresses.
+    /// A relay as `smtp://host:25`, `smtp+starttls://host:587` or `smtps://host:465`, and addresses.
     ///
     /// # Errors
     ///
     /// The relay's address is none, or an address of mail cannot be one.
     pub fn new(relay: &str, from: &str, to: &[String]) -> Result<Self, WrongTarget> {
         let wrong = |why: &str| WrongTarget(format!("`{}` {why}", relay.escape_debug()));
-        let (tls, rest) = match (relay.strip_prefix("smtp://"), relay.strip_prefix("smtps://")) {
-            (Some(rest), _) => (false, rest),
-            (_, Some(rest)) => (true, rest),
-            _ => return Err(wrong("begins with neither smtp:// nor smtps://")),
+        let own = |(scheme, secret, port): &(&str, Secret, u16)| {
+            Some((*secret, *port, relay.strip_prefix(scheme)?))
         };
+        let (secret, usual, rest) = SCHEMES
+            .iter()
+            .find_map(own)
+            .ok_or_else(|| wrong("begins with none of smtp://, smtp+starttls:// and smtps://"))?;
         let graphic = rest.bytes().all(|octet| octet.is_ascii_graphic() && octet != b'/');
-        let found =
-            split(rest, if tls { 465 } else { 25 }).filter(|(host, _)| graphic && !host.is_empty());
+        let found = split(rest, usual).filter(|(host, _)| graphic && !host.is_empty());
         let (host, port) = found.ok_or_else(|| wrong("is no relay"))?;
         for address in to.iter().map(String::as_str).chain([from]) {
             if !is_address(address) {
@@ -53,7 +70,7 @@ impl Mail {
             return Err(WrongTarget("nobody is named whom to write to".to_owned()));
         }
         let (from, to, authorities) = (from.to_owned(), to.to_vec(), Authorities::default());
-        Ok(Self { tls, host, port, from, to, authorities })
+        Ok(Self { secret, host, port, from, to, authorities })
     }
 
     /// Believed by these authorities too.
@@ -117,38 +134,59 @@ pub fn message(
 pub(super) async fn send(mail: &Mail, message: &str) -> Result<(), Failure> {
     let stream = TcpStream::connect((mail.host.as_str(), mail.port)).await;
     let stream = stream.map_err(|error| Failure::Again(error.to_string()))?;
-    if mail.tls {
-        speak(secured(&mail.host, stream, &mail.authorities).await?, mail, message).await
-    } else {
-        speak(stream, mail, message).await
+    let tls = async |stream| secured(&mail.host, stream, &mail.authorities).await;
+    match mail.secret {
+        Secret::Never => {
+            let mut relay = Relay::of(stream);
+            relay.answer(220).await?;
+            relay.speak(mail, message).await
+        }
+        Secret::FromTheFirst => {
+            let mut relay = Relay::of(tls(stream).await?);
+            relay.answer(220).await?;
+            relay.speak(mail, message).await
+        }
+        Secret::AfterStartTls => {
+            let mut relay = Relay::of(stream);
+            relay.answer(220).await?;
+            relay.ask(HELLO, 250).await?;
+            relay.ask("STARTTLS", 220).await?;
+            // What somebody on the way said before it was secret may not be taken for what was said after (RFC 3207, 6).
+            if !relay.stream.buffer().is_empty() {
+                return Err(Failure::Again("the relay speaks before TLS begins".to_owned()));
+            }
+            Relay::of(tls(relay.stream.into_inner()).await?).speak(mail, message).await
+        }
     }
 }
 
-async fn speak<S>(stream: S, mail: &Mail, message: &str) -> Result<(), Failure>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let mut relay = Relay { stream: BufReader::new(stream) };
-    relay.answer(220).await?;
-    relay.ask("EHLO netwright", 250).await?;
-    relay.ask(&format!("MAIL FROM:<{}>", mail.from), 250).await?;
-    for to in &mail.to {
-        relay.ask(&format!("RCPT TO:<{to}>"), 250).await?;
-    }
-    relay.ask("DATA", 354).await?;
-    // A line of a dot alone would end the message.
-    let stuffed = message.replace("\r\n.", "\r\n..");
-    relay.ask(&format!("{stuffed}\r\n."), 250).await?;
-    // It has the message: how it parts does not matter.
-    let _parted = relay.ask("QUIT", 221).await;
-    Ok(())
-}
+const HELLO: &str = "EHLO netwright";
 
 struct Relay<S> {
     stream: BufReader<S>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Relay<S> {
+    fn of(stream: S) -> Self {
+        Self { stream: BufReader::new(stream) }
+    }
+
+    /// Sends a message, once the relay has presented itself.
+    async fn speak(&mut self, mail: &Mail, message: &str) -> Result<(), Failure> {
+        self.ask(HELLO, 250).await?;
+        self.ask(&format!("MAIL FROM:<{}>", mail.from), 250).await?;
+        for to in &mail.to {
+            self.ask(&format!("RCPT TO:<{to}>"), 250).await?;
+        }
+        self.ask("DATA", 354).await?;
+        // A line of a dot alone would end the message.
+        let stuffed = message.replace("\r\n.", "\r\n..");
+        self.ask(&format!("{stuffed}\r\n."), 250).await?;
+        // It has the message: how it parts does not matter.
+        let _parted = self.ask("QUIT", 221).await;
+        Ok(())
+    }
+
     async fn ask(&mut self, line: &str, expected: u16) -> Result<(), Failure> {
         let again = |error: std::io::Error| Failure::Again(error.to_string());
         self.stream.write_all(format!("{line}\r\n").as_bytes()).await.map_err(again)?;

@@ -9,7 +9,9 @@ use netwright_agent::part::FORMAT;
 use netwright_agent::source::{Away, Described, Mark, Source, Wanted, What};
 use netwright_control::agents::{Registration, Report, placement};
 use netwright_control::api::agents::{Signed, Told};
+use netwright_control::api::errands::Errands;
 use netwright_control::api::parts::ToldPart;
+use netwright_control::errands::{Errand, Ran};
 use serde_json::json;
 use ureq::http::Method;
 
@@ -144,6 +146,14 @@ impl Source for FromServer {
             *kept = signed.lease;
         }
         Ok(())
+    }
+
+    fn errands(&self, host: &str, ran: Vec<Ran>, patience: Duration) -> Result<Vec<Errand>, Away> {
+        let body = json!({ "ran": ran, "wait": patience.as_secs() });
+        let path = format!("/api/v1/agents/{host}/errands");
+        let answer = self.patient.ask(&Method::POST, &path, &[], Some(&body)).map_err(away)?;
+        let told: Errands = read(answer.body)?;
+        Ok(told.errands)
     }
 
     fn remove(&self, host: &str) -> Result<(), Away> {

@@ -1,4 +1,4 @@
-//! Who asks: this process, and one process in each namespace of the lab that something is asked from.
+//! Who asks: this process, and for what has a place of its own either one process in each namespace of the lab, or the agents of hosts.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use netwright_watch::intents::Place;
-use netwright_watch::plan::Item;
+use netwright_watch::plan::{Item, Plan};
 use netwright_watch::probe::outcome::{Outcome, Verdict};
 use netwright_watch::probe::prober::Prober;
 use netwright_watch::probe::schedule::BUDGET;
@@ -20,6 +20,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{Semaphore, mpsc};
 
+use super::hosts::Hosts;
 use super::place::{Answer, Question};
 use super::written;
 use crate::arguments::Watch;
@@ -37,7 +38,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Why nothing is known of what was asked by the description before.
 const OTHER: &str = "the description changed while it was asked";
 
-type Tell = mpsc::Sender<(Ask, Outcome)>;
+pub(super) type Tell = mpsc::Sender<(Ask, Outcome)>;
 
 /// The description that is watched now, for those who ask from elsewhere.
 #[derive(Clone)]
@@ -52,20 +53,15 @@ impl Accepted {
     }
 
     /// This one from now on.
-    pub(super) fn take(&self, input: &Input, folder: &Folder) -> Result<(), Failure> {
-        let plan = input.watched()?;
+    pub(super) fn take(&self, input: &Input, plan: &Plan, folder: &Folder) -> Result<(), Failure> {
         folder
             .put("accepted.yaml", written(input).as_bytes())
             .map_err(|error| Failure::output(&self.file, &error))?;
-        self.name(input, plan.items.values().map(|item| item.placed.from));
-        Ok(())
-    }
-
-    /// The namespaces of places, from now on.
-    pub(super) fn name(&self, input: &Input, places: impl Iterator<Item = Place>) {
+        let places = plan.items.values().map(|item| item.placed.from);
         let name = |place: Place| (place, namespace(&input.network, place));
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         *now = (now.0 + 1, places.map(name).collect());
+        Ok(())
     }
 
     fn of(&self, place: Place) -> (u64, Option<String>) {
@@ -82,6 +78,8 @@ pub(super) struct Askers {
     lab: String,
     ca: Option<PathBuf>,
     places: BTreeMap<String, mpsc::Sender<(u64, Ask, Tell)>>,
+    /// Who is asked in the lab's place.
+    hosts: Option<Hosts>,
 }
 
 impl Askers {
@@ -94,6 +92,11 @@ impl Askers {
             lab: arguments.lab.clone(),
             ca: arguments.ca.clone(),
             places: BTreeMap::new(),
+            hosts: arguments
+                .server
+                .as_ref()
+                .map(|server| Hosts::new(server, arguments))
+                .transpose()?,
         })
     }
 
@@ -110,11 +113,14 @@ impl Askers {
         });
     }
 
-    fn there(&mut self, place: Place, ask: Ask, tell: Tell) {
-        let (number, name) = self.accepted.of(place);
+    fn there(&mut self, item: &Item, ask: Ask, tell: Tell) {
+        let (number, name) = self.accepted.of(item.placed.from);
         let Some(name) = name else {
             return told_later(ask, "its place is no more in the network", tell);
         };
+        if let Some(hosts) = &self.hosts {
+            return hosts.ask(name, item, ask, tell);
+        }
         let Self { places, accepted, lab, ca, .. } = self;
         let questions = places.entry(name.clone()).or_insert_with(|| {
             let (send, questions) = mpsc::channel(WAITING);
@@ -133,17 +139,17 @@ impl Asker for Askers {
     fn ask(&mut self, item: &Item, ask: Ask, tell: Tell) {
         match item.placed.from {
             Place::Here => self.here(item, ask, tell),
-            place => self.there(place, ask, tell),
+            _ => self.there(item, ask, tell),
         }
     }
 }
 
-fn told_later(ask: Ask, why: &str, tell: Tell) {
+pub(super) fn told_later(ask: Ask, why: &str, tell: Tell) {
     let outcome = not_asked(&ask, why);
     tokio::spawn(async move { tell.send((ask, outcome)).await });
 }
 
-fn not_asked(ask: &Ask, why: &str) -> Outcome {
+pub(super) fn not_asked(ask: &Ask, why: &str) -> Outcome {
     Outcome::bare(Verdict::unknown(why), Timestamp::now(), ask.attempt)
 }
 

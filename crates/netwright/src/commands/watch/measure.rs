@@ -72,7 +72,8 @@ pub(super) fn measure(
     connectors: &Arc<Mutex<Vec<Metered>>>,
 ) -> Result<Meter, Failure> {
     let ended = Arc::new(AtomicBool::new(false));
-    let server = arguments.follow.as_ref().map(|server| followed(server)).transpose()?;
+    let server = arguments.follow.as_ref().or(arguments.server.as_ref());
+    let server = server.map(|server| followed(server, arguments)).transpose()?;
     let (lab, shared, connectors) =
         (arguments.lab.clone(), Arc::clone(shared), Arc::clone(connectors));
     let over = Arc::clone(&ended);
@@ -137,12 +138,12 @@ fn count(
     }
 }
 
-fn followed(server: &str) -> Result<Client, Failure> {
-    let variable = |name: &str| std::env::var_os(name).map(std::path::PathBuf::from);
+/// A server, with the key and the authorities that a watch was given for it.
+pub(super) fn followed(server: &str, arguments: &Watch) -> Result<Client, Failure> {
     Client::new(&Remote {
         server: server.to_owned(),
-        key_file: variable("NETWRIGHT_KEY_FILE"),
-        ca_file: variable("NETWRIGHT_CA_FILE"),
+        key_file: arguments.key_file.clone(),
+        ca_file: std::env::var_os("NETWRIGHT_CA_FILE").map(std::path::PathBuf::from),
         timeout: 10,
     })
 }

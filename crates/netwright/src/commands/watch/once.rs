@@ -10,8 +10,7 @@ use netwright_watch::station::documents::HealthDocument;
 use netwright_watch::station::{Folder, Run, Shared, Station, SteadyClock, run as watching};
 
 use super::askers::{Accepted, Askers};
-use super::rows;
-use super::taken;
+use super::{planned, rows, taken};
 use crate::arguments::{Format, Watch};
 use crate::commands::health::show;
 use crate::commands::serve::runtime;
@@ -30,20 +29,18 @@ pub(super) fn run(
     input: &Input,
     console: &mut Console,
 ) -> Result<Code, Failure> {
-    let mut plan = input.watched()?;
+    let mut plan = planned(arguments, input)?;
     for item in plan.items.values_mut() {
         item.profile = at_once(item.profile);
     }
     let clock = SteadyClock::new(Timestamp::now());
     let mut station = Station::new(DeskOptions::default());
-    let places: Vec<_> = plan.items.values().map(|item| item.placed.from).collect();
-    station.take(&arguments.file.display().to_string(), plan, clock.now());
-    let shared = Shared::new(station, clock);
     // Whoever asks from inside a lab reads a description that nobody edits meanwhile.
     let folder = Beside::new()?;
     let accepted = Accepted::new(folder.folder.file("accepted.yaml"));
-    accepted.take(input, &folder.folder)?;
-    accepted.name(input, places.into_iter());
+    accepted.take(input, &plan, &folder.folder)?;
+    station.take(&arguments.file.display().to_string(), plan, clock.now());
+    let shared = Shared::new(station, clock);
     let health = runtime()?.block_on(async {
         let asker = Askers::new(arguments, accepted)?;
         let run = Run { asker, sinks: Vec::new(), folder: None };

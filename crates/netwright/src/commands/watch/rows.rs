@@ -16,7 +16,8 @@ pub(in crate::commands) const HEAD: [&str; 6] =
 
 /// A component's cells.
 pub(in crate::commands) fn cells(component: &Component) -> [String; 6] {
-    let flaps = format!("{:.0} %", component.flap_score);
+    // No changes may be a zero below zero.
+    let flaps = format!("{:.0} %", component.flap_score.abs());
     let took = component.last.as_ref().map(|last| shown(seconds(last.took_seconds)));
     [
         component.name.clone(),

@@ -12,6 +12,15 @@ use crate::alert::sink::{Authorities, Kind, Mail, Target};
 
 /// A receiver whose certificate is for `localhost`, and who signed it; it says each line of `answers` after something came.
 async fn receiver(answers: &'static [&'static str], speaks_first: bool) -> (u16, Authorities) {
+    begins(&[], answers, speaks_first).await
+}
+
+/// The same, which says each line of `clear` after the first before TLS begins, and the first at once.
+async fn begins(
+    clear: &'static [&'static str],
+    answers: &'static [&'static str],
+    speaks_first: bool,
+) -> (u16, Authorities) {
     let (authority, leaf) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
     let mut own = CertificateParams::new(Vec::new()).unwrap();
     own.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -32,10 +41,16 @@ async fn receiver(answers: &'static [&'static str], speaks_first: bool) -> (u16,
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         loop {
-            let (stream, _) = listener.accept().await.unwrap();
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut part = [0; 8_192];
+            for (at, answer) in clear.iter().enumerate() {
+                if at > 0 {
+                    let _read = stream.read(&mut part).await;
+                }
+                let _gone = stream.write_all(answer.as_bytes()).await;
+            }
             // Who does not believe the certificate ends the handshake.
             let Ok(mut stream) = acceptor.accept(stream).await else { continue };
-            let mut part = [0; 8_192];
             for (at, answer) in answers.iter().enumerate() {
                 if at > 0 || !speaks_first {
                     let _read = stream.read(&mut part).await;
@@ -84,4 +99,37 @@ async fn mail_goes_over_tls_from_the_first_octet_on() {
     let stranger = sink(Kind::Mail(mail()));
     stranger.send(&notification());
     counts(&stranger, (0, 1, 0)).await;
+}
+
+#[tokio::test]
+async fn after_starttls_mail_is_secret_and_without_it_nothing_is_sent() {
+    const SECRET: &[&str] = &[
+        "250 relay\r\n",
+        "250 ok\r\n",
+        "250 ok\r\n",
+        "354 go on\r\n",
+        "250 taken\r\n",
+        "221 bye\r\n",
+    ];
+    let of = |port: u16| {
+        let relay = format!("smtp+starttls://localhost:{port}");
+        Mail::new(&relay, "a@b", &["c@d".to_owned()]).unwrap()
+    };
+    let clear = &["220 relay\r\n", "250-relay\r\n250 STARTTLS\r\n", "220 begin\r\n"];
+    let (port, authority) = begins(clear, SECRET, false).await;
+    let believed = sink(Kind::Mail(of(port)).with_authorities(&authority));
+    believed.send(&notification());
+    counts(&believed, (1, 0, 0)).await;
+    let stranger = sink(Kind::Mail(of(port)));
+    stranger.send(&notification());
+    counts(&stranger, (0, 1, 0)).await;
+    // One that has none, and one before which somebody on the way puts words of his own.
+    for third in ["502 none here\r\n", "220 begin\r\n250 ok\r\n"] {
+        let clear: &'static [&'static str] =
+            Box::leak(Box::new(["220 relay\r\n", "250 relay\r\n", third]));
+        let (port, authority) = begins(clear, SECRET, false).await;
+        let refused = sink(Kind::Mail(of(port)).with_authorities(&authority));
+        refused.send(&notification());
+        counts(&refused, (0, 1, 0)).await;
+    }
 }
