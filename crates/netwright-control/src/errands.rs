@@ -90,6 +90,7 @@ struct Host {
 #[derive(Debug, Default)]
 struct Asker {
     ended: VecDeque<Ran>,
+    open: usize,
     came: Duration,
     news: Arc<Notify>,
 }
@@ -172,6 +173,9 @@ impl Desk {
         own.open += 1;
         own.waiting.push_back(Errand { number: id, ..errand.clone() });
         own.news.notify_one();
+        if let Some(own) = self.askers.get_mut(asker) {
+            own.open += 1;
+        }
         let (asker, number) = (asker.to_owned(), errand.number);
         self.open.insert(id, Open { asker, number, host, until, taken: false });
         self.ends.insert((until, id));
@@ -214,6 +218,12 @@ impl Desk {
         own.came = now;
         let some = own.ended.len().min(AT_ONCE);
         own.ended.drain(..some).collect()
+    }
+
+    /// Whether anything is under way that somebody wanted to know.
+    #[must_use]
+    pub fn waits(&self, asker: &str) -> bool {
+        self.askers.get(asker).is_some_and(|own| own.open > 0)
     }
 
     /// Tells a host's agent of errands.
@@ -259,6 +269,9 @@ impl Desk {
             if !open.taken {
                 own.waiting.retain(|errand| errand.number != id);
             }
+        }
+        if let Some(own) = self.askers.get_mut(&open.asker) {
+            own.open = own.open.saturating_sub(1);
         }
         self.end(&open.asker, Ran { number: open.number, outcome, why });
     }

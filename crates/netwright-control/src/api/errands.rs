@@ -20,7 +20,7 @@ use crate::server::State;
 const PATIENCE: u64 = 30;
 
 /// How soon an agent that has not joined may ask again.
-const JOINS: Duration = Duration::from_secs(1);
+const JOINS: Duration = Duration::from_millis(200);
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -49,7 +49,7 @@ pub struct NewErrands {
     #[serde(default)]
     #[schemars(length(max = 200))]
     pub errands: Vec<Errand>,
-    /// How many seconds it is waited for something to end: at most 30; 0 unless given.
+    /// How many seconds it is waited for something to end, while something is under way: at most 30; 0 unless given.
     #[serde(default)]
     pub wait: u64,
 }
@@ -109,11 +109,11 @@ async fn ask(
     }
     let end = end(wait);
     loop {
-        let (ended, news, due) = with(&state, |desk, now| {
-            let ended = desk.ended(asker, now);
-            (ended, desk.news_for(asker), desk.due().map(|due| due.saturating_sub(now)))
+        let (ended, waits, news, due) = with(&state, |desk, now| {
+            let (ended, waits) = (desk.ended(asker, now), desk.waits(asker));
+            (ended, waits, desk.news_for(asker), desk.due().map(|due| due.saturating_sub(now)))
         });
-        if !ended.is_empty() || Instant::now() >= end {
+        if !ended.is_empty() || !waits || Instant::now() >= end {
             return Ok(Json(Ended { ended }));
         }
         // What ends by itself ends at its time, and nobody else tells.

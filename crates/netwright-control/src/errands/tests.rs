@@ -65,9 +65,11 @@ fn what_nobody_answers_ends_with_the_reason() {
         [(2, "h2 has it and is away".to_owned()), (3, "no host has instance/new".to_owned())]
     );
     assert_eq!(desk.due(), Some(at(1) + ON_THE_WAY));
+    assert!(desk.waits("one") && !desk.waits("other"));
     let told = why(&mut desk, "one", at(3));
     assert!(told[0].1.starts_with("the agent of h1 never asks what to ask"), "{told:?}");
 
+    assert!(!desk.waits("one"), "nothing is under way any more");
     desk.ask("one", vec![errand(4, "instance/web")], home, at(3));
     let taken = desk.take("h1", at(3));
     let told = why(&mut desk, "one", at(6));

@@ -141,7 +141,13 @@ impl Shared {
                 continue;
             }
             match self.exchange(&[], PATIENCE) {
-                Ok(ended) => self.tell(ended),
+                Ok(ended) => {
+                    // What has not been sent yet is nothing that it waits for.
+                    if ended.is_empty() {
+                        pause(TOGETHER);
+                    }
+                    self.tell(ended);
+                }
                 Err(why) => {
                     self.end(&why, |_, _| true);
                     pause(AGAIN);
