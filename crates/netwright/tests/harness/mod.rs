@@ -138,7 +138,7 @@ impl Stays {
     pub(crate) fn until(&self, wanted: &str) -> Vec<String> {
         let mut seen = Vec::new();
         loop {
-            match self.lines.recv_timeout(Duration::from_secs(20)) {
+            match self.lines.recv_timeout(Duration::from_secs(60)) {
                 Ok(line) => seen.push(line),
                 Err(_) => panic!("`{wanted}` does not come: {seen:#?}"),
             }
