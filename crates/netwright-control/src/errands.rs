@@ -170,13 +170,14 @@ impl Desk {
         let id = self.next;
         self.next += 1;
         let until = now + Duration::from_millis(errand.time_out) + ON_THE_WAY;
+        let number = errand.number;
         own.open += 1;
-        own.waiting.push_back(Errand { number: id, ..errand.clone() });
+        own.waiting.push_back(Errand { number: id, ..errand });
         own.news.notify_one();
         if let Some(own) = self.askers.get_mut(asker) {
             own.open += 1;
         }
-        let (asker, number) = (asker.to_owned(), errand.number);
+        let asker = asker.to_owned();
         self.open.insert(id, Open { asker, number, host, until, taken: false });
         self.ends.insert((until, id));
         Ok(())
