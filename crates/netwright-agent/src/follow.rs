@@ -114,7 +114,7 @@ pub fn follow(
         namespaces: adopted.namespaces,
         ..Report::default()
     };
-    let asking = Asking::new(Host::namespaces(&settings.folder));
+    let asking = Asking::new(Host::namespaces(&settings.folder), settings.clock);
     let desk = Desk::new(source, settings.host.clone(), send, asking);
     // What an earlier process of the agent started cannot be watched by this one: it is started again.
     match mark::end(&settings.mark()) {

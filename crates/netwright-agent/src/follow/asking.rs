@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::Builder;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use netwright_control::errands::{Errand, Ran};
 use netwright_dataplane::kernel::{enter, kept, pause};
@@ -61,6 +61,8 @@ pub(super) struct Asking {
     places: Arc<Mutex<BTreeMap<String, Place>>>,
     budget: Arc<Semaphore>,
     trust: Arc<OnceLock<Result<Trust, String>>>,
+    /// Milliseconds since 1970.
+    clock: fn() -> u64,
 }
 
 /// A place that is asked from.
@@ -72,14 +74,15 @@ struct Place {
 }
 
 impl Asking {
-    /// One that asks from what a folder keeps.
-    pub(super) fn new(folder: PathBuf) -> Self {
+    /// One that asks from what a folder keeps, with times of this clock.
+    pub(super) fn new(folder: PathBuf, clock: fn() -> u64) -> Self {
         Self {
             folder,
             servers: Servers::default(),
             places: Arc::default(),
             budget: Arc::new(Semaphore::new(BUDGET)),
             trust: Arc::default(),
+            clock,
         }
     }
 
@@ -188,11 +191,8 @@ impl Asking {
         let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         let resolver = resolver(place, servers.get(place).map_or(&[], Vec::as_slice));
         drop(servers);
-        let prober = Prober::new(
-            trust,
-            resolver,
-            Arc::new(|| Timestamp::try_from(SystemTime::now()).unwrap_or_default()),
-        );
+        let clock = self.clock;
+        let prober = Prober::new(trust, resolver, Arc::new(move || moment(clock())));
         let (send, questions) = mpsc::channel(WAITING);
         let (budget, tell) = (Arc::clone(&self.budget), tell.clone());
         let named = Builder::new().name("asks".to_owned());
@@ -203,6 +203,14 @@ impl Asking {
         named.spawn(work).map_err(|error| format!("no thread to ask from it: {error}"))?;
         Ok(send)
     }
+}
+
+/// A time in milliseconds since 1970.
+fn moment(milliseconds: u64) -> Timestamp {
+    i64::try_from(milliseconds)
+        .ok()
+        .and_then(|own| Timestamp::from_millisecond(own).ok())
+        .unwrap_or_default()
 }
 
 /// What a namespace's processes know of names.
