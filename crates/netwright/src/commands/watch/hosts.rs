@@ -186,9 +186,13 @@ impl Shared {
 
     /// Nothing is known of some of what is under way.
     fn end(&self, why: &str, which: impl Fn(u64, &Open) -> bool) {
-        let gone: Vec<(u64, Open)> =
-            self.open().extract_if(.., |number, open| which(*number, open)).collect();
-        for (_, Open { ask, tell, .. }) in gone {
+        let mut open = self.open();
+        let ends = open.iter().filter(|(number, open)| which(**number, open));
+        let ends: Vec<u64> = ends.map(|(number, _)| *number).collect();
+        let gone: Vec<Open> = ends.iter().filter_map(|number| open.remove(number)).collect();
+        // Whom it is told may wait, and others go on meanwhile.
+        drop(open);
+        for Open { ask, tell, .. } in gone {
             let outcome = not_asked(&ask, why);
             let _nobody = tell.blocking_send((ask, outcome));
         }
