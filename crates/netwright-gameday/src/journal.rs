@@ -474,7 +474,8 @@ impl Journal {
         let mut text = serde_json::to_vec(&line)?;
         text.push(b'\n');
         self.file.write_all(&text)?;
-        if !matches!(event, Event::Round { .. } | Event::Note { .. }) {
+        // What is only watched may be lost with the machine.
+        if !matches!(event, Event::Round { .. } | Event::Note { .. } | Event::Gauge { .. }) {
             self.file.sync_data()?;
         }
         Ok(line)
