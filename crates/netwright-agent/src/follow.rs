@@ -1,6 +1,7 @@
 //! An agent's life: it follows the network, brings its host there, reads back, reports, and looks from time to time whether it is still so.
 
 mod asking;
+mod breaking;
 mod errands;
 
 use std::io;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use netwright_control::agents::{
     Mode, NAMED, Others, Outage, Processes, Registration, Report, STEPS, Step, Trouble,
 };
+use netwright_control::faults::{Broken, Standing};
 use netwright_control::probes::{Probed, Question, Seen};
 use netwright_dataplane::kernel::Failure;
 use netwright_dataplane::plan::HostPlan;
@@ -23,6 +25,7 @@ use crate::host::{Host, boot, concerned};
 use crate::part::part;
 use crate::source::{Source, Wanted, What};
 use asking::Asking;
+use breaking::Breaking;
 use errands::Desk;
 pub use errands::NEWS;
 
@@ -70,6 +73,8 @@ pub(crate) enum Heard {
     Lost(String),
     /// The source answers again.
     Back,
+    /// A fault stands otherwise, or met packets: all that is known of the last.
+    Faults(Vec<Broken>),
     /// Other hosts answer, or answer no longer.
     Others(Others),
     /// It cannot go on, and why.
@@ -115,7 +120,8 @@ pub fn follow(
         ..Report::default()
     };
     let asking = Asking::new(Host::namespaces(&settings.folder), settings.clock);
-    let desk = Desk::new(source, settings.host.clone(), send, asking);
+    let breaking = Breaking::begin(&settings.folder, settings.clock, send.clone())?;
+    let desk = Desk::new(source, settings.host.clone(), send, (asking, breaking.sender()));
     // What an earlier process of the agent started cannot be watched by this one: it is started again.
     match mark::end(&settings.mark()) {
         Ok(0) => {}
@@ -151,7 +157,9 @@ pub fn follow(
     agent.desk.names(agent.host.kernel().applied());
     agent.publish();
     agent.desk.begin()?;
-    agent.live(&heard, say)
+    let lived = agent.live(&heard, say);
+    breaking.end();
+    lived
 }
 
 /// An agent.
@@ -200,6 +208,13 @@ impl Agent {
                 }
                 Ok(Heard::Others(others)) => {
                     self.report.others = Some(Others { at: self.now(), ..others });
+                    self.publish();
+                }
+                Ok(Heard::Faults(faults)) => {
+                    for (fault, standing) in stands_otherwise(&self.report.faults, &faults) {
+                        say(&format!("the fault {} {standing}", fault.id));
+                    }
+                    self.report.faults = faults;
                     self.publish();
                 }
                 Ok(Heard::Lost(why)) => {
@@ -447,6 +462,23 @@ impl Agent {
         self.report.at = self.now();
         self.desk.publish(&self.report);
     }
+}
+
+/// The faults that stand otherwise than before, with how.
+fn stands_otherwise<'f>(before: &[Broken], now: &'f [Broken]) -> Vec<(&'f Broken, String)> {
+    let had = |fault: &Broken| {
+        let own = before.iter().find(|own| own.id == fault.id);
+        own.is_some_and(|own| own.standing == fault.standing)
+    };
+    let words = |fault: &Broken| match fault.standing {
+        Standing::Waiting => "is waited for".to_owned(),
+        Standing::On => "is on".to_owned(),
+        Standing::Off => format!("is off; it met {} packets", fault.there + fault.back),
+        Standing::Refused => {
+            format!("is refused: {}", fault.why.as_deref().unwrap_or("nobody says why"))
+        }
+    };
+    now.iter().filter(|fault| !had(fault)).map(|fault| (fault, words(fault))).collect()
 }
 
 fn cut(text: &str) -> String {

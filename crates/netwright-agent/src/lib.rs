@@ -6,6 +6,7 @@
 //!
 //! Architecture invariants: nothing here decides about packets, or prints; the clock is given.
 
+mod faults;
 pub mod follow;
 pub mod host;
 pub mod part;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use netwright_control::agents::Registration;
 use netwright_control::compile::{Compiler, Part};
+use netwright_control::faults::{NewFault, Worked};
 use netwright_dataplane::plan::hosts::{Place, fleet};
 use netwright_dataplane::plan::{Conditions, HostPlan, TUNNEL, What, plan};
 use netwright_model::diagnostic::Diagnostic;
@@ -16,6 +17,7 @@ use netwright_model::network::resolve::resolve;
 use netwright_model::parse_description;
 use netwright_model::source::Sources;
 
+use crate::faults::worked;
 use crate::source::Described;
 
 /// What parts are written in: the plan of this version as JSON.
@@ -52,6 +54,16 @@ impl Compiler for Planner {
             Ok((one.host.clone(), Part { text, places }))
         });
         written.collect()
+    }
+
+    fn fault(
+        &self,
+        id: &str,
+        network: &Network,
+        hosts: &[Registration],
+        fault: &NewFault,
+    ) -> Result<Worked, Vec<String>> {
+        worked((id, fault), network, &spread(network, hosts), hosts)
     }
 }
 

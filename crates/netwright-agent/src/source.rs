@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use netwright_control::agents::{self, Refusal, Registration, Report, placement};
 use netwright_control::errands::{Errand, Ran};
+use netwright_control::faults::{self, On};
 use netwright_control::keys::Layout;
 use netwright_control::network::Keeper;
 use netwright_control::probes::Ask;
@@ -23,6 +24,9 @@ pub struct Mark {
     pub placement: String,
     /// What hosts were to ask last.
     pub probe: Option<String>,
+    /// The faults that were on.
+    #[serde(default)]
+    pub faults: String,
     /// The host's part, by what a server said of it; none where it gave none.
     #[serde(default)]
     pub part: Option<String>,
@@ -70,6 +74,8 @@ pub struct Wanted {
     pub what: What,
     /// What hosts are to ask with packets of their own.
     pub probe: Option<Ask>,
+    /// The faults that are on, as far as the host does something for them.
+    pub faults: On,
 }
 
 impl Wanted {
@@ -82,7 +88,8 @@ impl Wanted {
             What::Part { hash, .. } => Some(hash.clone()),
             What::Same => before.and_then(|before| before.part.clone()),
         };
-        Mark { revision: self.revision, placement: self.placement.clone(), probe, part }
+        let (placement, faults) = (self.placement.clone(), self.faults.mark.clone());
+        Mark { revision: self.revision, placement, probe, faults, part }
     }
 }
 
@@ -184,6 +191,7 @@ pub struct FromStore<S, N> {
     networks: N,
     runtime: tokio::runtime::Handle,
     lease: Mutex<Option<LeaseId>>,
+    clock: fn() -> u64,
 }
 
 /// How long a store may take to answer.
@@ -192,9 +200,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(200);
 
 impl<S: Store, N: Networks<S>> FromStore<S, N> {
-    /// A store's. The runtime must live as long as this.
-    pub fn new(store: S, layout: Layout, networks: N, runtime: tokio::runtime::Handle) -> Self {
-        Self { store, layout, networks, runtime, lease: Mutex::new(None) }
+    /// A store's. The runtime must live as long as this; `clock` gives milliseconds since 1970. Where that and the servers' differ, faults end early, or
+    /// with their whole lease.
+    pub fn new(
+        store: S,
+        layout: Layout,
+        networks: N,
+        runtime: tokio::runtime::Handle,
+        clock: fn() -> u64,
+    ) -> Self {
+        Self { store, layout, networks, runtime, lease: Mutex::new(None), clock }
     }
 
     fn wait<T>(
@@ -223,8 +238,13 @@ impl<S: Store, N: Networks<S>> FromStore<S, N> {
         let probe = agents::probe(&self.store, &self.layout).await.map_err(store)?;
         let asked = probe.as_ref().map(|probe| &probe.id);
         let placement = placement(&hosts);
+        let kept = faults::kept(&self.store, &self.layout).await.map_err(store)?;
+        let faults = On::of(&kept, host, (self.clock)());
         if known.is_some_and(|own| {
-            own.revision == revision && own.placement == placement && own.probe.as_ref() == asked
+            own.revision == revision
+                && own.placement == placement
+                && own.probe.as_ref() == asked
+                && own.faults == faults.mark
         }) {
             return Ok((None, at));
         }
@@ -233,7 +253,8 @@ impl<S: Store, N: Networks<S>> FromStore<S, N> {
         let Accepted { revision, at: accepted, network } = read;
         let joined = hosts.iter().any(|one| one.host == host);
         let what = What::Network(network);
-        Ok((Some(Wanted { revision, accepted, placement, joined, hosts, what, probe }), at))
+        let wanted = Wanted { revision, accepted, placement, joined, hosts, what, probe, faults };
+        Ok((Some(wanted), at))
     }
 }
 

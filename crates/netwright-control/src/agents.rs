@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::faults::Broken;
 use crate::keys::Layout;
 use crate::probes::{Ask, Probed};
 
@@ -184,6 +185,9 @@ pub struct Report {
     /// Which other hosts answer it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub others: Option<Others>,
+    /// What it did of faults; the newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Broken>,
 }
 
 /// The processes of a network on a host: commands, name servers, balancers, stand-ins.
@@ -431,7 +435,7 @@ impl Hosts {
     }
 }
 
-/// Waits until the network, the set of hosts or what they are to ask is another than at a revision of the store, or time is up. False where time is up.
+/// Waits until the network, the set of hosts, what they are to ask or a fault is another than at a revision of the store, or time is up. False where time is up.
 ///
 /// # Errors
 ///
@@ -447,7 +451,9 @@ pub async fn changed(
     let mut hosts = store.watch(layout.hosts(), since.next()).await?;
     let probe = netwright_store::Keys::One(layout.probe());
     let mut probe = store.watch(probe, since.next()).await?;
+    let mut faults = store.watch(layout.faults(), since.next()).await?;
     tokio::select! {
+        batch = faults.next() => batch.map(|_| true),
         batch = probe.next() => batch.map(|_| true),
         batch = head.next() => batch.map(|_| true),
         batch = hosts.next() => batch.map(|_| true),

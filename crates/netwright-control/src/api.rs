@@ -10,6 +10,7 @@ pub mod ask;
 pub mod changes;
 pub mod errands;
 pub mod extract;
+pub mod faults;
 mod gate;
 pub mod health;
 pub mod keys;
@@ -53,6 +54,7 @@ pub fn routes() -> Vec<Route> {
         ("description", openapi::routes()),
         ("network", network::routes()),
         ("changes", changes::routes()),
+        ("faults", faults::routes()),
         ("questions", ask::routes()),
         ("questions", probes::routes()),
         ("pools", pools::routes()),

@@ -8,6 +8,7 @@ use std::fmt;
 use netwright_model::network::Network;
 
 use crate::agents::Registration;
+use crate::faults::{NewFault, Worked};
 
 /// A host's part of a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,4 +34,17 @@ pub trait Compiler: fmt::Debug + Send + Sync {
         network: &Network,
         hosts: &[Registration],
     ) -> Result<BTreeMap<String, Part>, String>;
+
+    /// What hosts are to do for a fault, and what it concerns; `id` is how it is called where its rules are.
+    ///
+    /// # Errors
+    ///
+    /// What of it cannot be: names of nothing, services that are none.
+    fn fault(
+        &self,
+        id: &str,
+        network: &Network,
+        hosts: &[Registration],
+        fault: &NewFault,
+    ) -> Result<Worked, Vec<String>>;
 }

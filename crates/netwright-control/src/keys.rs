@@ -244,6 +244,18 @@ impl Layout {
         self.key("probe")
     }
 
+    /// A fault that somebody asked for.
+    #[must_use]
+    pub fn fault(&self, id: &str) -> Bytes {
+        self.of(&["faults/", id])
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn faults(&self) -> Keys {
+        self.part("faults/")
+    }
+
     /// What a host's agent reports.
     #[must_use]
     pub fn agent(&self, host: &str) -> Bytes {

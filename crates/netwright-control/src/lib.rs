@@ -15,6 +15,7 @@ pub mod compile;
 pub mod convergence;
 pub mod election;
 pub mod errands;
+pub mod faults;
 pub mod guard;
 pub mod keys;
 pub mod network;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agents::{Hosts, Time};
 
-pub use make::{MOST, Made, Which, questions};
+pub use make::{Asked, MOST, Made, Which, questions};
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -47,6 +47,7 @@ use crate::compile::Compiler;
 use crate::convergence::Accepted;
 use crate::election::Leader;
 use crate::errands::Desk;
+use crate::faults::Fault;
 use crate::keys::Layout;
 use crate::network::Keeper;
 use crate::time::{Time, Wall};
@@ -126,6 +127,10 @@ pub struct State {
     pub(crate) fleet: Mutex<Option<(Revision, Fleet)>>,
     /// What agents are to ask for who watches; empty where another server leads.
     pub(crate) errands: Mutex<Desk>,
+    /// The faults that are kept, as of a revision of the store.
+    pub(crate) faults: Mutex<Option<(Revision, Arc<[Fault]>)>>,
+    /// One fault is asked for at a time: the next sees what it did.
+    pub(crate) breaks: Turn<()>,
     /// When the newest revisions were accepted, as far as their records were read.
     pub(crate) accepted: Mutex<Accepted>,
     /// When it began.
@@ -185,6 +190,8 @@ impl State {
             parts: Turn::new(None),
             fleet: Mutex::default(),
             errands: Mutex::default(),
+            faults: Mutex::default(),
+            breaks: Turn::new(()),
             mirror,
             bodies: Arc::new(Semaphore::new(BODIES / PORTION)),
             streams: Arc::new(Semaphore::new(options.streams)),

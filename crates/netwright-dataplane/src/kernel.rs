@@ -34,7 +34,7 @@ use keep::Keep;
 pub use keep::kept;
 pub use pause::pause;
 pub use queue::ability;
-pub use ruleset::{ask, script, transactions};
+pub use ruleset::{FAULTS, ask, script, transactions};
 use socket::{Netlink, Request};
 pub use space::{enter, within};
 pub use stats::{Counted, Counter, Sent};

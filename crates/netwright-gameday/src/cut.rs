@@ -116,6 +116,17 @@ pub fn healed(held: &[Holds]) -> Vec<Holds> {
 /// no cut meets.
 #[must_use]
 pub fn rules(cuts: &[(usize, Cut)], parties: &Parties, protected: &[Service]) -> Vec<Rules> {
+    rules_in(TABLE, cuts, parties, protected)
+}
+
+/// The same in a table of another name.
+#[must_use]
+pub fn rules_in(
+    called: &str,
+    cuts: &[(usize, Cut)],
+    parties: &Parties,
+    protected: &[Service],
+) -> Vec<Rules> {
     let mut spaces: BTreeMap<String, Used<'_>> = BTreeMap::new();
     for (place, (fault, cut)) in cuts.iter().enumerate() {
         for own in elements(*fault, cut, parties) {
@@ -123,7 +134,7 @@ pub fn rules(cuts: &[(usize, Cut)], parties: &Parties, protected: &[Service]) ->
             used.entry(place).or_insert_with(|| (*fault, cut, BTreeSet::new())).2.insert(own.map);
         }
     }
-    let text = |own: &Used<'_>| table(own.values(), protected);
+    let text = |own: &Used<'_>| table(called, own.values(), protected);
     spaces.iter().map(|(name, own)| Rules { namespace: name.clone(), text: text(own) }).collect()
 }
 
@@ -132,6 +143,7 @@ pub fn rules(cuts: &[(usize, Cut)], parties: &Parties, protected: &[Service]) ->
 type Used<'c> = BTreeMap<usize, (usize, &'c Cut, BTreeSet<String>)>;
 
 fn table<'c>(
+    called: &str,
     cuts: impl Iterator<Item = &'c (usize, &'c Cut, BTreeSet<String>)>,
     protected: &[Service],
 ) -> String {
@@ -177,7 +189,7 @@ fn table<'c>(
     let [enters, leaves] = hooks;
     // After connections are known (-200) and before addresses are translated (-100).
     format!(
-        "table inet {TABLE} {{\n{head}  chain enters {{\n    type filter hook prerouting priority -190; policy accept;\n{enters}  }}\n  chain leaves {{\n    type filter hook forward priority -190; policy accept;\n{leaves}  }}\n}}\n"
+        "table inet {called} {{\n{head}  chain enters {{\n    type filter hook prerouting priority -190; policy accept;\n{enters}  }}\n  chain leaves {{\n    type filter hook forward priority -190; policy accept;\n{leaves}  }}\n}}\n"
     )
 }
 

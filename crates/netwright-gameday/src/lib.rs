@@ -10,6 +10,7 @@
 pub mod change;
 pub mod cut;
 pub mod detect;
+pub mod hosts;
 pub mod journal;
 pub mod language;
 pub mod load;

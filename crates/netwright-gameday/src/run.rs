@@ -280,7 +280,7 @@ fn watch<'s>(
     }
 }
 
-fn begin(setting: &Setting<'_>) -> Event {
+pub(crate) fn begin(setting: &Setting<'_>) -> Event {
     let plan = setting.plan;
     Event::Run {
         id: setting.id.to_owned(),

@@ -48,6 +48,71 @@ pub struct Holds {
     pub elements: Vec<(String, String)>,
 }
 
+/// A map with the elements that it is to hold.
+pub type Held<'a> = (&'a str, &'a [(String, String)]);
+
+/// Octets of one transaction: in a user namespace it has at most about 400 KiB in the kernel.
+const TRANSACTION: usize = 128 * 1024;
+/// Elements of one command.
+const ELEMENTS: usize = 512;
+
+/// Commands for `nft` that have maps of a table hold something for as long as a lease. The first transaction takes away what they held: where there is
+/// one only, which is up to some thousand elements, no packet meets a map that holds less than before.
+#[must_use]
+pub fn fill(table: &str, maps: &[Held<'_>], lease: Duration) -> Vec<String> {
+    let lease = lease.as_millis();
+    let mut all = Vec::new();
+    let mut text = String::new();
+    for (map, _) in maps {
+        text.push_str(&format!("flush map inet {table} {map}\n"));
+    }
+    for (map, elements) in maps {
+        for part in elements.chunks(ELEMENTS) {
+            let elements: Vec<String> = part
+                .iter()
+                .map(|(key, verdict)| format!("{key} timeout {lease}ms : {verdict}"))
+                .collect();
+            let line = format!("add element inet {table} {map} {{ {} }}\n", elements.join(", "));
+            if text.len() + line.len() > TRANSACTION {
+                all.push(std::mem::take(&mut text));
+            }
+            text.push_str(&line);
+        }
+    }
+    all.push(text);
+    all
+}
+
+/// What a table of faults says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// Packets, by the name of each counter.
+    pub counted: Vec<(String, u64)>,
+    /// How many elements each map holds.
+    pub held: Vec<(String, u64)>,
+}
+
+/// What `nft -j list table` said of a table of faults.
+#[must_use]
+pub fn listed(text: &str) -> Listed {
+    let mut found = Listed::default();
+    let text: Value = serde_json::from_str(text).unwrap_or_default();
+    let all = text.get("nftables").and_then(Value::as_array);
+    let named =
+        |what: &Value| what.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    for one in all.map_or(&[][..], Vec::as_slice) {
+        if let Some(counter) = one.get("counter") {
+            let packets = counter.get("packets").and_then(Value::as_u64).unwrap_or_default();
+            found.counted.push((named(counter), packets));
+        }
+        if let Some(map) = one.get("map") {
+            let held = map.get("elem").and_then(Value::as_array).map_or(0, Vec::len);
+            found.held.push((named(map), u64::try_from(held).unwrap_or(u64::MAX)));
+        }
+    }
+    found
+}
+
 /// A signal to the processes of a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

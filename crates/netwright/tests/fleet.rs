@@ -319,3 +319,133 @@ fn without_server(fleet: &Fleet<'_>) {
     };
     assert_eq!(found["hosts"].as_array().unwrap().len(), HOSTS);
 }
+
+/// Machines behind one router that answer on a port.
+const FEW: &str = "vpcs: { v: { subnets: { s: { cidr: 10.0.0.0/24 } } } }
+filters: { f: { rules: [ { direction: egress }, { direction: ingress, protocol: tcp, port: 80 } ] } }
+instances:
+  m0: { subnet: s, address: 10.0.0.10, filters: f, listens: tcp/80 }
+  m1: { subnet: s, address: 10.0.0.11, filters: f, listens: tcp/80 }
+  m2: { subnet: s, address: 10.0.0.12, filters: f, listens: tcp/80 }
+  m3: { subnet: s, address: 10.0.0.13, filters: f, listens: tcp/80 }
+";
+
+const SERVER: &str = "http://127.0.0.1:8180";
+
+/// A cut between two machines, for some time.
+fn cut(between: &str, and: &str, time: &str, safety: &str) -> String {
+    format!(
+        "{{ title: A cut on hosts, faults: {{ cut: {{ between: {between}, and: {and} }} }}, method: [ {{ fault: cut, for: {time} }} ], safety: {{ lease: 4s, {safety} }} }}\n"
+    )
+}
+
+impl Fleet<'_> {
+    fn gameday(&self, words: &[&str]) -> std::process::Output {
+        let all = [&["gameday"], words, &["--server", SERVER]].concat();
+        self.ask(&all)
+    }
+
+    /// A file of its own for an experiment.
+    fn experiment(&self, name: &str, text: &str) -> String {
+        let path = self.way.folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// Runs an experiment on the hosts.
+    fn run(&self, name: &str, text: &str) -> std::process::Output {
+        let file = self.experiment(name, text);
+        self.gameday(&["run", &file, "--output", &format!("/run/runs/{name}")])
+    }
+
+    #[track_caller]
+    fn until_said(&self, what: &str) -> String {
+        let start = Instant::now();
+        loop {
+            let said = text(&self.gameday(&["status"]).stdout);
+            if said.contains(what) {
+                return said;
+            }
+            assert!(start.elapsed() < PATIENCE, "{what}: {said}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Whether any namespace of any host has rules of a fault.
+    fn rules_are_left(&self) -> bool {
+        let script =
+            "for ns in /run/netwright/fleet/*/ns/*; do nsenter --net=$ns nft list tables; done";
+        let ran = self.shell("server", script);
+        text(&ran.stdout).contains("netwright-fault-")
+    }
+}
+
+#[test]
+fn a_cut_on_hosts_bites_harms_nobody_else_and_ends_with_the_run_or_with_its_lease() {
+    for way in ways("broken").into_iter().take(1) {
+        let up = way.lab(&["fleet", &way.file(FEW), "--hosts", "3"]);
+        assert_eq!(up.status.code(), Some(0), "{up:?}");
+        let fleet = Fleet { way: &way, program: way.program.display().to_string() };
+        assert!(fleet.reaches("m0", 11, 80) && fleet.reaches("m2", 11, 80));
+
+        // The whole of a run.
+        let ran = fleet.run("passes", &cut("m0", "m1", "1s", ""));
+        let said = text(&ran.stdout);
+        assert_eq!(ran.status.code(), Some(0), "{said}\n{}", text(&ran.stderr));
+        assert!(said.contains("packets met"), "{said}");
+        assert!(said.contains("hosts saw the fault cut"), "{said}");
+        assert!(!fleet.rules_are_left());
+        assert!(fleet.reaches("m0", 11, 80));
+
+        // What is protected, or too much, is refused, and nothing is done.
+        let ran = fleet.run("protected", &cut("m0", "m1", "6s", "protect: [m1]"));
+        assert!(text(&ran.stderr).contains("which is protected"), "{ran:?}");
+        assert_eq!(ran.status.code(), Some(2));
+        let ran = fleet.run("too-much", &cut("m0", "everything", "6s", "most_pairs: 20%"));
+        assert_eq!(ran.status.code(), Some(2), "{ran:?}");
+
+        killed_run(&fleet);
+        stopped_run(&fleet);
+        assert_eq!(way.lab(&["down"]).status.code(), Some(0));
+    }
+}
+
+/// Begins a run that goes on for long, in the background.
+fn long_run(fleet: &Fleet<'_>, name: &str) {
+    let file = fleet.experiment("long", &cut("m0", "m1", "300s", ""));
+    let script = format!(
+        "setsid {} gameday run {file} --server {SERVER} --key-file {KEY} --output /run/runs/{name} > /run/{name}.log 2>&1 & echo $! > /run/{name}.pid",
+        fleet.program
+    );
+    assert!(fleet.shell("server", &script).status.success());
+    fleet.until_said(", on: 1 pairs");
+}
+
+fn killed_run(fleet: &Fleet<'_>) {
+    // A run that is killed: what it broke ends by itself, and meanwhile no other adds to it beyond its own ceiling.
+    long_run(fleet, "killed");
+    assert!(!fleet.reaches("m0", 11, 80), "it bites");
+    assert!(fleet.reaches("m2", 11, 80) && fleet.reaches("m0", 12, 80), "others live");
+    let ran = fleet.run("second", &cut("m2", "m3", "1s", "most_pairs: 20%"));
+    let said = text(&ran.stdout);
+    assert!(said.contains("2 of 6 pairs with those that are on already"), "{ran:?}");
+    assert_eq!(ran.status.code(), Some(3));
+    assert!(fleet.shell("server", "kill -KILL $(cat /run/killed.pid)").status.success());
+    let killed = Instant::now();
+    while !fleet.reaches("m0", 11, 80) {
+        assert!(killed.elapsed() < PATIENCE, "{}", fleet.until_said(""));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    fleet.until_said("nothing is broken on purpose");
+    assert!(!fleet.rules_are_left());
+}
+
+fn stopped_run(fleet: &Fleet<'_>) {
+    // One that nobody looks after is stopped by whoever wants.
+    long_run(fleet, "stopped");
+    let ran = fleet.gameday(&["stop", "--all"]);
+    let said = text(&ran.stdout);
+    assert!(said.contains("stopped: A cut on hosts: cut"), "{said}");
+    assert!(said.contains("nothing is left of faults"), "{said}");
+    assert!(fleet.reaches("m0", 11, 80));
+}

@@ -14,7 +14,8 @@ use netwright_lab::probe::near;
 
 use super::Heard;
 use super::asking::Asking;
-use crate::source::{Away, Source};
+use super::breaking::Do;
+use crate::source::{Away, Mark, Source};
 
 /// How long is waited for news at a time: a way that is cut is noticed soon after.
 pub const NEWS: Duration = Duration::from_secs(5);
@@ -44,6 +45,7 @@ pub(super) struct Desk {
     tray: Shared,
     others: Arc<Mutex<Vec<Registration>>>,
     asking: Asking,
+    breaking: Sender<Do>,
 }
 
 impl Desk {
@@ -51,9 +53,10 @@ impl Desk {
         source: Arc<dyn Source>,
         host: Registration,
         send: Sender<Heard>,
-        asking: Asking,
+        (asking, breaking): (Asking, Sender<Do>),
     ) -> Self {
-        Self { source, host, send, tray: Shared::default(), others: Arc::default(), asking }
+        let (tray, others) = (Shared::default(), Arc::default());
+        Self { source, host, send, tray, others, asking, breaking }
     }
 
     /// What machines ask for names from now on.
@@ -85,7 +88,10 @@ impl Desk {
             .spawn(move || tell(&*source, &host, &tray, &send))?;
         let (source, send) = (Arc::clone(&self.source), self.send.clone());
         let host = self.host.host.clone();
-        Builder::new().name("news".to_owned()).spawn(move || hear(&*source, &host, &send))?;
+        let breaking = self.breaking.clone();
+        Builder::new()
+            .name("news".to_owned())
+            .spawn(move || hear(&*source, &host, &send, &breaking))?;
         let (own, send) = (self.host.underlay, self.send.clone());
         let others = Arc::clone(&self.others);
         Builder::new().name("others".to_owned()).spawn(move || look(own, &others, &send))?;
@@ -156,8 +162,8 @@ fn look(own: std::net::Ipv4Addr, others: &Mutex<Vec<Registration>>, send: &Sende
 }
 
 /// Hears what is wanted.
-fn hear(source: &dyn Source, host: &str, send: &Sender<Heard>) {
-    let (mut known, mut lost, mut wait) = (None, false, FIRST);
+fn hear(source: &dyn Source, host: &str, send: &Sender<Heard>, breaking: &Sender<Do>) {
+    let (mut known, mut lost, mut wait) = (None::<Mark>, false, FIRST);
     loop {
         let heard = match source.wanted(host, known.as_ref(), NEWS) {
             Ok(wanted) => {
@@ -166,7 +172,18 @@ fn hear(source: &dyn Source, host: &str, send: &Sender<Heard>) {
                 }
                 wait = FIRST;
                 let Some(wanted) = wanted else { continue };
-                known = Some(wanted.mark(known.as_ref()));
+                let mark = wanted.mark(known.as_ref());
+                let before = known.replace(mark.clone());
+                let faults = wanted.faults.faults.clone();
+                if breaking.send(Do::On(faults)).is_err() {
+                    return;
+                }
+                // Faults are renewed often, and are no ground to look at anything else.
+                if before
+                    .is_some_and(|before| Mark { faults: mark.faults.clone(), ..before } == mark)
+                {
+                    continue;
+                }
                 Heard::Wanted(Box::new(wanted))
             }
             Err(away) => {

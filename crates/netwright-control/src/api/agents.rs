@@ -12,12 +12,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{Json, Name, Path, Query};
+use super::faults::{faults, now};
 use super::network::live;
 use super::parts::fleet;
 use super::problem::{Kind, Problem};
 use super::route::{Route, Where};
 use crate::agents::{self, Hosts, Refusal, Registration, Report, placement};
 use crate::convergence::{Accepted, Convergence};
+use crate::faults::mark;
 use crate::probes::Ask;
 use crate::server::State;
 
@@ -276,6 +278,8 @@ pub(super) struct Knows {
     pub(super) placement: Option<String>,
     /// What hosts were to ask last.
     pub(super) probe: Option<String>,
+    /// The faults that were on; none where it does not matter.
+    pub(super) faults: Option<String>,
 }
 
 impl Fleet {
@@ -304,7 +308,9 @@ pub(super) async fn news(state: &State, known: Knows, wait: Option<u64>) -> Resu
         loop {
             let head = marks.borrow_and_update().network;
             let (fleet, probe) = (fleet(state), asked(state));
-            let same = known.revision == Some(head.0)
+            let faults = |known: &String| *known == mark(&faults(state), now(state));
+            let same = known.faults.as_ref().is_none_or(faults)
+                && known.revision == Some(head.0)
                 && known.placement.as_ref() == Some(&fleet.placement)
                 && known.probe.as_ref() == probe.as_ref().map(|probe| &probe.id);
             if head.0 > 0 && !same {
@@ -333,7 +339,7 @@ async fn wanted(
     Query(known): Query<Known>,
 ) -> Result<Response, Problem> {
     let Known { revision, placement, probe, wait } = known;
-    let news = news(&state, Knows { revision, placement, probe }, wait).await?;
+    let news = news(&state, Knows { revision, placement, probe, faults: None }, wait).await?;
     let News::Of(Fleet { hosts, placement }, probe) = news else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };

@@ -14,11 +14,13 @@ use serde_json::Value;
 
 use super::agents::{Fleet, Knows, News, accepted, news};
 use super::extract::{Name, Path, Query, digest};
+use super::faults::now;
 use super::network::live;
 use super::problem::{Kind, Problem};
 use super::route::Route;
 use crate::agents::Registration;
 use crate::compile::{Compiler, Part};
+use crate::faults::On;
 use crate::network::Live;
 use crate::probes::Ask;
 use crate::server::State;
@@ -53,6 +55,9 @@ pub struct Known {
     pub placement: Option<String>,
     /// What hosts were to ask last.
     pub probe: Option<String>,
+    /// The faults that were on: the `mark` that they came with.
+    #[schemars(length(max = 2000))]
+    pub faults: Option<String>,
     /// The host's part: the `hash` that it came with.
     pub part: Option<String>,
     /// How many seconds it waits for news: at most 30; 0 unless given.
@@ -74,6 +79,9 @@ pub struct ToldPart {
     pub hosts: Vec<Registration>,
     /// What hosts are to ask with packets of their own; none where nothing was ever asked.
     pub probe: Option<Ask>,
+    /// The faults that are on, as far as the host does something for them.
+    #[serde(default)]
+    pub faults: On,
     /// A short word for the part.
     pub hash: String,
     /// The part; left out where it is the one that was known, and where the host has not joined.
@@ -102,8 +110,10 @@ async fn part(
     let compiler = state.compiler.clone().filter(|compiler| compiler.format() == *format);
     let none = || Problem::new(Kind::NotFound, format!("this server writes no parts as {format}"));
     let compiler = compiler.ok_or_else(none)?;
-    let Known { revision, placement, probe, part, wait, .. } = known;
-    let news = news(&state, Knows { revision, placement, probe }, wait).await?;
+    let Known { revision, placement, probe, faults, part, wait, .. } = known;
+    // One that says nothing of faults knows of none.
+    let faults = Some(faults.unwrap_or_default());
+    let news = news(&state, Knows { revision, placement, probe, faults }, wait).await?;
     let News::Of(fleet, probe) = news else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
@@ -117,6 +127,7 @@ async fn part(
         joined: own.is_some(),
         hosts,
         probe,
+        faults: On::of(&super::faults::faults(&state), host.as_str(), now(&state)),
         hash: own.map(|(hash, _)| hash.clone()).unwrap_or_default(),
         part: None,
     };

@@ -20,7 +20,7 @@ use super::route::Route;
 use crate::access::random;
 use crate::network::Live;
 use crate::network::read::blocking;
-use crate::probes::{Ask, Made, Probe, Which, questions};
+use crate::probes::{Ask, Asked, MOST, Made, Probe, Which, questions};
 use crate::server::State;
 
 /// Most pairs of a matrix.
@@ -55,6 +55,10 @@ pub struct NewProbe {
     /// In the place of intents: an echo between each two machines.
     #[serde(default)]
     pub pairs: bool,
+    /// In the place of both: these.
+    #[serde(default)]
+    #[schemars(length(max = 300))]
+    pub flows: Vec<Asked>,
 }
 
 /// Which pairs.
@@ -118,7 +122,15 @@ async fn ask(
     if let Some(none) = asked.intents.iter().find(|name| !known(name)) {
         return Err(Problem::not_found("intent", none));
     }
-    let which = if asked.pairs { Which::Pairs } else { Which::Intents(asked.intents) };
+    if asked.flows.len() > MOST {
+        let why = format!("{MOST} flows are asked at a time, not {}", asked.flows.len());
+        return Err(Problem::new(Kind::Malformed, why));
+    }
+    let which = match asked {
+        NewProbe { flows, .. } if !flows.is_empty() => Which::Flows(flows),
+        NewProbe { pairs: true, .. } => Which::Pairs,
+        NewProbe { intents, .. } => Which::Intents(intents),
+    };
     let revision = live.revision.0;
     let made = blocking(move || questions(&live.network, &which)).await?;
     let Made { questions, not_asked, why_not } = made;

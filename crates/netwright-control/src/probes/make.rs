@@ -15,6 +15,8 @@ use netwright_verify::prover::policy::Layer4;
 use netwright_verify::question::Questions;
 use netwright_verify::space::protocol;
 use netwright_verify::trace::{Flow, Trace, Verdict};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{NotAsked, Question, what};
 
@@ -37,6 +39,23 @@ pub enum Which {
     Intents(Vec<String>),
     /// An echo between each two machines.
     Pairs,
+    /// These.
+    Flows(Vec<Asked>),
+}
+
+/// Who is to ask whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "AskedFlow")]
+pub struct Asked {
+    /// Who asks, by name.
+    #[schemars(length(min = 1, max = 256))]
+    pub from: String,
+    /// Who answers, by name.
+    #[schemars(length(min = 1, max = 256))]
+    pub to: String,
+    /// The port of TCP; an ICMP echo unless given.
+    pub port: Option<u16>,
 }
 
 /// Questions, and what is not asked.
@@ -72,6 +91,7 @@ pub fn questions(network: &Network, which: &Which) -> Made {
             }
         }
         Which::Pairs => maker.pairs(),
+        Which::Flows(flows) => maker.flows(flows),
     }
     let why_not = maker.why_not.into_iter();
     let why_not =
@@ -122,8 +142,8 @@ impl Maker<'_> {
         }
     }
 
-    /// An echo between each two machines that run.
-    fn pairs(&mut self) {
+    /// The machines that run.
+    fn machines(&self) -> Vec<Point> {
         let network = self.network;
         let point = |index: usize| {
             let row = &network.interfaces[index];
@@ -138,7 +158,33 @@ impl Maker<'_> {
                 outside: None,
             })
         };
-        let all: Vec<Point> = (0..network.interfaces.len()).filter_map(point).collect();
+        (0..network.interfaces.len()).filter_map(point).collect()
+    }
+
+    /// What was named, each by the machine's first interface.
+    fn flows(&mut self, flows: &[Asked]) {
+        let all = self.machines();
+        for Asked { from, to, port } in flows {
+            let named = |name: &String| all.iter().find(|point| point.name == *name);
+            match (named(from), named(to)) {
+                (Some(from), Some(to)) => {
+                    let ends = Ends { intent: None, from, to };
+                    match port {
+                        Some(port) => self.asked(ends, tcp(*port)),
+                        None => self.echo(ends),
+                    }
+                }
+                _ => {
+                    let first = || format!("{from} → {to} {}", what(*port));
+                    self.leave(None, "no machine of that name runs".to_owned(), 1, first);
+                }
+            }
+        }
+    }
+
+    /// An echo between each two machines that run.
+    fn pairs(&mut self) {
+        let all = self.machines();
         for (number, from) in all.iter().enumerate() {
             // Beyond what is asked they are only counted: pairs are many.
             if self.all.len() == MOST {

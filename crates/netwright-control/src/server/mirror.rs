@@ -89,6 +89,8 @@ pub struct Marks {
     pub hosts: Revision,
     /// What they are to ask with packets.
     pub probe: Revision,
+    /// Which faults there are.
+    pub faults: Revision,
 }
 
 impl Mirror {
@@ -111,6 +113,7 @@ impl Mirror {
             network: Revision(0),
             hosts: Revision::EMPTY,
             probe: Revision::EMPTY,
+            faults: Revision::EMPTY,
         });
         Self { content: Arc::new(RwLock::new(content)), newest, marks, clock, layout }
     }
@@ -145,7 +148,12 @@ impl Mirror {
             content.entries.get(&self.layout.head()).map_or(Revision(0), |head| head.modified);
         drop(content);
         self.newest.send_replace(revision);
-        self.marks.send_replace(Marks { network: head, hosts: revision, probe: revision });
+        self.marks.send_replace(Marks {
+            network: head,
+            hosts: revision,
+            probe: revision,
+            faults: revision,
+        });
     }
 
     /// Holds what an earlier run has kept, unless the store was read already.
@@ -159,6 +167,7 @@ impl Mirror {
     pub fn apply(&self, batch: Batch) {
         let mut content = self.write();
         let (before, hosts_keys) = (*self.marks.borrow(), self.layout.hosts());
+        let faults_keys = self.layout.faults();
         let mut marks = before;
         for event in batch.events {
             if event.revision() <= content.revision || self.leaves_out(event.key()) {
@@ -171,6 +180,8 @@ impl Mirror {
                 marks.hosts = event.revision();
             } else if *event.key() == self.layout.probe() {
                 marks.probe = event.revision();
+            } else if faults_keys.contains(event.key()) {
+                marks.faults = event.revision();
             }
             match &event {
                 Event::Put(entry) => {
@@ -266,7 +277,7 @@ impl Mirror {
         self.newest.subscribe()
     }
 
-    /// Tells when there is another network, or there are other hosts, or other questions to them.
+    /// Tells when there is another network, or there are other hosts, other questions to them, or other faults.
     #[must_use]
     pub fn marks(&self) -> watch::Receiver<Marks> {
         self.marks.subscribe()

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{Format, LabName};
+use super::{Format, LabName, Remote};
 
 /// Arguments of `gameday`.
 #[derive(Debug, Args)]
@@ -19,10 +19,10 @@ pub(crate) struct Gameday {
 pub(crate) enum GamedayCommand {
     /// Do an experiment: steady state, faults, detection, everything taken back, recovery, verdict.
     ///
-    /// The lab of the network is started where none of that name runs. Ctrl-C takes everything back at once; so does the end of this program, however
+    /// The lab of the network is started where none of that name runs; with `--server`, the hosts of a live network are broken. Ctrl-C takes everything back at once; so does the end of this program, however
     /// it ends. Ends with 0 where everything that was expected holds, 1 where something does not, 3 where something could not be found out.
     #[command(
-        after_help = "Examples:\n  netwright gameday run backend-database\n  netwright gameday run backend-database --shorten 6s --seed 7\n  netwright gameday run backend-database --variant no-fencing\n  netwright gameday run experiment.yaml --network network.yaml --output runs/today"
+        after_help = "Examples:\n  netwright gameday run backend-database\n  netwright gameday run backend-database --shorten 6s --seed 7\n  netwright gameday run backend-database --variant no-fencing\n  netwright gameday run experiment.yaml --network network.yaml --output runs/today\n  netwright gameday run experiment.yaml --server https://net-1.example:8180 --key-file key"
     )]
     Run(GamedayRun),
     /// Say what an experiment would do, and do nothing: which pairs would be cut, when, how much that is, what is protected.
@@ -35,6 +35,8 @@ pub(crate) enum GamedayCommand {
         /// All labs of this user.
         #[arg(long)]
         all: bool,
+        #[command(flatten)]
+        live: GamedayServer,
         /// How the result is written.
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
@@ -76,6 +78,8 @@ pub(crate) struct GamedayRun {
     pub(crate) network: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) lab: LabName,
+    #[command(flatten)]
+    pub(crate) live: GamedayServer,
     #[command(flatten)]
     pub(crate) changes: GamedayChanges,
     /// The folder that the journal, histories and report go to: it must not be there yet. `gameday-runs/` and the run's identifier unless given.
@@ -126,10 +130,38 @@ fn duration(text: &str) -> Result<u64, String> {
 pub(crate) struct GamedayStop {
     #[command(flatten)]
     pub(crate) lab: LabName,
-    /// All labs of this user.
+    /// All labs of this user; on hosts, all faults in any case.
     #[arg(long)]
     pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) live: GamedayServer,
 }
+
+/// The server of hosts with agents that are broken, in the place of a lab.
+#[derive(Debug, Args)]
+pub(crate) struct GamedayServer {
+    /// Break hosts with agents through this server, in the place of a lab. It is never taken from the environment.
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// File that holds the API key of an operator; without it the variable `NETWRIGHT_KEY`, where it is set.
+    #[arg(long, env = "NETWRIGHT_KEY_FILE", hide_env_values = true, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Certificates (PEM) of who signed that of the server, where those of the public do not do.
+    #[arg(long, env = "NETWRIGHT_CA_FILE", hide_env_values = true, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+impl GamedayServer {
+    /// As other commands name it; none where a lab is broken.
+    pub(crate) fn remote(&self) -> Option<Remote> {
+        let (key_file, ca_file) = (self.key_file.clone(), self.ca_file.clone());
+        let server = self.server.clone()?;
+        Some(Remote { server, key_file, ca_file, timeout: ANSWER })
+    }
+}
+
+/// How many seconds a server's answer is waited for: a lease must not end meanwhile by much.
+const ANSWER: u64 = 10;
 
 /// How a verdict about a history is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

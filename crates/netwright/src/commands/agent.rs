@@ -81,7 +81,8 @@ fn source(arguments: &Agent, runtime: &Runtime) -> Result<Arc<dyn Source>, Failu
     let store = opened.map_err(|error| Failure::unknown(error.to_string()))?;
     let layout = Layout::under(&arguments.store.prefix);
     let networks = Kept::new(store.clone(), layout.clone());
-    Ok(Arc::new(FromStore::new(store, layout, networks, runtime.handle().clone())))
+    let clock = || Clock.now().milliseconds();
+    Ok(Arc::new(FromStore::new(store, layout, networks, runtime.handle().clone(), clock)))
 }
 
 /// Ends an agent on Ctrl-C and SIGTERM. What it made stays.

@@ -1,6 +1,7 @@
 //! `netwright gameday`.
 
 mod check;
+mod hosts;
 mod live;
 mod panel;
 mod plan;
@@ -24,12 +25,19 @@ use crate::network;
 
 pub(super) fn run(command: &GamedayCommand, console: &mut Console) -> Result<Code, Failure> {
     match command {
-        GamedayCommand::Run(arguments) => run::run(arguments, console),
+        GamedayCommand::Run(arguments) => match arguments.live.remote() {
+            Some(remote) => hosts::run(arguments, &remote, console),
+            None => run::run(arguments, console),
+        },
         GamedayCommand::Plan(arguments) => plan::run(arguments, console),
-        GamedayCommand::Status { lab, all, format } => {
-            status::status(&lab.name, *all, *format, console)
-        }
-        GamedayCommand::Stop(arguments) => status::stop(arguments, console),
+        GamedayCommand::Status { lab, all, live, format } => match live.remote() {
+            Some(remote) => hosts::status(&remote, *format, console),
+            None => status::status(&lab.name, *all, *format, console),
+        },
+        GamedayCommand::Stop(arguments) => match arguments.live.remote() {
+            Some(remote) => hosts::stop(&remote, console),
+            None => status::stop(arguments, console),
+        },
         GamedayCommand::List { format } => Ok(status::list(*format, console)),
         GamedayCommand::Check(arguments) => check::run(arguments, console),
         GamedayCommand::Report(arguments) => report::run(arguments, console),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use netwright_control::probes::{Probe, Row};
 use netwright_dataplane::kernel::pause;
-use serde_json::json;
+use serde_json::{Value, json};
 use ureq::http::Method;
 
 use super::change::decode;
@@ -46,9 +46,13 @@ pub(super) fn ask(
     pairs: bool,
     within: Duration,
 ) -> Result<Probe, Failure> {
+    asked(client, &json!({ "intents": intents, "pairs": pairs }), within)
+}
+
+/// The same with what is asked as the API has it.
+pub(super) fn asked(client: &Client, body: &Value, within: Duration) -> Result<Probe, Failure> {
     let begun = Instant::now();
-    let body = json!({ "intents": intents, "pairs": pairs });
-    let mut found: Probe = decode(client.ask(&Method::POST, PATH, &[], Some(&body))?.body)?;
+    let mut found: Probe = decode(client.ask(&Method::POST, PATH, &[], Some(body))?.body)?;
     let id = found.id.clone();
     // Where nobody lives nothing is waited for, and where nothing is asked neither.
     while !found.complete && !found.rows.is_empty() && begun.elapsed() < within {

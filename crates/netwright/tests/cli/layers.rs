@@ -48,6 +48,10 @@ const LAYERS: [(&str, &[&str]); 17] = [
             "netwright-dataplane",
             "netwright-lab",
             "netwright-watch",
+            "netwright-gameday",
+            "netwright-history",
+            "netwright-report",
+            "netwright-servers",
         ],
     ),
     (

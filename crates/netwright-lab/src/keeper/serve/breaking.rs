@@ -15,15 +15,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::{BROKEN, Lab, bring, processes, tell, told};
-use crate::faults::{Act, Done, Holds, MESSAGE, Rules, Status, Strike, TABLE};
+use crate::faults::{Act, Done, Held, Holds, MESSAGE, Rules, Status, Strike, TABLE, fill, listed};
 use crate::link::Change;
 
 /// Namespaces that are worked in at a time.
 const AT_A_TIME: usize = 8;
-/// Octets of one transaction: in a user namespace it has at most about 400 KiB in the kernel.
-const TRANSACTION: usize = 128 * 1024;
-/// Elements of one command.
-const ELEMENTS: usize = 512;
 /// Shortest and longest lease, in milliseconds.
 const LEASE: [u64; 2] = [200, 60_000];
 /// How long a message of ours may take to be taken.
@@ -221,35 +217,6 @@ fn lay(lab: &Lab, session: &mut Session, rules: &[Rules]) -> Result<(), String> 
     everywhere(lab, work)
 }
 
-/// Commands that have maps hold something. The first transaction takes away what they held: where there is one only, which is up to some
-/// thousand elements, no packet meets a map that holds less than before.
-fn commands(maps: &[(&str, &[(String, String)])], lease: Duration) -> Vec<String> {
-    let lease = lease.as_millis();
-    let mut all = Vec::new();
-    let mut text = String::new();
-    for (map, _) in maps {
-        text.push_str(&format!("flush map inet {TABLE} {map}\n"));
-    }
-    for (map, elements) in maps {
-        for part in elements.chunks(ELEMENTS) {
-            let elements: Vec<String> = part
-                .iter()
-                .map(|(key, verdict)| format!("{key} timeout {lease}ms : {verdict}"))
-                .collect();
-            let line = format!("add element inet {TABLE} {map} {{ {} }}\n", elements.join(", "));
-            if text.len() + line.len() > TRANSACTION {
-                all.push(std::mem::take(&mut text));
-            }
-            text.push_str(&line);
-        }
-    }
-    all.push(text);
-    all
-}
-
-/// A map with the elements that it is to hold.
-type Held<'a> = (&'a str, &'a [(String, String)]);
-
 fn put(lab: &Lab, session: &Session, keys: &BTreeSet<(String, String)>) -> Result<(), String> {
     let mut spaces: BTreeMap<&str, Vec<Held<'_>>> = BTreeMap::new();
     for key in keys {
@@ -258,7 +225,7 @@ fn put(lab: &Lab, session: &Session, keys: &BTreeSet<(String, String)>) -> Resul
     }
     let work = spaces.iter().filter_map(|(namespace, maps)| {
         let space = session.spaces.get(*namespace)?;
-        Some((space, *namespace, commands(maps, session.lease)))
+        Some((space, *namespace, fill(TABLE, maps, session.lease)))
     });
     everywhere(lab, work)
 }
@@ -285,23 +252,12 @@ fn read(lab: &Lab, session: &Session) -> Result<Done, String> {
     let mut done = Done::default();
     let _programs = lab.programs.read().unwrap_or_else(PoisonError::into_inner);
     for (name, space) in &session.spaces {
-        let listed = within(space.as_fd(), || ask(&["-j", "list", "table", "inet", TABLE]));
-        let listed = listed.map_err(|error| error.to_string()).and_then(|listed| listed)?;
-        let listed: Value = serde_json::from_str(&listed).unwrap_or_default();
-        let all = listed.get("nftables").and_then(Value::as_array);
-        for one in all.map_or(&[][..], Vec::as_slice) {
-            let named = |what: &Value| {
-                what.get("name").and_then(Value::as_str).unwrap_or_default().to_owned()
-            };
-            if let Some(counter) = one.get("counter") {
-                let packets = counter.get("packets").and_then(Value::as_u64).unwrap_or_default();
-                done.counted.push((name.clone(), named(counter), packets));
-            }
-            if let Some(map) = one.get("map") {
-                let held = map.get("elem").and_then(Value::as_array).map_or(0, Vec::len);
-                done.held.push((name.clone(), named(map), count(held)));
-            }
-        }
+        let text = within(space.as_fd(), || ask(&["-j", "list", "table", "inet", TABLE]));
+        let text = text.map_err(|error| error.to_string()).and_then(|text| text)?;
+        let table = listed(&text);
+        let of = |(own, count): (String, u64)| (name.clone(), own, count);
+        done.counted.extend(table.counted.into_iter().map(of));
+        done.held.extend(table.held.into_iter().map(of));
     }
     Ok(done)
 }

@@ -12,6 +12,7 @@ use netwright_control::api::agents::{Signed, Told};
 use netwright_control::api::errands::Errands;
 use netwright_control::api::parts::ToldPart;
 use netwright_control::errands::{Errand, Ran};
+use netwright_control::faults::On;
 use serde_json::json;
 use ureq::http::Method;
 
@@ -64,7 +65,7 @@ fn read<T: serde::de::DeserializeOwned>(body: serde_json::Value) -> Result<T, Aw
 
 /// What is known already of the network and its hosts, as a question goes on with it.
 fn query(known: &Mark) -> String {
-    let Mark { revision, placement, probe, part: _ } = known;
+    let Mark { revision, placement, probe, faults: _, part: _ } = known;
     let probe = probe.as_ref().map_or_else(String::new, |probe| format!("&probe={probe}"));
     format!("&revision={revision}&placement={placement}{probe}")
 }
@@ -87,7 +88,16 @@ impl FromServer {
         let joined = hosts.iter().any(|one| one.host == host);
         let placement = placement(&hosts);
         let what = What::Network(Described::Text(network));
-        Ok(Some(Wanted { revision, accepted, placement, joined, hosts, what, probe }))
+        Ok(Some(Wanted {
+            revision,
+            accepted,
+            placement,
+            joined,
+            hosts,
+            what,
+            probe,
+            faults: On::default(),
+        }))
     }
 }
 
@@ -112,6 +122,8 @@ impl Source for FromServer {
         path.extend(known.map(query));
         let part = known.and_then(|known| known.part.as_ref());
         path.extend(part.map(|part| format!("&part={part}")));
+        let faults = known.map(|known| &known.faults).filter(|faults| !faults.is_empty());
+        path.extend(faults.map(|faults| format!("&faults={faults}")));
         let answer = match self.patient.get(&path) {
             // A server of another version: it tells the whole network.
             Err(Failure::Asked { code: Code::BadInput, .. }) => {
@@ -125,12 +137,13 @@ impl Source for FromServer {
             return Ok(None);
         }
         let told: ToldPart = read(answer.body)?;
-        let ToldPart { revision, accepted, placement, joined, hosts, probe, hash, part } = told;
+        let ToldPart { revision, accepted, placement, joined, hosts, probe, faults, hash, part } =
+            told;
         let what = match part {
             None => What::Same,
             Some(part) => What::Part { hash, plan: Arc::new(read(part)?) },
         };
-        Ok(Some(Wanted { revision, accepted, placement, joined, hosts, what, probe }))
+        Ok(Some(Wanted { revision, accepted, placement, joined, hosts, what, probe, faults }))
     }
 
     fn sign(&self, host: &str, report: Option<&Report>) -> Result<(), Away> {

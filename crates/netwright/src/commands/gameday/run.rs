@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use netwright_gameday::journal::Verdict;
-use netwright_gameday::run::{Setting, new_id, reference_programs, run as go};
+use netwright_gameday::run::{Outcome, Setting, new_id, reference_programs, run as go};
 use netwright_lab::interrupt::Interrupt;
 use netwright_lab::{control, keeper, place};
 use netwright_report::{Span, Summary};
@@ -20,13 +20,7 @@ use crate::failure::Failure;
 pub(super) fn run(arguments: &GamedayRun, console: &mut Console) -> Result<Code, Failure> {
     let opened = open(&arguments.experiment, arguments.network.as_deref(), &arguments.changes)?;
     let id = new_id();
-    let folder =
-        arguments.output.clone().unwrap_or_else(|| PathBuf::from("gameday-runs").join(&id));
-    if folder.join("journal.jsonl").exists() {
-        let message = format!("{} holds the journal of another run", folder.display());
-        return Err(Failure::usage(message, Some("choose another folder".to_owned())));
-    }
-    let folder = std::path::absolute(&folder).unwrap_or(folder);
+    let folder = folder(arguments, &id)?;
     let setting = Setting {
         plan: &opened.plan,
         host: &opened.host,
@@ -61,7 +55,27 @@ pub(super) fn run(arguments: &GamedayRun, console: &mut Console) -> Result<Code,
         held.wait().map_err(lab::told)?;
     }
     let outcome = outcome.map_err(|failure| Failure::usage(failure.message, failure.help))?;
-    let report = report::write(&folder)?;
+    told(&outcome, (&id, &folder), text, console)
+}
+
+/// Where the journal, histories and report of a run go.
+pub(super) fn folder(arguments: &GamedayRun, id: &str) -> Result<PathBuf, Failure> {
+    let folder = arguments.output.clone().unwrap_or_else(|| PathBuf::from("gameday-runs").join(id));
+    if folder.join("journal.jsonl").exists() {
+        let message = format!("{} holds the journal of another run", folder.display());
+        return Err(Failure::usage(message, Some("choose another folder".to_owned())));
+    }
+    Ok(std::path::absolute(&folder).unwrap_or(folder))
+}
+
+/// Writes the report of a run, and tells what came of it.
+pub(super) fn told(
+    outcome: &Outcome,
+    (id, folder): (&str, &Path),
+    text: bool,
+    console: &mut Console,
+) -> Result<Code, Failure> {
+    let report = report::write(folder)?;
     if !text {
         console.json(&json!({
             "version": 1,

@@ -1,0 +1,185 @@
+//! Runs on a network that is only said to be: what they do to it, and what they make of what it says.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it cannot go on")]
+
+use std::path::Path;
+use std::sync::atomic::AtomicUsize;
+
+use netwright_dataplane::plan::plan as lab_plan;
+use netwright_model::source::Sources;
+
+use super::*;
+use crate::load;
+use crate::plan::{Does, Plan, plan};
+
+const NETWORK: &str = "
+vpcs: { v: { subnets: { s: { cidr: 10.0.0.0/24 } } } }
+instances:
+  a: { subnet: s, address: 10.0.0.5, listens: tcp/80 }
+  b: { subnet: s, address: 10.0.0.6, listens: tcp/80 }
+  c: { subnet: s, address: 10.0.0.7, listens: tcp/80 }
+  d: { subnet: s, address: 10.0.0.8 }
+";
+
+fn planned(text: &str) -> (Plan, netwright_dataplane::plan::HostPlan) {
+    let mut sources = Sources::default();
+    let network = netwright_model::load("network", NETWORK, &mut sources).unwrap();
+    let host = lab_plan(&network);
+    let experiment = load::parse(Path::new("e.yaml"), text, &mut sources).unwrap();
+    (plan(experiment, &network, &host).unwrap(), host)
+}
+
+/// A network that does what it is asked to, but for what it is told to do wrong.
+#[derive(Default)]
+struct Said {
+    /// Pairs that are cut, by the fault's name.
+    on: Mutex<BTreeMap<String, Vec<(String, String)>>>,
+    met: Mutex<BTreeMap<String, u64>>,
+    names: Vec<String>,
+    injected: AtomicUsize,
+    renewed: AtomicUsize,
+    refuses: bool,
+    /// A flow that no fault concerns fails while one is on.
+    harms: bool,
+    /// What is cut is answered all the same.
+    passes: bool,
+}
+
+impl Live for Said {
+    fn inject(&self, fault: &Planned) -> Result<String, String> {
+        if self.refuses {
+            return Err("it concerns 1 of 6 pairs, more than the 0 that were allowed".to_owned());
+        }
+        let Does::Cut(cut) = &fault.does else { panic!("no cut: {fault:?}") };
+        let id = format!("f{}", self.injected.fetch_add(1, Ordering::SeqCst));
+        let name = |place: usize| self.names[place].clone();
+        let pairs = cut.there.iter().chain(&cut.back).map(|(a, b)| (name(*a), name(*b))).collect();
+        lock(&self.on).insert(id.clone(), pairs);
+        Ok(id)
+    }
+
+    fn renew(&self, id: &str) -> Result<(), String> {
+        self.renewed.fetch_add(1, Ordering::SeqCst);
+        lock(&self.on).contains_key(id).then_some(()).ok_or_else(|| "it is over".to_owned())
+    }
+
+    fn end(&self, id: &str) -> Result<(), String> {
+        lock(&self.on).remove(id);
+        Ok(())
+    }
+
+    fn stands(&self, id: &str) -> Result<Stand, String> {
+        let applied = lock(&self.on).contains_key(id);
+        let met = lock(&self.met).get(id).copied().unwrap_or_default();
+        Ok(Stand { applied, gone: !applied, met, wrong: Vec::new() })
+    }
+
+    fn observe(&self, flows: &[Flow]) -> Result<Vec<Option<bool>>, String> {
+        let on = lock(&self.on).clone();
+        let answered = |flow: &Flow| {
+            let pair = (flow.from.clone(), flow.to.clone());
+            let mut cut = false;
+            for (id, pairs) in &on {
+                if pairs.contains(&pair) {
+                    cut = true;
+                    *lock(&self.met).entry(id.clone()).or_default() += 1;
+                }
+            }
+            let harmed = self.harms && !on.is_empty() && pair == ("c".to_owned(), "b".to_owned());
+            Some((!cut || self.passes) && !harmed)
+        };
+        Ok(flows.iter().map(answered).collect())
+    }
+}
+
+const CUT: &str = "{ title: t, faults: { cut: { between: a, and: b } }, method: [ { fault: cut, for: 400ms } ], safety: { lease: 500ms } }";
+
+fn ran(name: &str, text: &str, said: Said, stop: &dyn Fn() -> bool) -> (Outcome, Said) {
+    let (plan, host) = planned(text);
+    let said =
+        Said { names: plan.parties.0.iter().map(|party| party.name.clone()).collect(), ..said };
+    let folder =
+        std::env::temp_dir().join(format!("netwright-hosts-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let setting = Setting {
+        plan: &plan,
+        host: &host,
+        lab: "http://server",
+        id: "run",
+        experiment: "e.yaml",
+        text,
+        home: Path::new("."),
+        network: Path::new("network.yaml"),
+        folder: &folder,
+        exec: &[],
+    };
+    assert_eq!(refused(&plan), Vec::<String>::new());
+    let outcome = run(&setting, &said, stop, &mut |_| {}).unwrap();
+    let journal = std::fs::read_to_string(&outcome.journal).unwrap();
+    let (lines, notices) = crate::journal::read(&journal).unwrap();
+    assert!(lines.len() > 3 && notices.is_empty(), "{notices:?}");
+    std::fs::remove_dir_all(&folder).unwrap();
+    (outcome, said)
+}
+
+#[track_caller]
+fn has(outcome: &Outcome, name: &str, verdict: Verdict) {
+    let found = outcome.criteria.iter().find(|one| one.name == name);
+    assert_eq!(found.map(|one| one.verdict), Some(verdict), "{name}: {:#?}", outcome.criteria);
+}
+
+#[test]
+fn a_cut_that_bites_is_seen_and_gone_after_is_a_pass() {
+    let (outcome, said) = ran("passes", CUT, Said::default(), &|| false);
+    assert_eq!(outcome.verdict, Verdict::Pass, "{:#?}", outcome.criteria);
+    has(&outcome, "the fault cut bit", Verdict::Pass);
+    has(&outcome, "hosts saw the fault cut", Verdict::Pass);
+    has(&outcome, "nothing else was concerned", Verdict::Pass);
+    has(&outcome, "everything was taken back", Verdict::Pass);
+    assert!(lock(&said.on).is_empty());
+    assert!(said.renewed.load(Ordering::SeqCst) > 0, "what is held is renewed");
+}
+
+#[test]
+fn what_the_server_refuses_is_not_done_and_no_run_passes_with_it() {
+    let said = Said { refuses: true, ..Said::default() };
+    let (outcome, said) = ran("refused", CUT, said, &|| false);
+    assert_eq!(outcome.verdict, Verdict::Unknown);
+    assert_eq!(said.injected.load(Ordering::SeqCst), 0);
+    let why = outcome.criteria.iter().find(|one| one.name == "all steps were done").unwrap();
+    assert!(why.evidence.contains("more than the 0 that were allowed"), "{why:?}");
+}
+
+#[test]
+fn harm_to_others_and_a_cut_that_lets_pass_are_failures() {
+    let said = Said { harms: true, ..Said::default() };
+    let (outcome, _) = ran("harms", CUT, said, &|| false);
+    has(&outcome, "nothing else was concerned", Verdict::Fail);
+    let said = Said { passes: true, ..Said::default() };
+    let (outcome, _) = ran("lets-pass", CUT, said, &|| false);
+    has(&outcome, "hosts saw the fault cut", Verdict::Fail);
+}
+
+#[test]
+fn an_interruption_takes_everything_back_at_once() {
+    let long = CUT.replace("400ms", "60s");
+    let begun = Instant::now();
+    let asked = AtomicUsize::new(0);
+    let stop = || asked.fetch_add(1, Ordering::SeqCst) > 20;
+    let (outcome, said) = ran("interrupted", &long, Said::default(), &stop);
+    assert_eq!(outcome.verdict, Verdict::Unknown);
+    has(&outcome, "everything was taken back", Verdict::Pass);
+    assert!(lock(&said.on).is_empty());
+    assert!(begun.elapsed() < Duration::from_secs(40));
+}
+
+#[test]
+fn what_agents_do_not_do_is_refused_before_anything_is_begun() {
+    let (plan, _) = planned(
+        "{ title: t, faults: { slow: { kind: slow, between: a, and: b, latency: 10ms } }, method: [ { fault: slow, for: 1s }, { type: probe, name: p, provider: { type: tcp, target: 'b:80', from: a } } ] }",
+    );
+    let why = refused(&plan);
+    assert_eq!(why.len(), 2, "{why:?}");
+    assert!(why[0].contains("agents only lose, refuse, reset and hold packets back"), "{why:?}");
+    assert!(why[1].contains("1 activities come from an endpoint"), "{why:?}");
+}
