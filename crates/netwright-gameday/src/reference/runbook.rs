@@ -50,7 +50,7 @@ pub const PROCEDURES: [Procedure; 14] = [
     Procedure {
         name: "detect-split-brain",
         what: "nobody leads beside another",
-        step: concat!("{ type: probe, name: no split brain, within: 40s, tolerance: { type: jsonpath, path: $.verdict, expect: none }, ",
+        step: concat!("{ type: probe, name: no split brain, within: 15s, tolerance: { type: jsonpath, path: $.verdict, expect: none }, ",
             operator!("GET", "/api/v1/consistency/split-brain-detect",), " }"),
     },
     Procedure {
@@ -104,13 +104,13 @@ pub const PROCEDURES: [Procedure; 14] = [
     Procedure {
         name: "consistency",
         what: "the database's own checks find nothing wrong",
-        step: concat!("{ type: probe, name: the data are consistent, within: 40s, tolerance: { type: jsonpath, path: $.verdict, expect: consistent }, ",
+        step: concat!("{ type: probe, name: the data are consistent, within: 15s, tolerance: { type: jsonpath, path: $.verdict, expect: consistent }, ",
             operator!("GET", "/api/v1/consistency/check?full=true",), " }"),
     },
     Procedure {
         name: "recovery-report",
         what: "the system's own report says that it has recovered",
-        step: concat!("{ type: probe, name: the system says that it has recovered, within: 40s, tolerance: { type: jsonpath, path: $.verdict, expect: recovered }, ",
+        step: concat!("{ type: probe, name: the system says that it has recovered, within: 15s, tolerance: { type: jsonpath, path: $.verdict, expect: recovered }, ",
             operator!("POST", "/api/v1/reports/partition-recovery", "arguments: { partition_start: 15m ago, include_metrics: true }"), " }"),
     },
 ];
