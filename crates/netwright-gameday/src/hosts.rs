@@ -21,6 +21,7 @@ use netwright_dataplane::kernel::pause;
 use crate::journal::{Criterion, Event, Journal, Phase, Verdict};
 use crate::load::{name_of, time};
 use crate::plan::Planned;
+use crate::run::activity::Did;
 use crate::run::{Failure, INTERRUPTED, Outcome, Setting, activity, begin, now};
 
 use faults::Faults;
@@ -251,31 +252,16 @@ impl Run<'_, '_, '_, '_> {
         if probes.is_empty() {
             return Verdict::Pass;
         }
-        let mut worst = Verdict::Pass;
-        let mut told = Vec::new();
-        for (place, probe) in probes.iter().enumerate() {
-            let did = self.activity("steady-state-hypothesis", place, probe);
-            if did.fine == Some(true) {
-                continue;
-            }
-            worst = match (worst, did.fine) {
-                (_, Some(false)) | (Verdict::Fail, _) => Verdict::Fail,
-                _ => Verdict::Unknown,
-            };
-            told.push(format!("{}: {}", name_of(probe, place), did.output));
-        }
-        let all = || format!("{} probes found what they must", probes.len());
-        let evidence = if told.is_empty() { all() } else { told.join("; ") };
-        self.criterion(&format!("the steady state holds {when}"), worst, evidence);
-        worst
+        let of = |(place, probe)| {
+            (name_of(probe, place), self.activity("steady-state-hypothesis", place, probe))
+        };
+        let all: Vec<(String, Did)> = probes.iter().enumerate().map(of).collect();
+        let (verdict, evidence) = activity::all_fine(&all);
+        self.criterion(&format!("the steady state holds {when}"), verdict, evidence);
+        verdict
     }
 
-    fn activity(
-        &mut self,
-        list: &str,
-        place: usize,
-        step: &crate::language::Step,
-    ) -> activity::Did {
+    fn activity(&mut self, list: &str, place: usize, step: &crate::language::Step) -> Did {
         let begun = now();
         let did = activity::done(self.setting, step);
         self.put(&Event::Activity {

@@ -70,6 +70,19 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// That of a run: everything that was expected holds, and something was.
+    #[must_use]
+    pub fn of(criteria: &[Criterion]) -> Self {
+        let has = |wanted: Self| criteria.iter().any(|one| one.verdict == wanted);
+        if has(Self::Fail) {
+            Self::Fail
+        } else if has(Self::Unknown) || criteria.is_empty() {
+            Self::Unknown
+        } else {
+            Self::Pass
+        }
+    }
+
     /// The word for it.
     #[must_use]
     pub fn word(self) -> &'static str {

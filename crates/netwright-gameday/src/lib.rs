@@ -4,9 +4,10 @@
 //! [`cut`], which turns pairs of endpoints ([`parties`]) into rules. [`run`] does it and writes a [`journal`]; [`detect`] says what is known of
 //! each watched connection. Start with `plan.rs`, then `run.rs`.
 //!
-//! Architecture invariant: nothing is done to a network but through [`netwright_lab::faults`], which takes all of it back when whoever asked has
-//! gone. What could not be found out is unknown, and no run passes with it.
+//! Architecture invariant: nothing is done to a network but through [`netwright_lab::faults`], or on hosts with agents through their server
+//! ([`hosts`]); both take all of it back when whoever asked has gone. What could not be found out is unknown, and no run passes with it.
 
+mod active;
 pub mod change;
 pub mod cut;
 pub mod detect;

@@ -1,11 +1,11 @@
 //! Faults that are on: put on, taken off by turns, and taken back.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::pause;
 
 use super::{Abort, LOOK, Run, Stand, lock, now};
+use crate::active::{Active, Due};
 use crate::journal::{Event, Verdict};
 
 /// How long hosts may take to have a fault, or to have nothing of it any more beside its lease.
@@ -32,30 +32,20 @@ pub(super) struct Episode {
     pub(super) gone: bool,
 }
 
-/// A fault whose step has not ended.
-#[derive(Debug)]
-struct Active {
-    fault: usize,
-    ends: Instant,
-    turns: VecDeque<(Instant, bool)>,
-    /// Its episode, while it is on.
-    on: Option<usize>,
-}
-
 /// All faults of a run.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
-    active: Vec<Active>,
+    active: Active,
     pub(super) episodes: Vec<Episode>,
 }
 
 impl Faults {
     pub(super) fn any_active(&self) -> bool {
-        !self.active.is_empty()
+        self.active.any()
     }
 
     pub(super) fn is_active(&self, fault: usize) -> bool {
-        self.active.iter().any(|active| active.fault == fault)
+        self.active.holds(fault)
     }
 }
 
@@ -63,47 +53,25 @@ impl Run<'_, '_, '_, '_> {
     /// Begins a fault that lasts for a time.
     pub(super) fn inject(&mut self, fault: usize, length: Duration) -> Result<(), Abort> {
         let turns = self.setting.plan.faults[fault].turns;
-        let on = Some(self.put_on(fault)?);
+        let episode = self.put_on(fault)?;
         // It lasts from when the hosts have it.
-        let begins = Instant::now();
-        let turns = turns.map_or_else(Vec::new, |turns| turns.within(length));
-        let mut turns: VecDeque<(Instant, bool)> =
-            turns.into_iter().map(|(at, on)| (begins + at, on)).collect();
-        // The first turn has begun.
-        turns.pop_front();
-        self.faults.active.push(Active { fault, ends: begins + length, turns, on });
+        self.faults.active.begin((fault, episode), turns, (Instant::now(), length));
         Ok(())
     }
 
     /// Does what is due of faults: turns and ends.
     pub(super) fn turn(&mut self) -> Result<(), Abort> {
         let time = Instant::now();
-        for place in (0..self.faults.active.len()).rev() {
-            while let Some((at, on)) = self.faults.active[place].turns.front().copied() {
-                if at > time {
-                    break;
-                }
-                let active = &mut self.faults.active[place];
-                active.turns.pop_front();
-                let (fault, was) = (active.fault, active.on.take());
-                let episode = match (was, on) {
-                    (None, true) => Some(self.put_on(fault)?),
-                    (Some(episode), false) => {
-                        self.take_off(episode)?;
-                        None
-                    }
-                    (same, _) => same,
-                };
-                self.faults.active[place].on = episode;
-            }
-            let active = &self.faults.active[place];
+        loop {
             // A fault that nobody saw shows nothing: it lasts until the hosts have said what they see, but for one that comes and goes.
-            let more = active.turns.is_empty() && self.shared.seen.asks();
-            if active.ends + if more { LONGER } else { Duration::ZERO } <= time {
-                let active = self.faults.active.remove(place);
-                if let Some(episode) = active.on {
-                    self.take_off(episode)?;
+            let longer = if self.shared.seen.asks() { LONGER } else { Duration::ZERO };
+            match self.faults.active.due(time, longer) {
+                None => break,
+                Some(Due::On { place, fault }) => {
+                    let episode = self.put_on(fault)?;
+                    self.faults.active.is_on(place, episode);
                 }
+                Some(Due::Off(episode)) => self.take_off(episode)?,
             }
         }
         Ok(())
@@ -196,7 +164,8 @@ impl Run<'_, '_, '_, '_> {
     /// Takes everything back, and looks whether it is.
     pub(super) fn heal(&mut self) {
         let requested = now();
-        self.faults.active.clear();
+        // What was put on is taken off below, whether its step had ended or not.
+        let _episodes = self.faults.active.end_all();
         for episode in 0..self.faults.episodes.len() {
             if !self.faults.episodes[episode].gone {
                 // What is left is told below.

@@ -149,13 +149,6 @@ impl Run<'_, '_, '_, '_> {
     /// The verdict: what was expected, and what came out.
     pub(super) fn judge(&mut self) -> Verdict {
         self.looked();
-        let has = |wanted: Verdict| self.criteria.iter().any(|one| one.verdict == wanted);
-        if has(Verdict::Fail) {
-            Verdict::Fail
-        } else if has(Verdict::Unknown) || self.criteria.is_empty() {
-            Verdict::Unknown
-        } else {
-            Verdict::Pass
-        }
+        Verdict::of(&self.criteria)
     }
 }

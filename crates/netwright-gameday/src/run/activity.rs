@@ -11,6 +11,7 @@ use netwright_model::tree::Node;
 use serde_json::Value;
 
 use super::Setting;
+use crate::journal::Verdict;
 use crate::language::{Provider, Step};
 use crate::load::{json, time, unable};
 
@@ -28,6 +29,24 @@ pub struct Did {
     pub fine: Option<bool>,
     /// What came of it, in words.
     pub output: String,
+}
+
+/// Whether each of some probes found what it must, and what that follows from.
+#[must_use]
+pub fn all_fine(all: &[(String, Did)]) -> (Verdict, String) {
+    let is = |fine: Option<bool>| all.iter().any(|(_, did)| did.fine == fine);
+    let verdict = match (is(Some(false)), is(None)) {
+        (true, _) => Verdict::Fail,
+        (false, true) => Verdict::Unknown,
+        (false, false) => Verdict::Pass,
+    };
+    let told = all.iter().filter(|(_, did)| did.fine != Some(true));
+    let told: Vec<String> = told.map(|(name, did)| format!("{name}: {}", did.output)).collect();
+    if told.is_empty() {
+        (verdict, format!("{} probes found what they must", all.len()))
+    } else {
+        (verdict, told.join("; "))
+    }
 }
 
 /// What an activity found.

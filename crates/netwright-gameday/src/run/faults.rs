@@ -1,6 +1,6 @@
 //! Faults that are on: put on, taken off by turns, and proved to bite.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use netwright_dns::settings::Trouble;
@@ -8,6 +8,7 @@ use netwright_lab::control;
 use netwright_lab::faults::{Act, Done, Strike};
 
 use super::{Abort, Run, now};
+use crate::active::{Active, Due};
 use crate::cut::{counter, elements, healed, rules};
 use crate::detect::State;
 use crate::journal::{Event, Verdict};
@@ -36,20 +37,10 @@ pub(crate) struct Episode {
     struck: usize,
 }
 
-/// A fault whose step has not ended.
-#[derive(Debug)]
-struct Active {
-    fault: usize,
-    ends: Instant,
-    turns: VecDeque<(Instant, bool)>,
-    /// Its episode, while it is on.
-    on: Option<usize>,
-}
-
 /// All faults of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    active: Vec<Active>,
+    active: Active,
     pub(crate) episodes: Vec<Episode>,
     read: Option<Instant>,
 }
@@ -73,47 +64,26 @@ impl Run<'_> {
     pub(super) fn inject(&mut self, fault: usize, length: Duration) -> Result<(), Abort> {
         let begins = Instant::now();
         let turns = self.setting.plan.faults[fault].turns;
-        let turns = turns.map_or_else(Vec::new, |turns| turns.within(length));
-        let mut turns: VecDeque<(Instant, bool)> =
-            turns.into_iter().map(|(at, on)| (begins + at, on)).collect();
-        // The first turn begins now.
-        turns.pop_front();
-        let on = Some(self.put_on(fault)?);
-        self.faults.active.push(Active { fault, ends: begins + length, turns, on });
+        let episode = self.put_on(fault)?;
+        self.faults.active.begin((fault, episode), turns, (begins, length));
         Ok(())
     }
 
     /// Whether any fault's step has not ended.
     pub(super) fn any_active(&self) -> bool {
-        !self.faults.active.is_empty()
+        self.faults.active.any()
     }
 
     /// Does what is due of faults: turns, ends, and the proof that they bite.
     pub(super) fn turn(&mut self) -> Result<(), Abort> {
         let time = Instant::now();
-        for place in (0..self.faults.active.len()).rev() {
-            while let Some((at, on)) = self.faults.active[place].turns.front().copied() {
-                if at > time {
-                    break;
+        while let Some(due) = self.faults.active.due(time, Duration::ZERO) {
+            match due {
+                Due::On { place, fault } => {
+                    let episode = self.put_on(fault)?;
+                    self.faults.active.is_on(place, episode);
                 }
-                let active = &mut self.faults.active[place];
-                active.turns.pop_front();
-                let (fault, was) = (active.fault, active.on.take());
-                let episode = match (was, on) {
-                    (None, true) => Some(self.put_on(fault)?),
-                    (Some(episode), false) => {
-                        self.take_off(episode)?;
-                        None
-                    }
-                    (same, _) => same,
-                };
-                self.faults.active[place].on = episode;
-            }
-            if self.faults.active[place].ends <= time {
-                let active = self.faults.active.remove(place);
-                if let Some(episode) = active.on {
-                    self.take_off(episode)?;
-                }
+                Due::Off(episode) => self.take_off(episode)?,
             }
         }
         self.look()
@@ -235,8 +205,7 @@ impl Run<'_> {
 
     /// The faults that are on.
     fn on(&self) -> impl Iterator<Item = usize> {
-        let active = self.faults.active.iter().filter(|active| active.on.is_some());
-        active.map(|active| active.fault)
+        self.faults.active.on().map(|(fault, _)| fault)
     }
 
     fn misname(&mut self, more: Option<usize>) -> Result<Done, Abort> {
@@ -351,11 +320,9 @@ impl Run<'_> {
 
     /// Takes everything back, and reads back whether it is.
     pub(super) fn heal(&mut self) {
-        for active in std::mem::take(&mut self.faults.active) {
-            if let Some(episode) = active.on {
-                // What cannot be taken off by itself is taken back with everything.
-                let _with_everything = self.take_off(episode);
-            }
+        for episode in self.faults.active.end_all() {
+            // What cannot be taken off by itself is taken back with everything.
+            let _with_everything = self.take_off(episode);
         }
         let requested = now();
         let (mut left, effective) = match self.hold.end() {

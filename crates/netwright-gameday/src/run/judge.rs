@@ -120,14 +120,7 @@ impl Run<'_> {
             self.criterion("nothing else was concerned", verdict, evidence);
         }
         self.record.put(Event::Detections { all, false_alarms });
-        let has = |wanted: Verdict| self.criteria.iter().any(|one| one.verdict == wanted);
-        if has(Verdict::Fail) {
-            Verdict::Fail
-        } else if has(Verdict::Unknown) || self.criteria.is_empty() {
-            Verdict::Unknown
-        } else {
-            Verdict::Pass
-        }
+        Verdict::of(&self.criteria)
     }
 
     fn found_out(&mut self, all: &[Detection]) {

@@ -50,27 +50,13 @@ impl Run<'_> {
         if probes.is_empty() {
             return Verdict::Pass;
         }
-        let mut worst = Verdict::Pass;
-        let mut told = Vec::new();
-        for (place, probe) in probes.iter().enumerate() {
-            let did = self.activity("steady-state-hypothesis", place, probe);
-            match did.fine {
-                Some(true) => {}
-                Some(false) => worst = Verdict::Fail,
-                None if worst == Verdict::Pass => worst = Verdict::Unknown,
-                None => {}
-            }
-            if did.fine != Some(true) {
-                told.push(format!("{}: {}", name_of(probe, place), did.output));
-            }
-        }
-        let evidence = if told.is_empty() {
-            format!("{} probes found what they must", probes.len())
-        } else {
-            told.join("; ")
+        let of = |(place, probe)| {
+            (name_of(probe, place), self.activity("steady-state-hypothesis", place, probe))
         };
-        self.criterion(&format!("the steady state holds {when}"), worst, evidence);
-        worst
+        let all: Vec<(String, Did)> = probes.iter().enumerate().map(of).collect();
+        let (verdict, evidence) = activity::all_fine(&all);
+        self.criterion(&format!("the steady state holds {when}"), verdict, evidence);
+        verdict
     }
 
     fn activity(&mut self, list: &str, place: usize, step: &Step) -> Did {
