@@ -9,10 +9,10 @@ pub(super) struct Results {
     passed: u64,
     failed: u64,
     ignored: u64,
-    /// Test programs that began.
-    began: u64,
-    /// Test programs that lived to tell their result.
-    ended: u64,
+    /// A test program has begun and not told its result. Those with a harness of their own tell only the result.
+    runs: bool,
+    /// A test program ended without a result.
+    died: bool,
     /// The tests that failed.
     names: Vec<String>,
 }
@@ -21,12 +21,13 @@ impl Results {
     /// Takes a line: `running 3 tests`, `test a::b ... FAILED`, `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
     pub(super) fn line(&mut self, line: &str) {
         if let Some(result) = line.strip_prefix("test result: ") {
-            self.ended += 1;
+            self.runs = false;
             self.result(result);
         } else if line.starts_with("running ")
             && (line.ends_with(" tests") || line.ends_with(" test"))
         {
-            self.began += 1;
+            self.died |= self.runs;
+            self.runs = true;
         } else if let Some(name) =
             line.strip_prefix("test ").and_then(|line| line.strip_suffix(" ... FAILED"))
         {
@@ -52,13 +53,17 @@ impl Results {
     pub(super) fn to_run_again(&self) -> Option<&[String]> {
         let known = u64::try_from(self.names.len()).is_ok_and(|names| names == self.failed);
         let few = !self.names.is_empty() && self.names.len() <= FEW;
-        (known && few && self.began == self.ended).then_some(&self.names)
+        (known && few && !self.has_died()).then_some(&self.names)
     }
 
     /// Whether as many tests passed as are named, at least, and none failed.
     pub(super) fn passed_all_of(&self, names: &[String]) -> bool {
         let all = u64::try_from(names.len()).is_ok_and(|names| self.passed >= names);
-        all && self.failed == 0 && self.began == self.ended
+        all && self.failed == 0 && !self.has_died()
+    }
+
+    fn has_died(&self) -> bool {
+        self.died || self.runs
     }
 
     /// The last line: how many tests passed, failed and were left out.
@@ -109,6 +114,11 @@ mod tests {
         );
         let died = ["running 2 tests", "test one ... FAILED"];
         assert_eq!(read(&died).to_run_again(), None);
+        let before = [&["running 7 tests"][..], &ONE_FAILS].concat();
+        assert_eq!(read(&before).to_run_again(), None);
+        // One with a harness of its own does not say how many tests it runs.
+        let own = [&ONE_FAILS[..], &["test result: ok"]].concat();
+        assert_eq!(read(&own).to_run_again().map(<[String]>::len), Some(1));
         let mut many = vec!["running 6 tests"];
         many.extend(["test t ... FAILED"; 6]);
         many.push("test result: FAILED. 0 passed; 6 failed");
