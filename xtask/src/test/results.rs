@@ -13,7 +13,9 @@ pub(super) struct Results {
     runs: bool,
     /// A test program ended without a result.
     died: bool,
-    /// The tests that failed.
+    /// What tests that failed have printed is shown: a test program that one of them ran, too.
+    shown: bool,
+    /// The tests that failed, each once.
     names: Vec<String>,
 }
 
@@ -21,15 +23,19 @@ impl Results {
     /// Takes a line: `running 3 tests`, `test a::b ... FAILED`, `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
     pub(super) fn line(&mut self, line: &str) {
         if let Some(result) = line.strip_prefix("test result: ") {
-            self.runs = false;
+            (self.runs, self.shown) = (false, false);
             self.result(result);
-        } else if line.starts_with("running ")
+        } else if line == "failures:" {
+            self.shown = true;
+        } else if !self.shown
+            && line.starts_with("running ")
             && (line.ends_with(" tests") || line.ends_with(" test"))
         {
             self.died |= self.runs;
             self.runs = true;
         } else if let Some(name) =
             line.strip_prefix("test ").and_then(|line| line.strip_suffix(" ... FAILED"))
+            && !self.names.iter().any(|known| known == name)
         {
             self.names.push(name.to_owned());
         }
@@ -51,9 +57,8 @@ impl Results {
 
     /// The tests that failed, where it makes sense to run them again: a few, each known by name, and no test program died.
     pub(super) fn to_run_again(&self) -> Option<&[String]> {
-        let known = u64::try_from(self.names.len()).is_ok_and(|names| names == self.failed);
         let few = !self.names.is_empty() && self.names.len() <= FEW;
-        (known && few && !self.has_died()).then_some(&self.names)
+        (few && !self.has_died()).then_some(&self.names)
     }
 
     /// Whether as many tests passed as are named, at least, and none failed.
@@ -68,9 +73,12 @@ impl Results {
 
     /// The last line: how many tests passed, failed and were left out.
     pub(super) fn summary(&self, passed_again: bool) -> String {
-        let Self { passed, failed, ignored, .. } = self;
+        let Self { passed, ignored, .. } = self;
+        let named = u64::try_from(self.names.len()).unwrap_or(u64::MAX);
+        // A test that failed may have shown results of a test program that it ran.
+        let failed = if named > 0 { named } else { self.failed };
         let skipped = if *ignored > 0 { format!(", {ignored} skipped") } else { String::new() };
-        let (passed, failed) = if passed_again { (passed + failed, &0) } else { (*passed, failed) };
+        let (passed, failed) = if passed_again { (passed + failed, 0) } else { (*passed, failed) };
         format!("{passed} passed, {failed} failed{skipped}")
     }
 }
@@ -120,9 +128,23 @@ mod tests {
         let own = [&ONE_FAILS[..], &["test result: ok"]].concat();
         assert_eq!(read(&own).to_run_again().map(<[String]>::len), Some(1));
         let mut many = vec!["running 6 tests"];
-        many.extend(["test t ... FAILED"; 6]);
+        let names: Vec<String> = (0..6).map(|name| format!("test {name} ... FAILED")).collect();
+        many.extend(names.iter().map(String::as_str));
         many.push("test result: FAILED. 0 passed; 6 failed");
         assert_eq!(read(&many).to_run_again(), None);
+    }
+
+    #[test]
+    fn a_test_program_that_a_test_ran_is_part_of_what_the_test_shows() {
+        let inner = ["running 1 test", "test a ... FAILED", "failures:", "    a"];
+        let mut lines = vec!["running 1 test", "test a ... FAILED", "failures:"];
+        lines.extend(inner);
+        lines.extend(["test result: FAILED. 0 passed; 1 failed", "failures:", "    a"]);
+        lines.extend(["test result: FAILED. 0 passed; 1 failed", "running 1 test"]);
+        lines.extend(["test b ... ok", "test result: ok. 1 passed; 0 failed"]);
+        let results = read(&lines);
+        assert_eq!(results.to_run_again(), Some(&["a".to_owned()][..]));
+        assert_eq!(results.summary(false), "1 passed, 1 failed");
     }
 
     #[test]
