@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::clock::{Hlc, Stamp};
 use crate::commands::{Command, Terms, jobs::WORK, leading};
 use crate::database::Session;
+use crate::links::Cut;
 use crate::merge::{Job, Stage};
 use crate::node::{Belief, Node};
 use crate::trouble::Trouble;
@@ -70,16 +71,18 @@ async fn elect(node: &Node, milliseconds: u32) -> Result<Option<i64>, Trouble> {
             };
             act.perform(session, terms).await?;
         }
-        tell_of_itself(node, session).await?;
+        let cuts = tell_of_itself(node, session).await?;
         session.commit().await?;
+        // Only now they are: a commit may fail as well.
+        node.links.written(&cuts);
         Ok(epoch)
     };
     let result = work.await;
     lease.settle(result)
 }
 
-/// A row for this process, and the cuts that it saw.
-async fn tell_of_itself(node: &Node, session: &mut Session) -> Result<(), Trouble> {
+/// A row for this process, and the cuts that it saw: which.
+async fn tell_of_itself(node: &Node, session: &mut Session) -> Result<Vec<Cut>, Trouble> {
     let links = serde_json::to_value(node.links.all()).unwrap_or_default();
     let pending = i64::try_from(node.journal.size().0).unwrap_or(i64::MAX);
     let tell = "insert into nodes (node, role, hlc, believes_epoch, links, journal_pending) values ($1, $2, $3, $4, $5, $6)
@@ -102,8 +105,7 @@ async fn tell_of_itself(node: &Node, session: &mut Session) -> Result<(), Troubl
         let after = i64::try_from(cut.detected_after).unwrap_or(i64::MAX);
         session.run(keep, &[&node.name, &cut.link, &began, &after, &ended]).await?;
     }
-    node.links.written(&cuts);
-    Ok(())
+    Ok(cuts)
 }
 
 /// Announces jobs of the outbox, and forgets what is old.

@@ -88,6 +88,11 @@ fn while_the_database_stands_still_everything_ends_in_time_and_says_why_and_then
     until("every link is seen", second * 10, || {
         get(at, "/api/v1/network/partition-status").is(200).json()["status"] == "connected"
     });
+    // What was never up is not cut.
+    let seen = "select links->'database'->>'status' from nodes where node = 'worker'";
+    until("the worker sees the database", second * 30, || {
+        ["up\n", "slow\n"].contains(&all.psql("postgres", seen).as_str())
+    });
     if let Some(postgres) = &all.postgres {
         postgres.pause();
     }
