@@ -289,11 +289,8 @@ impl Run<'_, '_, '_, '_> {
             }
             if step.provider.is_some() {
                 let did = self.activity("method", place, step);
-                let name = format!("method: {}", name_of(step, place));
-                match did.fine {
-                    Some(true) => {}
-                    Some(false) => self.criterion(&name, Verdict::Fail, did.output),
-                    None => self.criterion(&name, Verdict::Unknown, did.output),
+                if let Some((verdict, why)) = did.wrong() {
+                    self.criterion(&format!("method: {}", name_of(step, place)), verdict, why);
                 }
             }
             let wait = step.wait.as_ref().map_or(0, |wait| wait.value.as_millis());

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::probe::target::{Host, Spec, Target};
+pub(crate) use page::escaped;
 pub use page::{open_metrics, page};
 pub use server::serve;
 

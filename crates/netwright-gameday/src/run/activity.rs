@@ -31,6 +31,19 @@ pub struct Did {
     pub output: String,
 }
 
+impl Did {
+    /// What is to be said of an activity that must do what it should, where it did not surely do so.
+    #[must_use]
+    pub fn wrong(self) -> Option<(Verdict, String)> {
+        let verdict = match self.fine {
+            Some(true) => return None,
+            Some(false) => Verdict::Fail,
+            None => Verdict::Unknown,
+        };
+        Some((verdict, self.output))
+    }
+}
+
 /// Whether each of some probes found what it must, and what that follows from.
 #[must_use]
 pub fn all_fine(all: &[(String, Did)]) -> (Verdict, String) {

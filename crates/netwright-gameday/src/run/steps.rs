@@ -117,13 +117,8 @@ impl Run<'_> {
         }
         if step.provider.is_some() {
             let did = self.activity(list, place, step);
-            let name = name_of(step, place);
-            match did.fine {
-                Some(true) => {}
-                Some(false) => {
-                    self.criterion(&format!("{list}: {name}"), Verdict::Fail, did.output);
-                }
-                None => self.criterion(&format!("{list}: {name}"), Verdict::Unknown, did.output),
+            if let Some((verdict, why)) = did.wrong() {
+                self.criterion(&format!("{list}: {}", name_of(step, place)), verdict, why);
             }
         } else if let Some(wanted) = &step.r#ref {
             let probes = &plan.experiment.steady_state_hypothesis.probes;

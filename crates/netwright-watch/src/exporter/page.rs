@@ -179,7 +179,7 @@ const fn flag(holds: bool) -> f64 {
 }
 
 /// A text as the value of a label.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::new();
     for letter in text.chars() {
         match letter {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Station;
 use crate::alert::Status;
+use crate::exporter::escaped;
 use crate::health::State;
 
 /// Things that are listed one by one.
@@ -40,11 +41,6 @@ impl Page {
         let end = if labels.is_empty() { "" } else { "}" };
         let _always = writeln!(self.0, "{end} {value}");
     }
-}
-
-/// A text as a label's value.
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
