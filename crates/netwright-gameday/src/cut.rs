@@ -6,6 +6,9 @@
 //! is cut whoever of the two began it.
 //!
 //! Where several faults concern a packet, they are asked in the order in which they are written, and the first that decides about it does.
+//!
+//! Which packets a fault meets lies in sets from the start, before anything happens. What puts it on is one timed element for each hook and family: a
+//! switch before the sets, so that thousands of pairs are cut, renewed and healed as soon as one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -61,9 +64,14 @@ fn family(address: &IpAddr) -> u8 {
     if address.is_ipv4() { 4 } else { 6 }
 }
 
-/// A map's name: the fault's number, the way, the hook and the family.
-fn map(fault: usize, way: usize, hook: Hook, family: u8) -> String {
+/// The set of what a fault meets: its number, the way, the hook and the family.
+fn set(fault: usize, way: usize, hook: Hook, family: u8) -> String {
     format!("f{fault}_{}_{}{family}", WAYS[way], hook.word())
+}
+
+/// The map that puts a fault on at a hook: its keys are families. The chain that it leads to has the same name.
+fn switch(fault: usize, hook: Hook) -> String {
+    format!("f{fault}_{}", hook.word())
 }
 
 /// The counter of a fault's way.
@@ -72,13 +80,12 @@ pub fn counter(fault: usize, way: usize) -> String {
     format!("f{fault}_{}", WAYS[way])
 }
 
-/// Elements of a fault: by namespace and map, the keys with their verdicts.
-type Elements = BTreeMap<(String, String), BTreeSet<(String, String)>>;
+/// What a fault meets in a namespace: keys by way, hook and family.
+type Met = BTreeMap<(usize, Hook, u8), BTreeSet<String>>;
 
-/// What maps hold while a cut is on.
-#[must_use]
-pub fn elements(fault: usize, cut: &Cut, parties: &Parties) -> Vec<Holds> {
-    let mut all = Elements::new();
+/// What a fault meets, by namespace.
+fn met(cut: &Cut, parties: &Parties) -> BTreeMap<String, Met> {
+    let mut all: BTreeMap<String, Met> = BTreeMap::new();
     for (way, pairs) in [&cut.there, &cut.back].into_iter().enumerate() {
         for (from, to) in pairs {
             let (Some(from), Some(to)) = (parties.0.get(*from), parties.0.get(*to)) else {
@@ -87,12 +94,9 @@ pub fn elements(fault: usize, cut: &Cut, parties: &Parties) -> Vec<Holds> {
             let mut put = |doors: &[Door], hook: Hook, addresses: &[IpAddr]| {
                 for door in doors {
                     for address in addresses {
-                        let map = map(fault, way, hook, family(address));
-                        let key = format!("\"{}\" . {address}", door.link);
-                        let verdict = format!("jump {}", counter(fault, way));
-                        all.entry((door.namespace.clone(), map))
-                            .or_default()
-                            .insert((key, verdict));
+                        let met = all.entry(door.namespace.clone()).or_default();
+                        let keys = met.entry((way, hook, family(address))).or_default();
+                        keys.insert(format!("\"{}\" . {address}", door.link));
                     }
                 }
             };
@@ -100,10 +104,29 @@ pub fn elements(fault: usize, cut: &Cut, parties: &Parties) -> Vec<Holds> {
             put(&to.doors, Hook::Leaves, &from.addresses);
         }
     }
-    let holds = |((namespace, map), elements): ((String, String), BTreeSet<(String, String)>)| {
-        Holds { namespace, map, elements: elements.into_iter().collect() }
-    };
-    all.into_iter().map(holds).collect()
+    all
+}
+
+/// What switches hold while a cut is on: a family that has something to meet leads to the chain that asks for it.
+#[must_use]
+pub fn elements(fault: usize, cut: &Cut, parties: &Parties) -> Vec<Holds> {
+    let mut all = Vec::new();
+    for (namespace, met) in met(cut, parties) {
+        for hook in [Hook::Enters, Hook::Leaves] {
+            let map = switch(fault, hook);
+            let families: BTreeSet<u8> = met
+                .keys()
+                .filter(|(_, own, _)| *own == hook)
+                .map(|(_, _, family)| *family)
+                .collect();
+            let led = |family: u8| (format!("ipv{family}"), format!("jump {map}"));
+            if !families.is_empty() {
+                let elements = families.into_iter().map(led).collect();
+                all.push(Holds { namespace: namespace.clone(), map: map.clone(), elements });
+            }
+        }
+    }
+    all
 }
 
 /// The same maps with nothing in them: the cut is over.
@@ -112,8 +135,8 @@ pub fn healed(held: &[Holds]) -> Vec<Holds> {
     held.iter().map(|own| Holds { elements: Vec::new(), ..own.clone() }).collect()
 }
 
-/// The rules of all namespaces next to parties that some cut concerns: they meet nothing until maps hold something. `protected` are services that
-/// no cut meets.
+/// The rules of all namespaces next to parties that some cut concerns: they meet nothing until switches hold something. `protected` are services
+/// that no cut meets.
 #[must_use]
 pub fn rules(cuts: &[(usize, Cut)], parties: &Parties, protected: &[Service]) -> Vec<Rules> {
     rules_in(TABLE, cuts, parties, protected)
@@ -127,31 +150,29 @@ pub fn rules_in(
     parties: &Parties,
     protected: &[Service],
 ) -> Vec<Rules> {
-    let mut spaces: BTreeMap<String, Used<'_>> = BTreeMap::new();
-    for (place, (fault, cut)) in cuts.iter().enumerate() {
-        for own in elements(*fault, cut, parties) {
-            let used = spaces.entry(own.namespace).or_default();
-            used.entry(place).or_insert_with(|| (*fault, cut, BTreeSet::new())).2.insert(own.map);
+    let mut spaces: BTreeMap<String, Vec<Used<'_>>> = BTreeMap::new();
+    for (fault, cut) in cuts {
+        for (namespace, met) in met(cut, parties) {
+            spaces.entry(namespace).or_default().push((*fault, cut, met));
         }
     }
-    let text = |own: &Used<'_>| table(called, own.values(), protected);
+    let text = |own: &[Used<'_>]| table(called, own, protected);
     spaces.iter().map(|(name, own)| Rules { namespace: name.clone(), text: text(own) }).collect()
 }
 
-/// The cuts that concern a namespace, in their order, each with the maps that will hold something there: a rule that meets nothing costs every
-/// packet a look, and the kernel some of the little that it takes of one transaction.
-type Used<'c> = BTreeMap<usize, (usize, &'c Cut, BTreeSet<String>)>;
+/// A cut that concerns a namespace, with what it meets there: a rule that meets nothing costs every packet a look, and the kernel some of the little
+/// that it takes of one transaction.
+type Used<'c> = (usize, &'c Cut, Met);
 
-fn table<'c>(
-    called: &str,
-    cuts: impl Iterator<Item = &'c (usize, &'c Cut, BTreeSet<String>)>,
-    protected: &[Service],
-) -> String {
+/// The families, with their words: the protocol's, and the type of its addresses.
+const FAMILIES: [(u8, &str, &str); 2] = [(4, "ip", "ipv4_addr"), (6, "ip6", "ipv6_addr")];
+
+fn table(called: &str, cuts: &[Used<'_>], protected: &[Service]) -> String {
     let mut head = String::new();
     let mut hooks = [String::new(), String::new()];
-    for (fault, cut, used) in cuts {
+    for (fault, cut, met) in cuts {
         if cut.kind == FaultKind::Kill {
-            for (number, word) in [(4, "ipv4_addr"), (6, "ipv6_addr")] {
+            for (number, _, word) in FAMILIES {
                 // Connections that were begun since: they live.
                 let _fine = writeln!(
                     head,
@@ -160,30 +181,22 @@ fn table<'c>(
             }
         }
         for way in 0..WAYS.len() {
-            let name = counter(*fault, way);
-            let before = head.len();
-            for (number, word) in [(4, "ipv4_addr"), (6, "ipv6_addr")] {
-                for (hook, text) in [Hook::Enters, Hook::Leaves].into_iter().zip(&mut hooks) {
-                    let map = map(*fault, way, hook, number);
-                    if !used.contains(&map) {
-                        continue;
-                    }
-                    let _fine = writeln!(
-                        head,
-                        "  map {map} {{ type ifname . {word} : verdict; flags timeout; }}"
-                    );
-                    let family = if number == 4 { "ip" } else { "ip6" };
-                    let key = match hook {
-                        Hook::Enters => format!("iifname . {family} daddr"),
-                        Hook::Leaves => format!("oifname . {family} saddr"),
-                    };
-                    let _fine = writeln!(text, "    {key} vmap @{map}");
-                }
-            }
-            if head.len() > before {
-                let _fine = writeln!(head, "  counter {name} {{ }}");
+            if met.keys().any(|(own, ..)| *own == way) {
+                let _fine = writeln!(head, "  counter {} {{ }}", counter(*fault, way));
                 head.push_str(&chains(*fault, way, cut, protected));
             }
+        }
+        for (hook, text) in [Hook::Enters, Hook::Leaves].into_iter().zip(&mut hooks) {
+            let asked = sets(&mut head, *fault, hook, met);
+            if asked.is_empty() {
+                continue;
+            }
+            let switch = switch(*fault, hook);
+            let _fine = write!(
+                head,
+                "  map {switch} {{ typeof meta nfproto : verdict; flags timeout; }}\n  chain {switch} {{\n{asked}  }}\n"
+            );
+            let _fine = writeln!(text, "    meta nfproto vmap @{switch}");
         }
     }
     let [enters, leaves] = hooks;
@@ -191,6 +204,29 @@ fn table<'c>(
     format!(
         "table inet {called} {{\n{head}  chain enters {{\n    type filter hook prerouting priority -190; policy accept;\n{enters}  }}\n  chain leaves {{\n    type filter hook forward priority -190; policy accept;\n{leaves}  }}\n}}\n"
     )
+}
+
+/// Writes the sets of what a fault meets at a hook; the rules that ask them.
+fn sets(head: &mut String, fault: usize, hook: Hook, met: &Met) -> String {
+    let mut rules = String::new();
+    for way in 0..WAYS.len() {
+        for (number, family, word) in FAMILIES {
+            let Some(keys) = met.get(&(way, hook, number)) else { continue };
+            let set = set(fault, way, hook, number);
+            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+            let _fine = write!(
+                head,
+                "  set {set} {{\n    type ifname . {word}\n    elements = {{ {} }}\n  }}\n",
+                keys.join(", ")
+            );
+            let key = match hook {
+                Hook::Enters => format!("iifname . {family} daddr"),
+                Hook::Leaves => format!("oifname . {family} saddr"),
+            };
+            let _fine = writeln!(rules, "    {key} @{set} jump {}", counter(fault, way));
+        }
+    }
+    rules
 }
 
 /// A service as `nft` matches it, in the packets of requests or of answers.

@@ -214,6 +214,8 @@ fn detection() {
     let begun = Instant::now();
     while split.0[0].len() < CUTS {
         while let Ok(round) = rounds.try_recv() {
+            // What heals one takes time that is not the next one's.
+            let told = netwright_gameday::run::now();
             for (client, (track, row)) in tracks.iter_mut().zip(&round.rows).enumerate() {
                 let change = track.round(row, round.over);
                 let Some(own) = cut.get_mut(&client) else { continue };
@@ -221,7 +223,6 @@ fn detection() {
                     own.missed = Some(round.over);
                 }
                 if change.is_some_and(|change| change.to == State::Down) {
-                    let told = netwright_gameday::run::now();
                     let missed = own.missed.unwrap_or(round.over);
                     split.add([own.asked, own.effective, missed, round.over, told]);
                     let maps = healed(&maps(&plan, client));

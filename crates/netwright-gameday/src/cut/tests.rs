@@ -35,20 +35,16 @@ fn parties(count: u8) -> Parties {
     Parties((0..count).map(party).collect())
 }
 
-/// Whether a packet on its way is met by some map: where it enters the router next to its sender, or leaves the one next to its receiver.
-fn met(held: &[Holds], from: (&Party, IpAddr), to: (&Party, IpAddr)) -> bool {
-    let holds = |door: &Door, end: &str, address: IpAddr| {
-        held.iter().any(|own| {
-            own.namespace == door.namespace
-                && own.map.ends_with(end)
-                && own
-                    .elements
-                    .iter()
-                    .any(|(key, _)| *key == format!("\"{}\" . {address}", door.link))
+/// Whether a packet on its way is met: where it enters the router next to its sender, or leaves the one next to its receiver.
+fn meets(all: &BTreeMap<String, Met>, from: (&Party, IpAddr), to: (&Party, IpAddr)) -> bool {
+    let holds = |door: &Door, hook: Hook, address: IpAddr| {
+        let key = format!("\"{}\" . {address}", door.link);
+        all.get(&door.namespace).is_some_and(|met| {
+            (0..2).any(|way| met.get(&(way, hook, 4)).is_some_and(|own| own.contains(&key)))
         })
     };
-    from.0.doors.iter().any(|door| holds(door, "_in4", to.1))
-        || to.0.doors.iter().any(|door| holds(door, "_out4", from.1))
+    from.0.doors.iter().any(|door| holds(door, Hook::Enters, to.1))
+        || to.0.doors.iter().any(|door| holds(door, Hook::Leaves, from.1))
 }
 
 #[test]
@@ -72,13 +68,13 @@ fn exactly_the_packets_between_the_pairs_of_a_cut_are_met_by_all_addresses() {
             share: 100_000,
             octets: 0,
         };
-        let held = elements(0, &cut, &parties);
+        let held = met(&cut, &parties);
         for (from, sender) in parties.0.iter().enumerate() {
             for (to, receiver) in parties.0.iter().enumerate().filter(|(to, _)| *to != from) {
                 let wanted = cut.there.contains(&(from, to)) || cut.back.contains(&(from, to));
                 for source in &sender.addresses {
                     for target in &receiver.addresses {
-                        let found = met(&held, (sender, *source), (receiver, *target));
+                        let found = meets(&held, (sender, *source), (receiver, *target));
                         assert_eq!(found, wanted, "{from} → {to} in {cut:?}");
                     }
                 }
@@ -99,16 +95,14 @@ fn a_client_behind_a_translation_is_cut_by_whom_it_asks_and_who_answers() {
         share: 100_000,
         octets: 0,
     };
-    let held = elements(0, &cut, &parties);
+    let held = met(&cut, &parties);
     let (client, server) = (&parties.0[1], &parties.0[0]);
     let translated = IpAddr::from(Ipv4Addr::new(203, 0, 113, 9));
     // The request leaves as itself and arrives as somebody else; the answer the other way.
-    assert!(met(&held, (client, client.addresses[0]), (server, server.addresses[1])));
+    assert!(meets(&held, (client, client.addresses[0]), (server, server.addresses[1])));
+    assert!(!held.values().flat_map(Met::values).flatten().any(|key| key.contains("203.0.113.9")));
     assert!(
-        !held.iter().any(|own| own.elements.iter().any(|(key, _)| key.contains("203.0.113.9")))
-    );
-    assert!(
-        met(&held, (server, server.addresses[1]), (client, translated)),
+        meets(&held, (server, server.addresses[1]), (client, translated)),
         "where it leaves the last router"
     );
 }
@@ -135,14 +129,15 @@ fn rules_lie_where_elements_go_and_name_every_map_once() {
         for own in elements(*fault, cut, &parties) {
             let text = &rules.iter().find(|rules| rules.namespace == own.namespace).unwrap().text;
             assert_eq!(text.matches(&format!("map {} {{", own.map)).count(), 1);
+            assert_eq!(text.matches(&format!("chain {} {{", own.map)).count(), 1);
             assert_eq!(text.matches(&format!("vmap @{}\n", own.map)).count(), 1);
+            assert_eq!(own.elements, [("ipv4".to_owned(), format!("jump {}", own.map))]);
             *maps.entry(own.map).or_default() += 1;
         }
     }
-    assert_eq!(maps.len(), 4 * 2 * 2, "both ways, in and out, of one family");
+    assert_eq!(maps.len(), 4 * 2, "in and out of each fault");
     assert!(rules[0].text.contains("meta l4proto 6 th sport 22-22 return"), "{}", rules[0].text);
-    let order: Vec<usize> = (0..4)
-        .map(|fault| rules[0].text.find(&format!("vmap @f{fault}_there_in4")).unwrap())
-        .collect();
+    let order: Vec<usize> =
+        (0..4).map(|fault| rules[0].text.find(&format!("vmap @f{fault}_in")).unwrap()).collect();
     assert!(order.is_sorted(), "the first fault is asked first");
 }
