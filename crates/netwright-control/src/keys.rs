@@ -5,7 +5,7 @@
 
 use std::ops::Bound;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use netwright_store::{Keys, Revision};
 
 /// The keys of one network.
@@ -43,13 +43,17 @@ impl Layout {
         self.of(&[rest])
     }
 
-    /// A key of several pieces, made at once: allocators make a great many.
+    /// A key of several pieces.
     fn of(&self, pieces: &[&str]) -> Bytes {
         let octets = pieces.iter().map(|piece| piece.len()).sum::<usize>();
-        let mut key = String::with_capacity(self.prefix.len() + octets);
-        key.push_str(&self.prefix);
-        pieces.iter().for_each(|piece| key.push_str(piece));
-        key.into()
+        self.of_in(&mut BytesMut::with_capacity(self.prefix.len() + octets), pieces)
+    }
+
+    /// The same as a part of octets that others share: allocators make a great many.
+    fn of_in(&self, octets: &mut BytesMut, pieces: &[&str]) -> Bytes {
+        octets.extend_from_slice(self.prefix.as_bytes());
+        pieces.iter().for_each(|piece| octets.extend_from_slice(piece.as_bytes()));
+        octets.split().freeze()
     }
 
     fn part(&self, rest: &str) -> Keys {
@@ -184,10 +188,9 @@ impl Layout {
         self.part("pools/")
     }
 
-    /// A value that is taken. `value` sorts as the value does.
-    #[must_use]
-    pub fn allocation(&self, pool: &str, value: &str) -> Bytes {
-        self.of(&["allocations/", pool, "/", value])
+    /// A value that is taken, in octets that others share. `value` sorts as the value does.
+    pub(crate) fn allocation(&self, octets: &mut BytesMut, pool: &str, value: &str) -> Bytes {
+        self.of_in(octets, &["allocations/", pool, "/", value])
     }
 
     /// All that is taken.
@@ -196,10 +199,9 @@ impl Layout {
         self.part("allocations/")
     }
 
-    /// A value that was released and rests.
-    #[must_use]
-    pub fn cooling(&self, pool: &str, value: &str) -> Bytes {
-        self.of(&["cooling/", pool, "/", value])
+    /// A value that was released and rests, in octets that others share.
+    pub(crate) fn cooling(&self, octets: &mut BytesMut, pool: &str, value: &str) -> Bytes {
+        self.of_in(octets, &["cooling/", pool, "/", value])
     }
 
     /// All that rests.
@@ -218,6 +220,12 @@ impl Layout {
     #[must_use]
     pub fn idempotency(&self, hash: &str) -> Bytes {
         self.of(&["idempotency/", hash])
+    }
+
+    /// The same in pieces, in octets that others share.
+    pub(crate) fn idempotency_of(&self, octets: &mut BytesMut, pieces: [&str; 4]) -> Bytes {
+        let [what, at, between, hash] = pieces;
+        self.of_in(octets, &["idempotency/", what, at, between, hash])
     }
 
     /// All answers that are kept.

@@ -1,5 +1,6 @@
 //! What the store keeps of pools and allocations, as JSON.
 
+use bytes::{BufMut, Bytes, BytesMut};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -107,10 +108,17 @@ pub(super) struct Keeping<'a> {
 const RECORD: usize = 256;
 
 /// A record's JSON. These records have no maps with other keys than texts, so that it cannot fail.
-pub(super) fn json<T: Serialize>(record: &T) -> bytes::Bytes {
-    let mut text = Vec::with_capacity(RECORD);
-    match serde_json::to_writer(&mut text, record) {
-        Ok(()) => text.into(),
-        Err(_) => bytes::Bytes::new(),
+pub(super) fn json<T: Serialize>(record: &T) -> Bytes {
+    json_in(&mut BytesMut::with_capacity(RECORD), record)
+}
+
+/// The same as a part of octets that others share: what is written together lies together, and is freed together.
+pub(super) fn json_in<T: Serialize>(octets: &mut BytesMut, record: &T) -> Bytes {
+    match serde_json::to_writer((&mut *octets).writer(), record) {
+        Ok(()) => octets.split().freeze(),
+        Err(_) => {
+            octets.clear();
+            Bytes::new()
+        }
     }
 }

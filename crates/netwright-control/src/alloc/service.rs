@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use netwright_model::network::Network;
 use netwright_model::random::Random;
 use netwright_store::{Revision, Store};
@@ -97,6 +97,7 @@ pub struct Setting<S, C> {
     pub options: Options,
 }
 
+/// What is asked. It is boxed while it waits: it is large, and moved often.
 struct Ask {
     asked: Asked,
     hashes: Option<Hashes>,
@@ -112,7 +113,7 @@ type Look = Box<dyn FnOnce(Result<(&mut State, u64, u64), Error>) + Send>;
 /// Allocates and releases. Clones share one task, which ends with the last of them.
 #[derive(Clone)]
 pub struct Allocator {
-    asks: mpsc::Sender<Ask>,
+    asks: mpsc::Sender<Box<Ask>>,
     looks: mpsc::Sender<Look>,
 }
 
@@ -147,7 +148,7 @@ impl Allocator {
         asked.check()?;
         let hashes = asked.hashes();
         let (to, answer) = oneshot::channel();
-        let ask = Ask { asked, hashes, beside, to, attempts: 0 };
+        let ask = Box::new(Ask { asked, hashes, beside, to, attempts: 0 });
         self.asks.try_send(ask).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Error::Busy,
             mpsc::error::TrySendError::Closed(_) => ended(),
@@ -241,7 +242,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// The task.
 struct Desk<S, C> {
     setting: Setting<S, C>,
-    asks: mpsc::Receiver<Ask>,
+    asks: mpsc::Receiver<Box<Ask>>,
     looks: mpsc::Receiver<Look>,
     random: Random,
     state: State,
@@ -258,7 +259,7 @@ struct Desk<S, C> {
     durable: u64,
     batches: u64,
     known: Known,
-    waiting: VecDeque<Ask>,
+    waiting: VecDeque<Box<Ask>>,
     /// Requests that came again while the first is being done, by the hash of their key.
     again: FxHashMap<Hash, Vec<oneshot::Sender<Result<Answer, Error>>>>,
     /// Keys of what waits and is on its way, with the hash of their request.
@@ -320,7 +321,11 @@ impl Pace {
 }
 
 impl<S: Store, C: Store> Desk<S, C> {
-    fn new(setting: Setting<S, C>, asks: mpsc::Receiver<Ask>, looks: mpsc::Receiver<Look>) -> Self {
+    fn new(
+        setting: Setting<S, C>,
+        asks: mpsc::Receiver<Box<Ask>>,
+        looks: mpsc::Receiver<Look>,
+    ) -> Self {
         Self {
             random: Random::new(setting.seed),
             known: Known::new(setting.options.kept, setting.options.most_kept),
@@ -433,7 +438,7 @@ impl<S: Store, C: Store> Desk<S, C> {
     }
 
     /// Takes a request, and those that came with it.
-    fn take(&mut self, ask: Ask) {
+    fn take(&mut self, ask: Box<Ask>) {
         self.queue(ask);
         while self.waiting.len() < NEAR
             && let Ok(ask) = self.asks.try_recv()
@@ -442,7 +447,7 @@ impl<S: Store, C: Store> Desk<S, C> {
         }
     }
 
-    fn queue(&mut self, ask: Ask) {
+    fn queue(&mut self, ask: Box<Ask>) {
         let Some(hashes) = ask.hashes else {
             self.waiting.push_back(ask);
             return;
@@ -460,7 +465,7 @@ impl<S: Store, C: Store> Desk<S, C> {
     }
 
     /// Answers a request, and all that came again meanwhile.
-    fn answer(&mut self, ask: Ask, given: Result<Answer, Error>) {
+    fn answer(&mut self, ask: Box<Ask>, given: Result<Answer, Error>) {
         if let Some(hashes) = ask.hashes {
             self.pending.remove(&hashes.key);
             for to in self.again.remove(&hashes.key).unwrap_or_default() {
@@ -520,7 +525,8 @@ impl<S: Store, C: Store> Desk<S, C> {
                 Some((hashes, at)) => {
                     self.pending.remove(&hashes.key);
                     let store = self.setting.store.clone();
-                    let key = key_of_answer(&self.setting.layout, at, &hashes.key);
+                    let mut text = BytesMut::new();
+                    let key = key_of_answer(&self.setting.layout, &mut text, at, &hashes.key);
                     let mut all = self.again.remove(&hashes.key).unwrap_or_default();
                     all.push(ask.to);
                     tokio::spawn(async move {
@@ -560,8 +566,8 @@ async fn landing(flights: &mut VecDeque<Flight>) -> batch::Outcome {
 /// Where an answer is kept by its idempotency key. Other parts of the service keep theirs under other names. The time comes first: what is written
 /// together lies together, and hashes alone would scatter it over the whole store. Nobody needs to find one by the hash only: who leads has read
 /// the times of all, and what he writes holds only after all that he knows.
-fn key_of_answer(layout: &Layout, at: u64, key: &Hash) -> Bytes {
-    layout.idempotency(&format!("{ANSWERS}{at:0TIME$x}-{}", hex(key)))
+fn key_of_answer(layout: &Layout, text: &mut BytesMut, at: u64, key: &Hash) -> Bytes {
+    layout.idempotency_of(text, [ANSWERS, &format!("{at:0TIME$x}"), "-", &hex(key)])
 }
 
 /// Digits of a time in the name of an answer.

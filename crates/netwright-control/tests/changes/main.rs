@@ -411,7 +411,7 @@ async fn what_was_allocated_for_something_else_is_refused() {
     changes.propose(&store, &guard(), apply(NETWORK)).await.unwrap();
     let layout = Layout::default();
     let taken = r#"{"pool":"vpc:prod","value":"10.0.3.0/25","for":"subnet:prod/x","owner":"me","sequence":1,"at":"2026-11-21T12:00:00Z"}"#;
-    let ops = vec![Op::put(layout.taken(), "1"), Op::put(layout.allocation("p", "v"), taken)];
+    let ops = vec![Op::put(layout.taken(), "1"), Op::put("netwright/allocations/p/v", taken)];
     store.txn(Txn::of(ops)).await.unwrap();
     let subnet = "      back: { cidr: 10.0.2.0/24, route_table: private }\n";
     let more = "      next: { cidr: 10.0.3.0/24, route_table: private }\n";

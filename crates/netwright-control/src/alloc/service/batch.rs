@@ -3,14 +3,15 @@
 use std::hash::{BuildHasher, BuildHasherDefault};
 use std::pin::Pin;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use netwright_store::{Compare, Keys, MAX_OPS, Op, Range, Relation, Store, Target, Txn, TxnAnswer};
 use rustc_hash::{FxHashSet, FxHasher};
+use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{Ask, Desk, key_of_answer};
 use crate::alloc::error::Error;
-use crate::alloc::record::{Keeping, Taken, json};
+use crate::alloc::record::{Keeping, Taken, json, json_in};
 use crate::alloc::request::{Answer, Hash, hex};
 use crate::alloc::state::Edit;
 use crate::keys::Layout;
@@ -44,7 +45,7 @@ pub(super) struct Batch {
     /// Keys whose answers it no longer keeps.
     pub(super) dropped: Vec<(u64, Hash)>,
     /// Requests with their answers. Those that are refused wait too: what they were refused for is not durable before.
-    pub(super) answers: Vec<(Ask, Result<Answer, Error>)>,
+    pub(super) answers: Vec<(Box<Ask>, Result<Answer, Error>)>,
 }
 
 /// A transaction on its way.
@@ -65,24 +66,43 @@ impl Flight {
     }
 }
 
+/// Octets of keys and values that lie together at first.
+const TEXT: usize = 32 << 10;
+
 /// Conditions of every transaction: who leads, the network, the transaction before.
 const CONDITIONS: usize = 3;
 
 /// What a transaction is made of.
-#[derive(Default)]
 struct Parts {
     compare: Vec<Compare>,
     then: Vec<Op>,
     octets: usize,
+    /// Where keys and values are written, one after the other.
+    text: BytesMut,
     /// Hashes of the keys that it writes. Where two keys have one, the second goes into the next transaction.
     written: FxHashSet<u64>,
 }
 
 impl Parts {
+    fn new() -> Self {
+        Self {
+            compare: Vec::with_capacity(MAX_OPS),
+            then: Vec::with_capacity(MAX_OPS),
+            octets: 0,
+            text: BytesMut::with_capacity(TEXT),
+            written: FxHashSet::default(),
+        }
+    }
+
     fn put(&mut self, key: Bytes, value: Bytes) {
         self.octets += key.len() + value.len();
         self.written.insert(hash(&key));
         self.then.push(Op::put(key, value));
+    }
+
+    fn put_record<T: Serialize>(&mut self, key: Bytes, record: &T) {
+        let value = json_in(&mut self.text, record);
+        self.put(key, value);
     }
 
     fn delete(&mut self, key: Bytes) {
@@ -105,9 +125,9 @@ impl Parts {
 
     fn edit(&mut self, key: Bytes, edit: &Edit) {
         match edit {
-            Edit::Hold(allocation) => self.put(key, json(allocation)),
-            Edit::Rest(cooling) => self.put(key, json(cooling)),
-            Edit::Declare(declared) => self.put(key, json(declared)),
+            Edit::Hold(allocation) => self.put_record(key, allocation),
+            Edit::Rest(cooling) => self.put_record(key, cooling),
+            Edit::Declare(declared) => self.put_record(key, declared),
             Edit::Unhold { .. } | Edit::Unrest { .. } | Edit::Undeclare(_) => self.delete(key),
         }
     }
@@ -117,12 +137,12 @@ fn hash(key: &Bytes) -> u64 {
     BuildHasherDefault::<FxHasher>::default().hash_one(key)
 }
 
-fn key_of(layout: &Layout, edit: &Edit) -> Bytes {
+fn key_of(layout: &Layout, text: &mut BytesMut, edit: &Edit) -> Bytes {
     match edit {
-        Edit::Hold(allocation) => layout.allocation(&allocation.pool, &allocation.value.key()),
-        Edit::Unhold { pool, value } => layout.allocation(pool, &value.key()),
-        Edit::Rest(cooling) => layout.cooling(&cooling.pool, &cooling.value.key()),
-        Edit::Unrest { pool, value } => layout.cooling(pool, &value.key()),
+        Edit::Hold(own) => layout.allocation(text, &own.pool, &own.value.key()),
+        Edit::Unhold { pool, value } => layout.allocation(text, pool, &value.key()),
+        Edit::Rest(own) => layout.cooling(text, &own.pool, &own.value.key()),
+        Edit::Unrest { pool, value } => layout.cooling(text, pool, &value.key()),
         Edit::Declare(declared) => layout.pool(&declared.pool),
         Edit::Undeclare(pool) => layout.pool(pool),
     }
@@ -132,16 +152,18 @@ impl<S: Store, C: Store> Desk<S, C> {
     /// Decides what waits, as much as fits in one transaction. None where nothing is to be written.
     pub(super) fn compose(&mut self) -> Option<Batch> {
         let now = self.now();
-        let (mut parts, mut back, mut kept) = (Parts::default(), Vec::new(), Vec::new());
-        let mut answers = Vec::new();
+        let (mut parts, mut back, mut kept) = (Parts::new(), Vec::new(), Vec::new());
+        let mut answers = Vec::with_capacity(self.waiting.len().min(MAX_OPS));
         let before = self.sequence;
         for edit in self.state.due(now, IN_PASSING) {
-            parts.edit(key_of(&self.setting.layout, &edit), &edit);
+            let key = key_of(&self.setting.layout, &mut parts.text, &edit);
+            parts.edit(key, &edit);
             back.extend(self.state.apply(edit, now));
         }
         let dropped = self.known.over(now, IN_PASSING);
         for (at, key) in &dropped {
-            parts.delete(key_of_answer(&self.setting.layout, *at, key));
+            let key = key_of_answer(&self.setting.layout, &mut parts.text, *at, key);
+            parts.delete(key);
         }
         while parts.has_room()
             && let Some(ask) = self.waiting.pop_front()
@@ -154,8 +176,10 @@ impl<S: Store, C: Store> Desk<S, C> {
                 }
             };
             let layout = &self.setting.layout;
-            let keyed = decision.edits.into_iter().map(|edit| (key_of(layout, &edit), edit));
-            let keyed: Vec<(Bytes, Edit)> = keyed.collect();
+            let edits = decision.edits.into_iter();
+            let text = &mut parts.text;
+            let keyed: Vec<(Bytes, Edit)> =
+                edits.map(|edit| (key_of(layout, text, &edit), edit)).collect();
             // A transaction writes each key once.
             if keyed.iter().any(|(key, _)| parts.written.contains(&hash(key))) {
                 self.waiting.push_front(ask);
@@ -171,10 +195,10 @@ impl<S: Store, C: Store> Desk<S, C> {
                 back.extend(opposite);
             }
             if let Some(hashes) = &ask.hashes {
-                let key = key_of_answer(&self.setting.layout, now, &hashes.key);
+                let key = key_of_answer(&self.setting.layout, &mut parts.text, now, &hashes.key);
                 let (request, answer) = (hex(&hashes.request), &decision.answer);
                 let at = Time::of_milliseconds(now);
-                parts.put(key, json(&Keeping { request: &request, answer, at }));
+                parts.put_record(key, &Keeping { request: &request, answer, at });
                 kept.push(hashes.key);
             }
             if let Some(beside) = &ask.beside {
@@ -205,7 +229,7 @@ impl<S: Store, C: Store> Desk<S, C> {
         first: u64,
         back: Vec<Edit>,
         (kept, dropped): (Vec<Hash>, Vec<(u64, Hash)>),
-        answers: Vec<(Ask, Result<Answer, Error>)>,
+        answers: Vec<(Box<Ask>, Result<Answer, Error>)>,
     ) -> Batch {
         let before = self.taken.clone();
         let after = (!parts.then.is_empty()).then(|| {
