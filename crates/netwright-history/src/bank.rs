@@ -1,6 +1,7 @@
 //! Accounts between which money moves: it is never made, never lost, and no account goes below nothing.
 
 use rustc_hash::FxHashSet;
+use serde_json::json;
 
 use crate::history::{History, Operation, Outcome, is_read};
 use crate::model::Options;
@@ -42,7 +43,7 @@ pub(crate) fn check(
     options: &Options,
 ) -> Result<Report, CheckError> {
     let mut report = Report::new(name);
-    let mut total = options.total;
+    let mut total = options.total.map(i128::from);
     let mut accounts: Option<FxHashSet<Value>> = None;
     let mut reads = 0_usize;
     for (at, operation) in history.operations.iter().enumerate() {
@@ -64,9 +65,13 @@ pub(crate) fn check(
             fails("no-balance", format!("account {name} has no balance"));
             continue;
         }
+        if let Some((name, _)) = entries.iter().find(|(_, balance)| balance.whole().is_none()) {
+            let message = format!("what account {name} holds is no whole number");
+            return Err(CheckError::shape(operation, message));
+        }
         let balances =
-            || entries.iter().filter_map(|(name, balance)| Some((name, balance.integer()?)));
-        let sum: i64 = balances().map(|(_, balance)| balance).fold(0, i64::saturating_add);
+            || entries.iter().filter_map(|(name, balance)| Some((name, balance.whole()?)));
+        let sum: i128 = balances().map(|(_, balance)| i128::from(balance)).sum();
         let wanted = *total.get_or_insert(sum);
         if sum != wanted {
             fails(
@@ -83,7 +88,11 @@ pub(crate) fn check(
     report.figure("reads", reads);
     report.figure("wrong_reads", report.findings.len());
     if let Some(total) = total {
-        report.figure("total", total);
+        // What is larger than any number of JSON is told as a text.
+        report.figure(
+            "total",
+            i64::try_from(total).map_or_else(|_| json!(total.to_string()), |total| json!(total)),
+        );
     }
     if options.total.is_none() && reads > 0 {
         report

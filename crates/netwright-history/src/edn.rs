@@ -22,6 +22,14 @@ pub(crate) fn pass_blank<R: Read>(from: &mut Cursor<R>, depth: usize) -> Result<
                     return Err(from.error_at(place, "`#_` discards nothing"));
                 }
             }
+            // What is told about a form and no part of it, as Clojure prints it.
+            b'^' => {
+                from.pass();
+                let place = from.place();
+                if value(from, depth + 1)?.is_none() {
+                    return Err(from.error_at(place, "`^` tells nothing"));
+                }
+            }
             _ => break,
         }
     }
@@ -185,8 +193,16 @@ fn number<R: Read>(from: &mut Cursor<R>, place: (u64, u64)) -> Result<Value, Rea
         // `-` and `+` alone, and `-name`, are symbols.
         return Ok(Value::Keyword(text));
     }
+    let whole = text.strip_suffix('N').unwrap_or(&text);
     if digits.strip_suffix('N').unwrap_or(digits).bytes().all(|octet| octet.is_ascii_digit()) {
         // Larger than 64 bits: only ever compared.
+        return Ok(Value::text(whole.trim_start_matches('+')));
+    }
+    // Where objects are is printed so.
+    if digits
+        .strip_prefix("0x")
+        .is_some_and(|hex| hex.bytes().all(|octet| octet.is_ascii_hexdigit()))
+    {
         return Ok(Value::Text(text));
     }
     if let Some((above, below)) = text.split_once('/')
@@ -239,6 +255,15 @@ fn hashed<R: Read>(
                 _ => return Err(from.error_at(place, "`##` is followed by Inf, -Inf or NaN")),
             };
             Ok(Value::Float(Float::new(number)))
+        }
+        // A map whose keys have one beginning, `#:jepsen{:a 1}`, which is no part of names here.
+        Some(b':') => {
+            from.pass();
+            word(from)?;
+            match value(from, depth + 1)? {
+                Some(map @ Value::Map(_)) => Ok(map),
+                _ => Err(from.error_at(place, "`#:` stands before a map")),
+            }
         }
         // What objects without a reader are printed as, `#object[...]`, is a tag too.
         Some(octet) if octet.is_ascii_alphabetic() => {

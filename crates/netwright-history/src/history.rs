@@ -178,6 +178,8 @@ pub struct History {
     pub notices: Vec<String>,
     /// Events whose counterpart is missing: ends without a beginning, beginnings by a client that was still busy.
     pub unpaired: usize,
+    /// The file was cut off, and nothing says that what is there is all that matters: Netwright writes its own so that it is.
+    pub torn: bool,
     /// Rows of tables, where the file is those.
     pub rows: Option<Value>,
 }
@@ -234,6 +236,7 @@ impl Builder {
                 events: 0,
                 notices: Vec::new(),
                 unpaired: 0,
+                torn: false,
                 rows: None,
             },
             by_process: FxHashMap::default(),
@@ -390,7 +393,10 @@ impl Builder {
                 operation.outcome = Outcome::Fail;
                 operation.end = place;
                 operation.refused = match source {
-                    Source::EtcdLog => event.value.as_ref().is_some_and(|v| *v == operation.value),
+                    Source::EtcdLog => {
+                        event.error.is_none()
+                            && event.value.as_ref().is_some_and(|v| *v == operation.value)
+                    }
                     Source::Netwright => {
                         event.error.as_ref().and_then(Value::name) == Some("mismatch")
                     }

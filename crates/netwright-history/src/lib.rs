@@ -12,6 +12,7 @@ mod forks;
 mod history;
 pub mod journal;
 mod json;
+mod keys;
 mod leadership;
 mod linear;
 mod log;

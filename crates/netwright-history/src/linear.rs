@@ -350,7 +350,7 @@ impl Values {
     }
 }
 
-pub(crate) use acts::{Family as Models, step};
+pub(crate) use acts::{Family as Models, is_keyed, keyed, step};
 pub(crate) use components::apart;
 pub(crate) use machine::{Act, Numbers};
 pub(crate) use search::Span;

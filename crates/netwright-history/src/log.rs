@@ -1,10 +1,11 @@
-//! Logs of Jepsen against etcd: a line for each event, `INFO  jepsen.util - 3 :invoke :cas [1 2]`, separated by tabs or spaces.
+//! Logs of Jepsen against etcd: a line for each event, `INFO  jepsen.util - 3 :invoke :cas [1 2]`, separated by tabs or spaces. Jepsen's own
+//! `history.txt` is the same without what stands before the client, and means what Jepsen's histories mean.
 
 use std::io::Read;
 use std::sync::Arc;
 
 use crate::edn;
-use crate::history::{Event, Kind};
+use crate::history::{Event, Kind, Source};
 use crate::text::{Cursor, Limits, ReadError};
 use crate::value::Value;
 
@@ -16,10 +17,21 @@ pub(crate) fn looks_like_one(beginning: &[u8]) -> bool {
         .any(|line| std::str::from_utf8(line).is_ok_and(|line| parts(line).is_some()))
 }
 
-/// A line's process, type, function and what follows, where it is an event.
-fn parts(line: &str) -> Option<(&str, Kind, &str, &str)> {
+/// An event of a line.
+struct Parts<'a> {
+    source: Source,
+    process: &'a str,
+    kind: Kind,
+    f: &'a str,
+    /// What follows.
+    value: &'a str,
+}
+
+/// What a line says, where it is an event.
+fn parts(line: &str) -> Option<Parts<'_>> {
     let mut rest = line;
     let mut before: Option<&str> = None;
+    let mut source = Source::Jepsen;
     loop {
         rest = rest.trim_start();
         let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
@@ -31,9 +43,12 @@ fn parts(line: &str) -> Option<(&str, Kind, &str, &str)> {
             let after = after.trim_start();
             let end = after.find(char::is_whitespace).unwrap_or(after.len());
             let (f, value) = after.split_at(end);
-            return Some((process, kind, f.strip_prefix(':')?, value.trim()));
+            let (f, value) = (f.strip_prefix(':')?, value.trim());
+            return Some(Parts { source, process, kind, f, value });
         }
-        before = Some(word);
+        if before.replace(word).is_some() {
+            source = Source::EtcdLog;
+        }
         rest = after;
     }
 }
@@ -41,7 +56,7 @@ fn parts(line: &str) -> Option<(&str, Kind, &str, &str)> {
 /// Gives all events of a log. Lines that are none are passed.
 pub(crate) fn read<R: Read>(
     from: &mut Cursor<R>,
-    take: &mut dyn FnMut(Event) -> Result<(), ReadError>,
+    take: &mut dyn FnMut(Event, Source) -> Result<(), ReadError>,
 ) -> Result<(), ReadError> {
     let mut count = 0_usize;
     loop {
@@ -53,14 +68,19 @@ pub(crate) fn read<R: Read>(
         let scratch = std::mem::take(&mut from.scratch);
         let text = std::str::from_utf8(&scratch)
             .map_err(|_| from.error_at(place, "this line is not UTF-8"))?;
-        if let Some((process, kind, f, value)) = parts(text) {
+        if let Some(Parts { source, process, kind, f, value }) = parts(text) {
             let wrong = |message: String| ReadError { line, column: 1, message };
             let mut inner = Cursor::new(value.as_bytes(), Limits { ..from.limits });
-            let parsed = edn::value(&mut inner, 0).map_err(|error| ReadError {
-                line,
-                column: (text.len() - value.len()) as u64 + error.column,
-                message: error.message,
-            })?;
+            let mut next = || {
+                edn::value(&mut inner, 0).map_err(|error| ReadError {
+                    line,
+                    column: (text.len() - value.len()) as u64 + error.column,
+                    message: error.message,
+                })
+            };
+            let parsed = next()?;
+            // Whatever follows tells why: then it is no plain answer.
+            let error = if kind == Kind::Fail { next().unwrap_or(Some(Value::Nil)) } else { None };
             let process = match process.parse::<i64>() {
                 Ok(number) => Value::Int(number),
                 Err(_) => Value::Keyword(Arc::from(process.trim_start_matches(':'))),
@@ -68,7 +88,7 @@ pub(crate) fn read<R: Read>(
             if f.is_empty() {
                 return Err(wrong("this event does not say what its operation does".to_owned()));
             }
-            take(Event {
+            let event = Event {
                 kind,
                 process: Some(process),
                 f: Arc::from(f),
@@ -76,10 +96,11 @@ pub(crate) fn read<R: Read>(
                 value: parsed,
                 index: None,
                 time: None,
-                error: None,
+                error,
                 extra: None,
                 line: u32::try_from(line).unwrap_or(u32::MAX),
-            })?;
+            };
+            take(event, source)?;
             count += 1;
             if count > from.limits.events {
                 return Err(wrong(format!("more than {} events", from.limits.events)));

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::history::{History, Outcome, Source};
+use crate::keys::{self, Sees};
 use crate::linear::{self, DEFAULT_BUDGET, Models};
 use crate::read::is_transaction;
-use crate::report::{CheckError, Report, Verdict};
+use crate::report::{CheckError, Report, Verdict, Weight};
 use crate::transactions::{self, Level};
 use crate::value::Value;
 use crate::{bank, forks, leadership, numbers, queues, rows, sets, stale};
@@ -23,6 +24,8 @@ pub struct Options {
     pub negative: bool,
     /// The level of isolation that transactions have to keep.
     pub level: Level,
+    /// Whether the history was broken off before everything was read that there is: what is absent from it may be there all the same.
+    pub unfinished: bool,
 }
 
 impl Default for Options {
@@ -33,6 +36,7 @@ impl Default for Options {
             total: None,
             negative: false,
             level: Level::strict_serializable(),
+            unfinished: false,
         }
     }
 }
@@ -57,6 +61,22 @@ enum Checker {
     Rows,
     ListAppend,
     RwRegister,
+}
+
+impl Checker {
+    /// What a read of one object sees, where a history may be about several that are checked one by one.
+    fn sees(self) -> Option<Sees> {
+        match self {
+            Self::Set
+            | Self::SetFull
+            | Self::Comments
+            | Self::TotalQueue
+            | Self::UnorderedQueue => Some(Sees::Several),
+            Self::Counter => Some(Sees::Number),
+            Self::Bank => Some(Sees::Entries),
+            _ => None,
+        }
+    }
 }
 
 /// A model.
@@ -310,7 +330,36 @@ pub fn check(history: &History, model: Model, options: &Options) -> Result<Repor
     if history.operations.is_empty() && history.rows.is_none() {
         return Ok(Report::new(name).unknown("too little: the history holds no operation"));
     }
-    let report = match model.checker {
+    let report = match model.checker.sees() {
+        Some(sees) => keys::check(history, (name, sees), |own| one(own, model, options)),
+        None => one(history, model, options),
+    }?;
+    let report = if options.unfinished || history.torn { broken_off(report) } else { report };
+    Ok(doubted(history, model, report))
+}
+
+/// What is found of what is absent.
+const ABSENT: [&str; 3] = ["lost", "lost-effect", "gap"];
+
+/// What is absent from a history that was broken off may come yet: nobody knows. What is there is there.
+fn broken_off(mut report: Report) -> Report {
+    let mut first = None;
+    for finding in &mut report.findings {
+        if finding.weight == Weight::Fails && ABSENT.contains(&finding.name.as_str()) {
+            finding.weight = Weight::Warns;
+            first.get_or_insert_with(|| finding.message.clone());
+        }
+    }
+    match first {
+        Some(message) => report.decide(Some(format!("the history was broken off: {message}")), ""),
+        None => report,
+    }
+}
+
+/// Checks what was done with one object, or with as many as the checker tells apart itself.
+fn one(history: &History, model: Model, options: &Options) -> Result<Report, CheckError> {
+    let name = model.name;
+    match model.checker {
         Checker::Linear(family) => linear::check(history, family, name, options),
         Checker::Set => sets::set(history, name),
         Checker::SetFull => sets::full(history, name),
@@ -328,8 +377,7 @@ pub fn check(history: &History, model: Model, options: &Options) -> Result<Repor
         Checker::Rows => rows::check(history, name),
         Checker::ListAppend => transactions::append(history, name, options),
         Checker::RwRegister => transactions::register(history, name, options),
-    }?;
-    Ok(doubted(history, model, report))
+    }
 }
 
 /// Whether no operation was acknowledged, so that nothing could have contradicted anything. Jepsen passes such a history of a bag into which things
@@ -344,10 +392,15 @@ fn nothing_was_told(history: &History, model: Model) -> bool {
     history.rows.is_none() && history.count(Outcome::Ok) == 0 && !theirs
 }
 
-/// A history of which nothing was acknowledged, or with events that have lost their counterparts, says less than it should: it is never valid.
+/// A history of which nothing was acknowledged, that was cut off, or with events that have lost their counterparts, says less than it should: it is
+/// never valid.
 fn doubted(history: &History, model: Model, mut report: Report) -> Report {
     if report.verdict == Verdict::Valid && nothing_was_told(history, model) {
         return report.unknown("too little: no operation was acknowledged");
+    }
+    if history.torn && report.verdict == Verdict::Valid {
+        report.why = format!("the file was cut off; of what is there, {}", report.why);
+        report.verdict = Verdict::Unknown;
     }
     if history.unpaired > 0 && report.verdict == Verdict::Valid {
         report.verdict = Verdict::Unknown;

@@ -10,6 +10,9 @@ use crate::log;
 use crate::text::{Cursor, Limits, ReadError};
 use crate::value::Value;
 
+/// Lines that are lost at most with what was cut off: where more are, something in the middle is damaged.
+const TORN: u64 = 16;
+
 /// How a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
@@ -77,14 +80,19 @@ fn pass<R: Read>(limits: Limits, from: R, order: Order) -> Result<(History, Orde
     let mut torn = None;
     match format {
         Format::Nothing => {}
-        Format::Edn => read_edn(&mut cursor, &mut events)?,
+        Format::Edn => torn = read_edn(&mut cursor, &mut events)?,
         Format::Json => torn = read_json(&mut cursor, &mut events)?,
-        Format::Log => log::read(&mut cursor, &mut |event| events.take(event, Source::EtcdLog))?,
+        Format::Log => log::read(&mut cursor, &mut |event, source| events.take(event, source))?,
     }
     cursor.broke()?;
     let (mut history, better) = events.finish()?;
     if let Some(line) = torn {
+        if order != Order::Lines {
+            let message = "the file was cut off, and its events are not in the order of time: nobody knows which are missing";
+            return Err(ReadError { line, column: 1, message: message.to_owned() });
+        }
         history.notices.push(format!("line {line} was cut off in the middle and is left out"));
+        history.torn = history.source != Source::Netwright;
     }
     Ok((history, better))
 }
@@ -165,6 +173,15 @@ fn format<R: Read>(from: &mut Cursor<R>) -> Result<Format, ReadError> {
     let ahead = from.ahead();
     let skip = |at: usize| ahead[at..].iter().position(|octet| !octet.is_ascii_whitespace());
     let Some(first) = ahead.first() else { return Ok(Format::Nothing) };
+    match ahead {
+        [0x1f, 0x8b, ..] => {
+            return Err(from.error("this is packed with gzip, and has to be unpacked first"));
+        }
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            return Err(from.error("this is UTF-16, and a history is UTF-8"));
+        }
+        _ => {}
+    }
     // What a bracket or brace is followed by tells EDN from JSON.
     let mut at = 0;
     if *first == b'[' {
@@ -182,7 +199,7 @@ fn format<R: Read>(from: &mut Cursor<R>) -> Result<Format, ReadError> {
             let json = text.is_some() && colon.is_none_or(|octet| octet == b':');
             Ok(if json { Format::Json } else { Format::Edn })
         }
-        (b'[' | b'(' | b';' | b'#', _) => Ok(Format::Edn),
+        (b'[' | b'(' | b';' | b'#' | b'^', _) => Ok(Format::Edn),
         _ if log::looks_like_one(ahead) => Ok(Format::Log),
         _ => {
             let shown = char::from(*first);
@@ -193,7 +210,14 @@ fn format<R: Read>(from: &mut Cursor<R>) -> Result<Format, ReadError> {
     }
 }
 
-fn read_edn<R: Read>(from: &mut Cursor<R>, events: &mut Events) -> Result<(), ReadError> {
+/// Whether what cannot be read, from a place on, is the end of a file that was cut off: some of it was read, and little is lost.
+fn is_torn<R: Read>(from: &mut Cursor<R>, events: &Events, place: (u64, u64)) -> bool {
+    let ends = from.peek().is_none() && from.broke().is_ok();
+    ends && events.count > 0 && from.line() - place.0 <= TORN
+}
+
+/// Reads a vector or list of maps, or one map after the other. Of a last one that was cut off the line is given.
+fn read_edn<R: Read>(from: &mut Cursor<R>, events: &mut Events) -> Result<Option<u64>, ReadError> {
     edn::pass_blank(from, 0)?;
     let opened = from.place();
     let close = match from.peek() {
@@ -208,22 +232,28 @@ fn read_edn<R: Read>(from: &mut Cursor<R>, events: &mut Events) -> Result<(), Re
         edn::pass_blank(from, 0)?;
         let place = from.place();
         from.values = 0;
-        match edn::value(from, 0)? {
-            Some(form) => {
+        match edn::value(from, 0) {
+            Ok(Some(form)) => {
                 events.take(event_of(form, Source::Jepsen, place)?, Source::Jepsen)?;
                 bounded(from, events)?;
             }
-            None => break,
+            Ok(None) => break,
+            Err(_) if is_torn(from, events, place) => return Ok(Some(place.0)),
+            Err(error) => return Err(error),
         }
     }
     if let Some(close) = close {
+        let place = from.place();
+        if is_torn(from, events, place) {
+            return Ok(Some(place.0));
+        }
         edn::closed(from, close, opened)?;
         edn::pass_blank(from, 0)?;
     }
     if from.peek().is_some() {
         return Err(from.error("something follows the end of the history"));
     }
-    Ok(())
+    Ok(None)
 }
 
 fn bounded<R: Read>(from: &Cursor<R>, events: &Events) -> Result<(), ReadError> {
@@ -233,7 +263,7 @@ fn bounded<R: Read>(from: &Cursor<R>, events: &Events) -> Result<(), ReadError> 
     Ok(())
 }
 
-/// Reads an array, or one value a line. Of Netwright's own histories a last line that was cut off is left out: its number is given.
+/// Reads an array, or one value a line. A last one that was cut off is left out: the number of its line is given.
 fn read_json<R: Read>(from: &mut Cursor<R>, events: &mut Events) -> Result<Option<u64>, ReadError> {
     json::pass_blank(from);
     let opened = from.place();
@@ -251,11 +281,13 @@ fn read_json<R: Read>(from: &mut Cursor<R>, events: &mut Events) -> Result<Optio
         let read = json::value(from, 0);
         let form = match read {
             Ok(Some(form)) => form,
+            Ok(None) if array && !first => return Ok(Some(place.0)),
             Ok(None) => break,
             Err(error) => {
                 // Only where nothing follows was it the writer's last word.
                 let own = source == Source::Netwright && !array;
-                if own && from.line() == place.0 && from.peek().is_none() {
+                let last = own && from.line() == place.0 && from.peek().is_none();
+                if last || (!own && is_torn(from, events, place)) {
                     return Ok(Some(place.0));
                 }
                 return Err(error);
@@ -272,8 +304,15 @@ fn read_json<R: Read>(from: &mut Cursor<R>, events: &mut Events) -> Result<Optio
             bounded(from, events)?;
         }
         first = false;
-        if array && !json::another(from, b']', opened)? {
-            break;
+        if array {
+            json::pass_blank(from);
+            let place = from.place();
+            if is_torn(from, events, place) {
+                return Ok(Some(place.0));
+            }
+            if !json::another(from, b']', opened)? {
+                break;
+            }
         }
     }
     json::pass_blank(from);

@@ -50,8 +50,8 @@ struct Told<'a> {
     attempts: FxHashMap<&'a Value, usize>,
     acknowledged: FxHashSet<&'a Value>,
     failed: FxHashSet<&'a Value>,
-    /// The last read that ended well.
-    last: Option<(usize, &'a [Value])>,
+    /// The last read that ended well, and what it saw, where it says that.
+    last: Option<(usize, Option<&'a [Value]>)>,
 }
 
 impl<'a> Told<'a> {
@@ -60,12 +60,11 @@ impl<'a> Told<'a> {
         for (at, operation) in history.operations.iter().enumerate() {
             match history.name(operation) {
                 f if is_read(f) => {
-                    let later = |(before, _): &(usize, &[Value])| {
+                    let later = |(before, _): &(usize, Option<&[Value]>)| {
                         history.operations[*before].end < operation.end
                     };
-                    if let Some(items) = seen(operation)?
-                        && told.last.as_ref().is_none_or(later)
-                    {
+                    let items = seen(operation)?;
+                    if operation.outcome == Outcome::Ok && told.last.as_ref().is_none_or(later) {
                         told.last = Some((at, items));
                     }
                 }
@@ -93,6 +92,9 @@ pub(crate) fn set(history: &History, name: &str) -> Result<Report, CheckError> {
     report.figure("acknowledged", acknowledged.len());
     let Some((read, items)) = last else {
         return Ok(report.unknown("too little: nothing ever read the set"));
+    };
+    let Some(items) = items else {
+        return Ok(report.unknown("too little: the last read does not say what it saw"));
     };
     let found: FxHashSet<&Value> = items.iter().collect();
     let lost = sorted(acknowledged.iter().copied().filter(|value| !found.contains(value)));

@@ -2,7 +2,8 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::history::{History, Outcome, is_read};
+use crate::history::{History, Outcome, Source, is_read};
+use crate::linear::{is_keyed, keyed};
 use crate::report::{CheckError, Finding, Report};
 use crate::value::Value;
 
@@ -12,25 +13,30 @@ struct Register<'a> {
     writes: FxHashMap<&'a Value, usize>,
     /// Acknowledged writes: their end, the latest beginning among those that ended by then, and whose it is.
     ended: Vec<(u32, u32, usize)>,
-    reads: Vec<usize>,
+    /// Reads, with what they saw.
+    reads: Vec<(usize, &'a Value)>,
     twice: bool,
 }
 
 fn registers(history: &History) -> Result<FxHashMap<Option<&Value>, Register<'_>>, CheckError> {
     let mut registers: FxHashMap<Option<&Value>, Register<'_>> = FxHashMap::default();
+    let pairs = is_keyed(history);
     for (at, operation) in history.operations.iter().enumerate() {
-        let register = registers.entry(operation.key.as_deref()).or_default();
+        let (key, value) = keyed(operation, pairs);
+        let register = registers.entry(key).or_default();
         match history.name(operation) {
             f if is_read(f) => {
-                if operation.outcome == Outcome::Ok && operation.seen {
-                    register.reads.push(at);
+                // What Jepsen reads as `nil` says nothing.
+                let told = !value.is_nil() || history.source != Source::Jepsen;
+                if operation.outcome == Outcome::Ok && operation.seen && told {
+                    register.reads.push((at, value));
                 }
             }
             "write" | "w" | "put" | "set" => {
                 if operation.outcome == Outcome::Fail {
                     continue;
                 }
-                register.twice |= register.writes.insert(&operation.value, at).is_some();
+                register.twice |= register.writes.insert(value, at).is_some();
                 if operation.outcome == Outcome::Ok {
                     register.ended.push((operation.end, operation.start, at));
                 }
@@ -59,16 +65,16 @@ pub(crate) fn check(history: &History, name: &str) -> Result<Report, CheckError>
             latest = latest.max((*start, *at));
             (*start, *at) = latest;
         }
-        for at in register.reads.iter().filter(|_| !register.twice) {
+        for (at, value) in register.reads.iter().filter(|_| !register.twice) {
             reads += 1;
             let read = &history.operations[*at];
             let before = register.ended.partition_point(|(end, _, _)| *end <= read.start);
             let overwriting = before.checked_sub(1).map(|before| register.ended[before]);
-            match register.writes.get(&read.value) {
+            match register.writes.get(value) {
                 // What was there at first has been overwritten by any write that ended.
                 None => match overwriting {
                     Some((_, _, by)) => stale.push((*at, by, None)),
-                    None if !read.value.is_nil() => unwritten.push(*at),
+                    None if !value.is_nil() => unwritten.push(*at),
                     None => {}
                 },
                 Some(write) => {

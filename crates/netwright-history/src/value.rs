@@ -94,6 +94,21 @@ impl Value {
         }
     }
 
+    /// A whole number, also where it is written with a fraction of nothing, as `5.0`.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "it has no fraction and is in range")]
+    pub fn whole(&self) -> Option<i64> {
+        /// Whole numbers up to here have a fraction's number of their own.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        match self {
+            Self::Float(number) => {
+                let number = number.get();
+                (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
+            }
+            other => other.integer(),
+        }
+    }
+
     /// A number of any kind.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "amounts of histories are far below 2^53")]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::pause;
-use netwright_history::{History, Model, Options, Weight, check, read_text};
+use netwright_history::{History, Model, Options, check, read_text};
 
 use super::Run;
 use super::workload::Job;
@@ -12,9 +12,6 @@ use crate::journal::{Event, Found, Verdict};
 
 /// How long the reads in the end may take in all.
 const READ: Duration = Duration::from_secs(120);
-
-/// The model that takes for lost what never came out.
-const TOTAL_QUEUE: &str = "total-queue";
 
 /// Answers that are no refusals: what was asked for was looked at, and is otherwise.
 const ANSWERS: [&str; 5] = ["mismatch", "led", "fenced", "absent", "stale"];
@@ -60,22 +57,14 @@ impl Said {
         let (figures, findings) = (serde_json::Map::new(), Vec::new());
         Self { verdict: Verdict::Unknown, why, operations: 0, figures, findings }
     }
-
-    /// What is said of a queue that was not emptied in the end: what did not come out may be in it still.
-    fn not_emptied(self) -> Self {
-        let absent = |found: &Found| ["lost", "lost-effect"].contains(&found.name.as_str());
-        let fails = Weight::Fails.word();
-        let absent = self.findings.iter().filter(|found| found.weight == fails).all(absent);
-        if self.verdict != Verdict::Fail || !absent {
-            return self;
-        }
-        let why = format!("the run was broken off before the queue was emptied: {}", self.why);
-        Self { verdict: Verdict::Unknown, why, ..self }
-    }
 }
 
 /// Checks the history in a file against a model.
-fn said(path: &std::path::Path, model: &str, refusals: &mut Refusals) -> Said {
+fn said(
+    path: &std::path::Path,
+    (model, options): (&str, &Options),
+    refusals: &mut Refusals,
+) -> Said {
     let Some(known) = Model::of(model) else {
         return Said::unknown(format!("there is no model `{model}`"));
     };
@@ -88,7 +77,7 @@ fn said(path: &std::path::Path, model: &str, refusals: &mut Refusals) -> Said {
         Err(error) => return Said::unknown(error.to_string()),
     };
     refusals.add(&history);
-    let report = match check(&history, known, &Options::default()) {
+    let report = match check(&history, known, options) {
         Ok(report) => report,
         Err(error) => return Said::unknown(error.to_string()),
     };
@@ -133,10 +122,8 @@ impl Run<'_> {
     }
 
     fn history(&mut self, job: &Job<'_>, model: &str, refusals: &mut Refusals) {
-        let mut said = said(&self.setting.folder.join(&job.file), model, refusals);
-        if self.jobs.gave_up() && model == TOTAL_QUEUE {
-            said = said.not_emptied();
-        }
+        let options = Options { unfinished: self.jobs.gave_up(), ..Options::default() };
+        let said = said(&self.setting.folder.join(&job.file), (model, &options), refusals);
         let evidence = format!("{}; {} operations", said.why, said.operations);
         self.record.put(Event::Checked {
             name: job.name.clone(),

@@ -39,7 +39,7 @@ pub(crate) fn of(
 }
 
 /// Whether all values are pairs of a key and a value, as Jepsen's independent tests have them.
-fn is_keyed(history: &History) -> bool {
+pub(crate) fn is_keyed(history: &History) -> bool {
     let mut told = false;
     for operation in &history.operations {
         let name = history.name(operation);
@@ -66,7 +66,7 @@ fn is_keyed(history: &History) -> bool {
 }
 
 /// The key of an operation and what is left of its value.
-fn keyed(operation: &Operation, pairs: bool) -> (Option<&Value>, &Value) {
+pub(crate) fn keyed(operation: &Operation, pairs: bool) -> (Option<&Value>, &Value) {
     match (&operation.key, pairs) {
         (Some(key), _) => (Some(key), &operation.value),
         (None, true) => match operation.value.pair() {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use netwright_history::Options;
+use netwright_history::{Options, Verdict};
 use serde_json::{Value, json};
 
-use crate::{Chance, Op, compare, random};
+use crate::{Chance, Op, compare, random, report, text};
 
 fn of<'a>(ops: &'a [Op], f: &'a str) -> impl Iterator<Item = &'a Op> {
     ops.iter().filter(move |op| op.f == f)
@@ -74,6 +74,64 @@ fn a_thing_is_lost_where_its_last_read_misses_it_after_it_was_known() {
             (stable > 0).then(|| phantom.into_iter().all(added))
         },
     );
+}
+
+/// Operations on two objects: values with the keys 1 and 2, places in time in turns.
+fn paired(one: &[Op], other: &[Op]) -> Vec<Op> {
+    let of = |ops: &[Op], key: u64| {
+        let keyed = move |op: &Op| Op {
+            process: op.process * 2 + key,
+            value: json!([key, op.value]),
+            start: op.start * 2 + key,
+            end: op.end * 2 + key,
+            ..op.clone()
+        };
+        ops.iter().map(keyed).collect::<Vec<Op>>()
+    };
+    let mut all = of(one, 1);
+    all.extend(of(other, 2));
+    all.sort_by_key(|op| op.start);
+    all
+}
+
+#[test]
+fn of_several_objects_all_is_well_that_is_well_with_each() {
+    let counting = |chance: &mut Chance| {
+        let mut sum: i64 = 0;
+        random(chance, 5, |chance| {
+            if chance.one_in(2) {
+                let amount = i64::try_from(chance.below(9)).expect("small") - 4;
+                sum += amount;
+                ("add", json!(amount))
+            } else {
+                let off = i64::try_from(chance.below(3)).expect("small") - 1;
+                ("read", json!(sum + off))
+            }
+        })
+    };
+    let mut counts = [0; 3];
+    for seed in 1..=400 {
+        let chance = &mut Chance::new(seed);
+        for model in ["set", "set-full", "counter"] {
+            let mut make = || if model == "counter" { counting(chance) } else { adding(chance, 6) };
+            let (one, other) = (make(), make());
+            let verdict = |ops: &[Op]| report(ops, model, &Options::default()).verdict;
+            let each = [verdict(&one), verdict(&other)];
+            let worst = [Verdict::Invalid, Verdict::Unknown, Verdict::Valid]
+                .into_iter()
+                .find(|verdict| each.contains(verdict))
+                .expect("one of them");
+            let both = paired(&one, &other);
+            let reads = |ops: &[Op]| of(ops, "read").any(Op::is_ok);
+            // Where nothing was read of either, nothing tells keys from values.
+            if !reads(&one) && !reads(&other) {
+                continue;
+            }
+            assert_eq!(verdict(&both), worst, "{model}, seed {seed}:\n{}", text(&both));
+            counts[worst as usize] += 1;
+        }
+    }
+    assert!(counts.iter().all(|count| *count > 20), "{counts:?}");
 }
 
 #[test]

@@ -205,6 +205,9 @@ pub(crate) struct HistoryCheck {
     /// Let accounts of a bank hold less than nothing.
     #[arg(long, visible_alias = "allow-negative-balances")]
     pub(crate) negative: bool,
+    /// The history was broken off before everything was read, or queues were emptied: what is absent makes it unknown, and not invalid.
+    #[arg(long)]
+    pub(crate) unfinished: bool,
     /// Places that the search for an order looks at for each key, about 100 octets each, before it says unknown.
     #[arg(long, value_name = "PLACES", default_value_t = netwright_history::DEFAULT_BUDGET)]
     pub(crate) budget: usize,

@@ -108,6 +108,7 @@ fn options(arguments: &HistoryCheck) -> Result<Options, Failure> {
         total: arguments.total,
         negative: arguments.negative,
         level,
+        unfinished: arguments.unfinished,
     })
 }
 
