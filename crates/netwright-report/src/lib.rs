@@ -40,7 +40,7 @@ pub use report::{
     Witness, WitnessOperation, Workload,
 };
 pub use summary::{DetectionSummary, Reason, Summary};
-pub use text::{brief, text};
+pub use text::{Look, brief, text};
 pub use time::{Moment, Span};
 pub use trend::{trend_html, trend_text};
 pub use verdict::Verdict;

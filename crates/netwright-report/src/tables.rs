@@ -4,6 +4,8 @@ mod integrity;
 mod running;
 mod seeing;
 
+pub(crate) use seeing::beside;
+
 use crate::Verdict;
 use crate::report::Report;
 

@@ -4,7 +4,7 @@ use crate::markup::Markup;
 use crate::plot::{Small, small};
 use crate::report::Report;
 use crate::tables::{Cell, Column, Table, figures, words};
-use crate::text::{Paint, table, verdict};
+use crate::text::{Look, table, verdict};
 use crate::words::{known, percent, span};
 use crate::{Summary, Verdict};
 
@@ -74,8 +74,7 @@ fn tally(shown: &[(&Report, Summary)]) -> String {
 
 /// Several runs for a terminal.
 #[must_use]
-pub fn trend_text(reports: &[Report], color: bool) -> String {
-    let paint = Paint(color);
+pub fn trend_text(reports: &[Report], paint: Look) -> String {
     let shown = latest(reports);
     let Some((_, last)) = shown.last() else {
         return "no runs\n".to_owned();

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use netwright_report::{Summary, Verdict};
+use netwright_report::{Look, Summary, Verdict};
 
 fn example() -> String {
     let path =
@@ -16,7 +16,9 @@ fn example() -> String {
 fn the_example_says_that_it_is_one() {
     let report = netwright_report::read(&example()).unwrap();
     assert!(report.example);
-    assert!(netwright_report::text(&report, false).contains("nothing of this was measured"));
+    assert!(
+        netwright_report::text(&report, Look::plain()).contains("nothing of this was measured")
+    );
     assert!(netwright_report::html(&report).contains("Nothing of this was measured"));
     // One of its criteria was never tried, so that it cannot have passed.
     assert_eq!(Summary::of(&report).verdict, Verdict::Unknown);
@@ -25,13 +27,13 @@ fn the_example_says_that_it_is_one() {
 #[test]
 fn the_example_as_text() {
     let report = netwright_report::read(&example()).unwrap();
-    insta::assert_snapshot!(netwright_report::text(&report, false));
+    insta::assert_snapshot!(netwright_report::text(&report, Look::plain()));
 }
 
 #[test]
 fn every_row_of_text_has_the_datas_counts() {
     let report = netwright_report::read(&example()).unwrap();
-    let text = netwright_report::text(&report, false);
+    let text = netwright_report::text(&report, Look::plain());
     for row in &report.workload.outcomes {
         let name = &report.workload.operations[row.operation];
         let line = text

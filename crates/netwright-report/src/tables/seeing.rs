@@ -135,6 +135,25 @@ pub(super) fn detection(report: &Report) -> Table {
     })
 }
 
+/// The same where there is little room: what was injected and what was seen stand beside the result.
+pub(crate) fn beside(table: &Table) -> Table {
+    let joined = |row: &Vec<Cell>| {
+        let [direction, injected, seen, result, times @ ..] = row.as_slice() else {
+            return row.clone();
+        };
+        let told = if injected.text == seen.text {
+            format!("{}: {}", result.text, injected.text)
+        } else {
+            format!("{}: {}, seen as {}", result.text, injected.text, seen.text)
+        };
+        let told = Cell { text: told, ..result.clone() };
+        [direction.clone(), told].into_iter().chain(times.iter().cloned()).collect()
+    };
+    let columns = table.columns.iter().enumerate();
+    let columns = columns.filter(|(at, _)| ![1, 2].contains(at)).map(|(_, column)| *column);
+    Table { columns: columns.collect(), rows: table.rows.iter().map(joined).collect(), ..*table }
+}
+
 /// How many directions were quiet.
 pub(crate) fn quiet(report: &Report) -> usize {
     report.detections.iter().filter(|detection| detection.sighting() == Sighting::Quiet).count()

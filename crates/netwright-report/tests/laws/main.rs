@@ -7,7 +7,7 @@ mod draw;
 mod page;
 
 use netwright_report::{
-    Criterion, Measure, Moment, Outcome, Report, Sample, Span, Summary, Verdict, Wanted,
+    Criterion, Look, Measure, Moment, Outcome, Report, Sample, Span, Summary, Verdict, Wanted,
 };
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
@@ -29,8 +29,12 @@ proptest! {
     }
 
     #[test]
-    fn text_has_no_more_than_100_columns_and_moves_no_cursor(report in reports()) {
-        let text = netwright_report::text(&report, false) + &netwright_report::trend_text(std::slice::from_ref(&report), false);
+    fn text_has_no_more_columns_than_its_terminal_nor_than_100_and_moves_no_cursor(report in reports(), columns in 72..140_usize) {
+        let look = Look::new(false, Some(columns));
+        for line in (netwright_report::text(&report, look) + &netwright_report::brief(&report, look)).lines() {
+            prop_assert!(line.width() <= columns.min(100), "{} of {columns} columns: {line}", line.width());
+        }
+        let text = netwright_report::text(&report, Look::plain()) + &netwright_report::trend_text(std::slice::from_ref(&report), Look::plain());
         for line in text.lines() {
             prop_assert!(line.width() <= 100, "{} columns: {line}", line.width());
             prop_assert!(!line.chars().any(char::is_control), "{line:?}");
@@ -39,7 +43,7 @@ proptest! {
 
     #[test]
     fn colours_change_nothing_else(report in reports()) {
-        let colored = netwright_report::text(&report, true);
+        let colored = netwright_report::text(&report, Look::new(true, None));
         let mut bare = String::new();
         let mut rest = colored.as_str();
         while let Some((before, after)) = rest.split_once("\u{1b}[") {
@@ -48,7 +52,7 @@ proptest! {
         }
         bare += rest;
         let trimmed = |text: &str| text.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
-        prop_assert_eq!(trimmed(&bare), trimmed(&netwright_report::text(&report, false)));
+        prop_assert_eq!(trimmed(&bare), trimmed(&netwright_report::text(&report, Look::plain())));
     }
 
     #[test]
@@ -83,7 +87,7 @@ proptest! {
 
     #[test]
     fn figures_in_text_are_those_of_the_data(report in reports()) {
-        let text = netwright_report::brief(&report, false);
+        let text = netwright_report::brief(&report, Look::plain());
         let figure = |label: &str| {
             let line = text.lines().find(|line| line.trim_start().starts_with(label)).unwrap();
             line.trim_start()[label.len()..].trim().to_owned()
@@ -142,7 +146,7 @@ fn a_million_operations_give_a_page_under_five_megabytes() {
     let report = huge();
     let page = netwright_report::html(&report);
     assert!(page.len() < 5_000_000, "{} octets", page.len());
-    assert!(netwright_report::text(&report, false).len() < 500_000);
+    assert!(netwright_report::text(&report, Look::plain()).len() < 500_000);
 }
 
 #[test]

@@ -309,24 +309,30 @@ impl<'a> Live<'a> {
                 |at| format!("{:.2} s", seconds(at.saturating_sub(from))),
             )
         };
-        let rows: Vec<[String; 8]> = all
-            .iter()
-            .map(|one| {
-                [
-                    one.fault.clone(),
-                    named(&one.link),
-                    one.injected.to_string(),
-                    one.detected.to_string(),
-                    after(one.first_drop, one.requested),
-                    after(one.first_miss, one.requested),
-                    after(one.declared, one.requested),
-                    after(one.visible, one.requested),
-                ]
-            })
-            .collect();
-        let good: Vec<bool> = all.iter().map(|one| one.injected == one.detected).collect();
+        let mut rows: Vec<[String; 7]> = Vec::new();
+        let mut styles: Vec<Option<Style>> = Vec::new();
+        let mut fault = None;
+        for one in all {
+            // Each fault is a heading of its connections.
+            if fault.replace(&one.fault) != Some(&one.fault) {
+                let mut heading = [const { String::new() }; 7];
+                heading[0].clone_from(&one.fault);
+                rows.push(heading);
+                styles.push(Some(Style::Strong));
+            }
+            rows.push([
+                named(&one.link),
+                one.injected.to_string(),
+                one.detected.to_string(),
+                after(one.first_drop, one.requested),
+                after(one.first_miss, one.requested),
+                after(one.declared, one.requested),
+                after(one.visible, one.requested),
+            ]);
+            let good = one.injected == one.detected;
+            styles.push(Some(if good { Style::Good } else { Style::Doubt }));
+        }
         let head = [
-            "FAULT",
             "CONNECTION",
             "INJECTED",
             "FOUND OUT",
@@ -335,9 +341,7 @@ impl<'a> Live<'a> {
             "DECLARED",
             "VISIBLE",
         ];
-        table(head, &rows, self.console, |at| {
-            Some(if good[at] { Style::Good } else { Style::Doubt })
-        });
+        table(head, &rows, self.console, |at| styles[at]);
         for link in false_alarms {
             let line = format!("{} was declared, and no fault concerned it", named(link));
             self.console.line(&line);

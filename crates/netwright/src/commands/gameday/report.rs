@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use netwright_gameday::journal::{self, Event};
 use netwright_history::{Limits, read as read_history};
-use netwright_report::{Report, Summary, Verdict};
+use netwright_report::{Look, Report, Summary, Verdict};
 
 use crate::arguments::{GamedayReport, PageFormat};
 use crate::console::{Code, Console};
@@ -28,10 +28,13 @@ pub(super) fn run(arguments: &GamedayReport, console: &mut Console) -> Result<Co
         reports.push(read(file)?);
     }
     let format = arguments.format.unwrap_or_else(|| by_name(arguments.output.as_deref()));
-    let color = console.colored() && arguments.output.is_none();
+    let look = match arguments.output {
+        Some(_) => Look::plain(),
+        None => Look::new(console.colored(), console.size().map(|(_, columns)| columns)),
+    };
     let (text, verdict) = match reports.as_slice() {
-        [report] => (one(report, format, color, arguments.brief), Summary::of(report).verdict),
-        several => (trend(several, format, color), latest(several)),
+        [report] => (one(report, format, look, arguments.brief), Summary::of(report).verdict),
+        several => (trend(several, format, look), latest(several)),
     };
     match &arguments.output {
         Some(path) => {
@@ -57,18 +60,18 @@ fn by_name(output: Option<&Path>) -> PageFormat {
     }
 }
 
-fn one(report: &Report, format: PageFormat, color: bool, brief: bool) -> String {
+fn one(report: &Report, format: PageFormat, look: Look, brief: bool) -> String {
     match format {
-        PageFormat::Text if brief => netwright_report::brief(report, color),
-        PageFormat::Text => netwright_report::text(report, color),
+        PageFormat::Text if brief => netwright_report::brief(report, look),
+        PageFormat::Text => netwright_report::text(report, look),
         PageFormat::Html => netwright_report::html(report),
         PageFormat::Json => pretty(&netwright_report::json(report)),
     }
 }
 
-fn trend(reports: &[Report], format: PageFormat, color: bool) -> String {
+fn trend(reports: &[Report], format: PageFormat, look: Look) -> String {
     match format {
-        PageFormat::Text => netwright_report::trend_text(reports, color),
+        PageFormat::Text => netwright_report::trend_text(reports, look),
         PageFormat::Html => netwright_report::trend_html(reports),
         PageFormat::Json => pretty(&netwright_report::trend_json(reports)),
     }
