@@ -25,7 +25,7 @@ use netwright_lab::faults::{Act, Breaking, Strike, status};
 use netwright_lab::monitor::{Hello, Monitor, NamePair, Pair, Round, Watch, connect};
 use netwright_model::source::Sources;
 
-/// Two machines behind two routers with a peering between them, of which one holds the databases' stand-ins.
+/// Two machines behind two routers with a peering between them, of which one holds the databases' stand-ins; one of these may not begin connections.
 const NETWORK: &str = "
 vpcs:
   one:
@@ -39,12 +39,14 @@ vpcs:
     route_tables: { main: { routes: [ { to: 10.1.0.0/16, via: 'peering:p' } ] } }
     main_route_table: main
 peerings: { p: { vpcs: [one, two], state: active } }
+filters: { kept: { vpc: one, rules: [ { direction: ingress, protocol: tcp, port: 6379, from: 10.0.0.0/8 } ] } }
 instances:
   gateway: { subnet: one/app, address: 10.1.1.10 }
   other: { subnet: one/app, address: 10.1.1.20 }
 databases:
   database: { engine: postgres, subnet: two/data, private_address: 10.2.1.10 }
   redis: { engine: redis, subnet: one/app, private_address: 10.1.1.30 }
+  kept: { engine: redis, subnet: one/app, private_address: 10.1.1.40, filters: kept }
 dns_zones:
   internal:
     domain: test.internal
@@ -104,6 +106,13 @@ impl Hands {
                     "10.1.1.30:6379",
                     Hello::Redis,
                 ),
+                pair(
+                    "instance/other",
+                    "10.1.1.20",
+                    "database/kept",
+                    "10.1.1.40:6379",
+                    Hello::Redis,
+                ),
             ],
             names: vec![NamePair {
                 from: "instance/gateway".into(),
@@ -114,7 +123,7 @@ impl Hands {
             timeout: 150,
         };
         let mut hands = Self { breaking, monitor: Monitor::begin(&way.lab, &watch).unwrap() };
-        hands.until("before", |round| (0..3).all(|at| seen(round, at) == State::Up));
+        hands.until("before", |round| (0..4).all(|at| seen(round, at) == State::Up));
         hands
     }
 
@@ -232,6 +241,7 @@ fn each_fault_bites_where_it_should_and_is_gone_after() {
                 (0..3).all(|at| seen(round, at) == State::Up)
             });
         }
+        kept(&mut hands);
         killed(&way, &mut hands);
         limited(&way, &mut hands);
         named(&mut hands);
@@ -241,6 +251,27 @@ fn each_fault_bites_where_it_should_and_is_gone_after() {
         assert_eq!(done.left, Vec::<String>::new());
         let check = way.lab(&["check"]);
         assert!(check.status.success(), "{}", text(&check.stdout));
+    }
+}
+
+/// Rounds for which it is looked at; kernels remember a connection that nobody uses for fifty of them.
+const ROUNDS: u64 = 60;
+
+/// Which way is open is told of a machine too that may only answer, for as long as it lasts.
+fn kept(hands: &mut Hands) {
+    let faults = [
+        ("direction: there", State::OneWayThere),
+        ("direction: back", State::OneWayBack),
+        ("direction: both", State::Down),
+    ];
+    for (fault, seen_as) in faults {
+        let plan = planned(&format!("between: other, and: kept, {fault}"));
+        hands.put_on(&plan);
+        let fits = |round: &Round| seen(round, 3) == seen_as;
+        let first = hands.until(fault, fits).number;
+        while hands.until(fault, fits).number < first + ROUNDS {}
+        hands.take_off(&plan);
+        hands.until(&format!("after {fault}"), |round| seen(round, 3) == State::Up);
     }
 }
 

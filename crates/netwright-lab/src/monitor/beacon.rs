@@ -2,9 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
-/// Ports that beacons come from: the first of those that begin connections, and of those that belong to none. Below those that kernels choose.
-pub(crate) const BEGINNING: u16 = 16_384;
+/// Ports that beacons come from, so many of each kind: the first of those that begin connections, two of a connection that is watched, and of those that
+/// belong to none. Below those that kernels choose.
+pub(crate) const BEGINNING: [u16; 2] = [16_384, 20_480];
 pub(crate) const LOOSE: u16 = 18_432;
+const PORTS: u16 = 2_048;
+
+/// What the identification of a packet has before the round that it is of, where its segment has no room for a number of ours.
+const KEPT: u16 = 0b101;
 
 /// Octets of an IPv4 and of a TCP header without options.
 const IP: usize = 20;
@@ -21,7 +26,7 @@ pub(crate) enum Kind {
     Begin,
     /// It belongs to none, and goes the way of requests.
     There,
-    /// It belongs to none, and goes the way of answers.
+    /// It goes the way of answers, and belongs to none, or to the one that was begun last and was answered.
     Back,
 }
 
@@ -37,7 +42,7 @@ pub(crate) struct Number {
 pub(crate) const ROUNDS: u64 = 1 << 13;
 
 impl Number {
-    fn octets(self) -> u32 {
+    pub(crate) fn octets(self) -> u32 {
         let kind: u32 = match self.kind {
             Kind::Begin => 0xB7,
             Kind::There => 0xB8,
@@ -65,8 +70,24 @@ impl Number {
 pub(crate) enum Seen {
     /// A beacon, with where it came from and where it went.
     Beacon(Number, SocketAddrV4, SocketAddrV4),
-    /// The answer to one: whether it refuses.
-    Answer(Number, bool),
+    /// The answer to one: whether it refuses, and its own number.
+    Answer(Number, bool, u32),
+}
+
+/// What a connection was begun with, by who began it and by who answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Opened {
+    pub(crate) by: Number,
+    pub(crate) answer: u32,
+}
+
+/// What is told apart of segments.
+struct Segment {
+    sequence: u32,
+    acknowledged: u32,
+    flags: u8,
+    /// Of the packet; the kernel chooses where it is 0.
+    identification: u16,
 }
 
 fn sum(octets: &[u8]) -> u32 {
@@ -83,15 +104,46 @@ fn folded(mut sum: u32) -> u16 {
 
 /// A beacon with its IPv4 header, of which the kernel fills in what depends on the packet.
 pub(crate) fn packet(number: Number, from: SocketAddrV4, to: SocketAddrV4) -> Vec<u8> {
-    let sequence = number.octets().to_be_bytes();
-    let begins = number.kind == Kind::Begin;
+    let sequence = number.octets();
+    // A kernel that knows no such connection answers with what was acknowledged as its own number (RFC 9293, section 3.10.7.1).
+    let (acknowledged, flags) = if number.kind == Kind::Begin { (0, SYN) } else { (sequence, ACK) };
+    written(&Segment { sequence, acknowledged, flags, identification: 0 }, from, to)
+}
+
+/// A beacon the way of answers that belongs to a connection, as whoever answered would acknowledge its beginning: filters that keep state know the
+/// connection for a while after its end, and let it pass.
+pub(crate) fn of_opened(
+    opened: Opened,
+    round: u64,
+    from: SocketAddrV4,
+    to: SocketAddrV4,
+) -> Vec<u8> {
+    let round = u16::try_from(round % ROUNDS).unwrap_or_default();
+    let segment = Segment {
+        sequence: opened.answer.wrapping_add(1),
+        acknowledged: opened.by.octets().wrapping_add(1),
+        flags: ACK,
+        identification: KEPT << 13 | round,
+    };
+    written(&segment, from, to)
+}
+
+/// The number of a beacon that belongs to a connection, by the packet's identification and the port that it goes to.
+fn of_kept(identification: u16, port: u16) -> Option<Number> {
+    let place = |first: &u16| port.checked_sub(*first).filter(|place| *place < PORTS);
+    let pair = BEGINNING.iter().find_map(place)?;
+    let round = u64::from(identification) % ROUNDS;
+    let kept = identification >> 13 == KEPT;
+    kept.then_some(Number { kind: Kind::Back, pair: usize::from(pair), round })
+}
+
+fn written(segment: &Segment, from: SocketAddrV4, to: SocketAddrV4) -> Vec<u8> {
     let mut tcp = Vec::with_capacity(TCP);
     tcp.extend(from.port().to_be_bytes());
     tcp.extend(to.port().to_be_bytes());
-    tcp.extend(sequence);
-    // A kernel that knows no such connection answers with what was acknowledged as its own number (RFC 9293, section 3.10.7.1).
-    tcp.extend(if begins { [0; 4] } else { sequence });
-    tcp.extend([5 << 4, if begins { SYN } else { ACK }]);
+    tcp.extend(segment.sequence.to_be_bytes());
+    tcp.extend(segment.acknowledged.to_be_bytes());
+    tcp.extend([5 << 4, segment.flags]);
     tcp.extend(1024_u16.to_be_bytes());
     tcp.extend([0; 4]);
     let pseudo = sum(&from.ip().octets())
@@ -101,7 +153,8 @@ pub(crate) fn packet(number: Number, from: SocketAddrV4, to: SocketAddrV4) -> Ve
     let check = folded(pseudo + sum(&tcp)).to_be_bytes();
     tcp.splice(16..18, check);
     let length = u16::try_from(IP + TCP).unwrap_or_default().to_be_bytes();
-    let mut packet = vec![0x45, 0, length[0], length[1], 0, 0, 0x40, 0, 64, 6, 0, 0];
+    let [high, low] = segment.identification.to_be_bytes();
+    let mut packet = vec![0x45, 0, length[0], length[1], high, low, 0x40, 0, 64, 6, 0, 0];
     packet.extend(from.ip().octets());
     packet.extend(to.ip().octets());
     packet.extend(tcp);
@@ -121,6 +174,7 @@ pub(crate) fn read(packet: &[u8]) -> Option<Seen> {
     let target = SocketAddrV4::new(Ipv4Addr::from(word(ip, 16)?), port(2)?);
     let sequence = u32::from_be_bytes(word(tcp, 4)?);
     let acknowledged = u32::from_be_bytes(word(tcp, 8)?);
+    let identification = u16::from_be_bytes(ip.get(4..6)?.try_into().ok()?);
     let flags = tcp.get(13)? & (SYN | RST | ACK);
     match flags {
         SYN => Number::of(sequence)
@@ -128,13 +182,14 @@ pub(crate) fn read(packet: &[u8]) -> Option<Seen> {
             .map(|number| Seen::Beacon(number, source, target)),
         ACK => Number::of(sequence)
             .filter(|number| number.kind != Kind::Begin && sequence == acknowledged)
+            .or_else(|| of_kept(identification, target.port()))
             .map(|number| Seen::Beacon(number, source, target)),
         _ if flags & ACK != 0 => Number::of(acknowledged.wrapping_sub(1))
             .filter(|number| number.kind == Kind::Begin)
-            .map(|number| Seen::Answer(number, flags & RST != 0)),
+            .map(|number| Seen::Answer(number, flags & RST != 0, sequence)),
         RST => Number::of(sequence)
             .filter(|number| number.kind != Kind::Begin)
-            .map(|number| Seen::Answer(number, true)),
+            .map(|number| Seen::Answer(number, true, sequence)),
         _ => None,
     }
 }
@@ -164,6 +219,23 @@ mod tests {
                 let number = Number { kind, pair, round };
                 let packet = packet(number, from, to);
                 assert_eq!(read(&packet), Some(Seen::Beacon(number, from, to)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_beacon_of_a_connection_is_told_by_the_port_that_it_goes_to() {
+        let by = Number { kind: Kind::Begin, pair: 5, round: 40 };
+        for first in BEGINNING {
+            for answer in [0, 7, u32::MAX] {
+                let (client, server) = ends();
+                let client = SocketAddrV4::new(*client.ip(), first + 5);
+                let packet = of_opened(Opened { by, answer }, ROUNDS + 41, server, client);
+                let number = Number { kind: Kind::Back, pair: 5, round: 41 };
+                assert_eq!(read(&packet), Some(Seen::Beacon(number, server, client)));
+                // To another port it is somebody else's.
+                let other = SocketAddrV4::new(*client.ip(), 40_000);
+                assert_eq!(read(&of_opened(Opened { by, answer }, 41, server, other)), None);
             }
         }
     }

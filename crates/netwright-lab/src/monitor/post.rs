@@ -17,7 +17,9 @@ use rustix::net::{
     socket_with,
 };
 
-use super::beacon::{BEGINNING, Kind, LOOSE, Number, ROUNDS, Seen, packet, read, v4};
+use super::beacon::{
+    BEGINNING, Kind, LOOSE, Number, Opened, ROUNDS, Seen, of_opened, packet, read, v4,
+};
 use super::{NameRow, Row, Talk, Watch};
 use crate::probe::bound;
 
@@ -34,12 +36,21 @@ pub(crate) struct Cell {
     sent: [Option<Instant>; 3],
 }
 
+/// The connection of a pair that was begun last and was answered. Nothing is begun from its port until another was, so that filters know it still.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    /// Which of [`BEGINNING`] it came from.
+    side: usize,
+    opened: Opened,
+}
+
 /// What all posts write on.
 #[derive(Debug)]
 pub(crate) struct Board {
     pub(crate) watch: Watch,
     pub(crate) begun: Instant,
     pub(crate) cells: Mutex<Vec<Cell>>,
+    kept: Mutex<Vec<Option<Kept>>>,
     pub(crate) names: Mutex<Vec<NameRow>>,
     pub(crate) over: AtomicBool,
 }
@@ -55,10 +66,11 @@ fn since(then: Instant) -> u32 {
 impl Board {
     pub(crate) fn new(watch: Watch) -> Self {
         let cells = Mutex::new(vec![Cell::default(); watch.pairs.len()]);
+        let kept = Mutex::new(vec![None; watch.pairs.len()]);
         let names = Mutex::new(vec![NameRow::default(); watch.names.len()]);
         // Posts need a moment to take their places.
         let begun = Instant::now() + Duration::from_millis(50);
-        Self { watch, begun, cells, names, over: AtomicBool::new(false) }
+        Self { watch, begun, cells, kept, names, over: AtomicBool::new(false) }
     }
 
     /// When a round begins, and when what did not come is missed.
@@ -86,6 +98,11 @@ impl Board {
             cell.row.sent |= kind != Kind::Back;
             cell.row.back_sent |= kind == Kind::Back;
         }
+    }
+
+    /// What a pair keeps.
+    fn kept(&self, pair: usize) -> Option<Kept> {
+        lock(&self.kept).get(pair).copied().flatten()
     }
 
     fn talked(&self, pair: usize, talk: Talk) {
@@ -117,6 +134,8 @@ pub(crate) struct Post<'b> {
     pub(crate) namespace: &'b str,
     /// Where answers to loose beacons go: the address that each came from last.
     learned: BTreeMap<usize, (SocketAddrV4, SocketAddrV4)>,
+    /// Beacons that began connections, with the addresses that they came from and went to: of each pair the last, and the one that is kept.
+    begun: BTreeMap<usize, Vec<(Number, SocketAddrV4, SocketAddrV4)>>,
     heard: OwnedFd,
     says: OwnedFd,
     conversations: Vec<Conversation>,
@@ -133,6 +152,7 @@ impl<'b> Post<'b> {
             board,
             namespace,
             learned: BTreeMap::new(),
+            begun: BTreeMap::new(),
             heard: raw(ipproto::TCP)?,
             says: raw(ipproto::RAW)?,
             conversations: Vec::new(),
@@ -163,17 +183,16 @@ impl<'b> Post<'b> {
             if pair.from == self.namespace {
                 let place = u16::try_from(index).unwrap_or_default();
                 let target = v4(pair.target.ip(), pair.target.port());
-                for (kind, port) in [(Kind::Begin, BEGINNING), (Kind::There, LOOSE)] {
+                let beginning = BEGINNING[self.side(index)];
+                for (kind, port) in [(Kind::Begin, beginning), (Kind::There, LOOSE)] {
                     if let (Some(from), Some(to)) = (v4(pair.source, port + place), target) {
                         self.send(Number { kind, pair: index, round }, from, to);
                     }
                 }
                 self.converse(index);
             }
-            if pair.to == self.namespace
-                && let Some((client, own)) = self.learned.get(&index).copied()
-            {
-                self.send(Number { kind: Kind::Back, pair: index, round }, own, client);
+            if pair.to == self.namespace {
+                self.answer(index, round);
             }
         }
         for (index, name) in board.watch.names.iter().enumerate() {
@@ -184,12 +203,33 @@ impl<'b> Post<'b> {
         }
     }
 
+    /// Which of a pair's two ports the next connection is begun from: not the one that is kept.
+    fn side(&self, pair: usize) -> usize {
+        self.board.kept(pair).map_or(0, |kept| 1 - kept.side)
+    }
+
+    /// Sends beacons the way of answers: one that belongs to no connection, and one of the connection that was answered last.
+    fn answer(&self, pair: usize, round: u64) {
+        let number = Number { kind: Kind::Back, pair, round };
+        if let Some((client, own)) = self.learned.get(&pair).copied() {
+            self.send(number, own, client);
+        }
+        let Some(opened) = self.board.kept(pair).map(|kept| kept.opened) else { return };
+        let mut begun = self.begun.get(&pair).into_iter().flatten();
+        if let Some((_, client, own)) = begun.find(|(by, ..)| *by == opened.by) {
+            self.put(number, &of_opened(opened, round, *own, *client), *client);
+        }
+    }
+
     fn send(&self, number: Number, from: SocketAddrV4, to: SocketAddrV4) {
-        let packet = packet(number, from, to);
+        self.put(number, &packet(number, from, to), to);
+    }
+
+    fn put(&self, number: Number, packet: &[u8], to: SocketAddrV4) {
         let to = SocketAddr::V4(SocketAddrV4::new(*to.ip(), 0));
         // Before it is sent, since it may be there before this thread goes on.
         self.board.sent(number.pair, number.kind);
-        let _refused = sendto(&self.says, &packet, SendFlags::empty(), &to);
+        let _refused = sendto(&self.says, packet, SendFlags::empty(), &to);
     }
 
     fn converse(&mut self, index: usize) {
@@ -278,22 +318,41 @@ impl<'b> Post<'b> {
     fn heard_one(&mut self, round: u64, octets: &[u8]) {
         let Some(seen) = read(octets) else { return };
         let number = match seen {
-            Seen::Beacon(number, ..) | Seen::Answer(number, _) => number,
+            Seen::Beacon(number, ..) | Seen::Answer(number, ..) => number,
         };
         let Some(pair) = self.board.watch.pairs.get(number.pair) else { return };
         let of_client = match seen {
             Seen::Beacon(number, ..) => number.kind == Kind::Back,
-            Seen::Answer(number, _) => number.kind != Kind::Back,
+            Seen::Answer(number, ..) => number.kind != Kind::Back,
         };
         let place = if of_client { &pair.from } else { &pair.to };
         if place != self.namespace {
             return;
         }
-        if let Seen::Beacon(Number { kind: Kind::There, .. }, from, to) = seen {
-            self.learned.insert(number.pair, (from, to));
+        match seen {
+            Seen::Beacon(Number { kind: Kind::There, .. }, from, to) => {
+                self.learned.insert(number.pair, (from, to));
+            }
+            Seen::Beacon(Number { kind: Kind::Begin, .. }, from, to) => {
+                let kept = self.board.kept(number.pair).map(|kept| kept.opened.by);
+                let begun = self.begun.entry(number.pair).or_default();
+                begun.retain(|(by, ..)| Some(*by) == kept);
+                begun.push((number, from, to));
+            }
+            _ => {}
         }
         if number.round != round % ROUNDS {
             return;
+        }
+        // What was answered twice was begun once.
+        if let Seen::Answer(by, false, answer) = seen
+            && by.kind == Kind::Begin
+            && self.board.kept(by.pair).is_none_or(|kept| kept.opened.by != by)
+        {
+            let kept = Kept { side: self.side(by.pair), opened: Opened { by, answer } };
+            if let Some(place) = lock(&self.board.kept).get_mut(by.pair) {
+                *place = Some(kept);
+            }
         }
         let mut cells = lock(&self.board.cells);
         let Some(cell) = cells.get_mut(number.pair) else { return };
@@ -301,8 +360,8 @@ impl<'b> Post<'b> {
         match (seen, number.kind) {
             (Seen::Beacon(..), Kind::Begin) => cell.row.begun = Some(after),
             (Seen::Beacon(..), Kind::There) => cell.row.there = Some(after),
-            (Seen::Beacon(..), Kind::Back) => cell.row.back = Some(after),
-            (Seen::Answer(_, refused), Kind::Begin) => {
+            (Seen::Beacon(..), Kind::Back) => cell.row.back = cell.row.back.or(Some(after)),
+            (Seen::Answer(_, refused, _), Kind::Begin) => {
                 cell.row.answered = Some(after);
                 cell.row.refused = refused;
             }
