@@ -377,6 +377,8 @@ keyword! {
         References = "references",
         /// Nodes lead, and act in the epoch that they lead in: `leadership`.
         Leaders = "leaders",
+        /// A few records are written over and over, and each is read in the end: `stale-reads`, which finds a write that an earlier one outlived.
+        Records = "records",
     }
 }
 

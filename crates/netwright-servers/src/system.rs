@@ -8,7 +8,7 @@ use crate::find::{Missing, postgres_program, redis_server};
 use crate::program::{Program, Ready, Step};
 
 /// What the gateway and the worker can do wrong on purpose: what `--broken` takes.
-pub const VARIANTS: [&str; 10] = [
+pub const VARIANTS: [&str; 11] = [
     "ack-before-durable",
     "stale-reads",
     "duplicate-effects",
@@ -19,6 +19,7 @@ pub const VARIANTS: [&str; 10] = [
     "nonlinear-register",
     "lost-update",
     "orphans",
+    "wall-clock-wins",
 ];
 
 /// The database's owner.

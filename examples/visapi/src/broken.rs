@@ -30,6 +30,8 @@ pub(crate) enum Broken {
     LostUpdate,
     /// A document is deleted without its versions: orphans
     Orphans,
+    /// Times are those of the wall clock, and go back with it: a later write of a record loses against an earlier one
+    WallClockWins,
 }
 
 impl Broken {

@@ -52,7 +52,22 @@ pub(crate) struct Stamp {
 #[derive(Debug, Clone, Copy, Default)]
 struct Latest(Hlc);
 
+/// What times follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Follows {
+    /// The wall clock, and whatever was given or heard of before: they never go back.
+    Everything,
+    /// The wall clock alone, as a broken variant has it: they go back with it.
+    WallClock,
+}
+
 impl Latest {
+    /// A time for something that happens now by the wall clock, whatever was before; no two of the same millisecond are the same.
+    fn tick_by_wall(&mut self, wall: u64) -> Hlc {
+        self.0 = if self.0.milliseconds() == wall { Hlc(self.0.0 + 1) } else { Hlc::of(wall) };
+        self.0
+    }
+
     /// A time for something that happens now.
     fn tick(&mut self, wall: u64) -> Hlc {
         self.0 = Hlc::of(wall).max(Hlc(self.0.0 + 1));
@@ -80,6 +95,7 @@ struct Wrong {
 #[derive(Debug)]
 pub(crate) struct Clock {
     latest: Mutex<Latest>,
+    follows: Follows,
     /// What is added to the wall clock for as long as the process lives.
     own: i64,
     /// What is added instead: how a game day makes it wrong.
@@ -88,8 +104,8 @@ pub(crate) struct Clock {
 
 impl Clock {
     /// One whose wall clock is wrong by so many milliseconds.
-    pub(crate) fn new(offset: i64) -> Self {
-        Self { latest: Mutex::default(), own: offset, wrong: Mutex::default() }
+    pub(crate) fn new(offset: i64, follows: Follows) -> Self {
+        Self { latest: Mutex::default(), follows, own: offset, wrong: Mutex::default() }
     }
 
     /// The wall clock, in milliseconds since 1970.
@@ -100,13 +116,20 @@ impl Clock {
     /// A time for something that happens now.
     pub(crate) fn tick(&self) -> Hlc {
         let wall = self.wall();
-        lock(&self.latest).tick(wall)
+        let mut latest = lock(&self.latest);
+        match self.follows {
+            Follows::Everything => latest.tick(wall),
+            Follows::WallClock => latest.tick_by_wall(wall),
+        }
     }
 
     /// Hears of a time; false where it is so far ahead that it is not followed.
     pub(crate) fn hear(&self, other: Hlc) -> bool {
         let wall = self.wall();
-        lock(&self.latest).hear(wall, other)
+        match self.follows {
+            Follows::Everything => lock(&self.latest).hear(wall, other),
+            Follows::WallClock => true,
+        }
     }
 
     /// Makes the wall clock wrong by so many milliseconds; for a time, where one is given, and then it is as it was when the process began.
@@ -145,7 +168,7 @@ mod tests {
 
     use std::time::Duration;
 
-    use super::{AHEAD, Clock, Hlc, Latest};
+    use super::{AHEAD, Clock, Follows, Hlc, Latest};
 
     proptest! {
         #[test]
@@ -177,7 +200,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_wrong_for_a_time_is_right_again_by_itself_and_what_it_gave_is_never_given_again()
      {
-        let clock = Clock::new(-7);
+        let clock = Clock::new(-7, Follows::Everything);
         clock.set_offset(60_000, Some(Duration::from_secs(600)));
         assert_eq!(clock.offset(), 60_000);
         let ahead = clock.tick();
@@ -186,6 +209,16 @@ mod tests {
         assert!(clock.tick() > ahead);
         clock.set_offset(5, None);
         assert_eq!(clock.offset(), 5);
+    }
+
+    #[test]
+    fn the_broken_variant_goes_back_with_its_wall_clock_and_never_gives_a_time_twice_in_a_row() {
+        let clock = Clock::new(0, Follows::WallClock);
+        clock.set_offset(60_000, None);
+        let ahead = clock.tick();
+        assert_ne!(clock.tick(), ahead);
+        clock.set_offset(0, None);
+        assert!(clock.hear(ahead) && clock.tick() < ahead);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::sync::{Semaphore, watch};
 
 use crate::cache::Cache;
-use crate::clock::Clock;
+use crate::clock::{Clock, Follows};
 use crate::http::{self, client};
 use crate::links::Links;
 use crate::metrics::Metrics;
@@ -72,7 +72,7 @@ impl Frontend {
         client::authority(&settings.gateway)?;
         Ok(Arc::new(Self {
             name: settings.common.name("frontend"),
-            clock: Clock::new(settings.common.clock_offset_ms),
+            clock: Clock::new(settings.common.clock_offset_ms, Follows::Everything),
             links: Links::default(),
             metrics: Metrics::default(),
             cache: Cache::default(),

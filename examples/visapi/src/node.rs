@@ -11,7 +11,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use crate::broken::Broken;
 use crate::broker::Broker;
 use crate::cache::Cache;
-use crate::clock::{Clock, Stamp};
+use crate::clock::{Clock, Follows, Stamp};
 use crate::commands::Command;
 use crate::database::Database;
 use crate::journal::Journal;
@@ -91,7 +91,11 @@ impl Node {
         let broker =
             Broker::new(&settings.redis_url, Duration::from_millis(settings.redis_ms.into()))?;
         let journal = Journal::open(&settings.data.join(&name))?;
-        let clock = Clock::new(settings.common.clock_offset_ms);
+        let follows = match settings.common.broken {
+            Some(Broken::WallClockWins) => Follows::WallClock,
+            _ => Follows::Everything,
+        };
+        let clock = Clock::new(settings.common.clock_offset_ms, follows);
         for entry in journal.pending() {
             clock.hear(entry.stamp.hlc);
         }

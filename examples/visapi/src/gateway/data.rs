@@ -43,6 +43,10 @@ pub(super) async fn read(node: &Node, query: Query, reading: &Reading) -> Answer
     }
     match ask(node, &query).await {
         Ok(Some(value)) => {
+            // What was accepted and waits here is what is there, unless a later write is.
+            if let Some(waits) = waiting(node, &query).filter(|waits| is_later(waits, &value)) {
+                return Ok(http::json(200, &waits));
+            }
             node.keep(&place, value.clone());
             Ok(http::json(200, &value))
         }
@@ -88,6 +92,12 @@ fn waiting(node: &Node, query: &Query) -> Option<Value> {
     Some(json!({
         "id": id, "body": body, "hlc": entry.stamp.hlc.0, "node": entry.stamp.node, "origin": "journal", "queued": true,
     }))
+}
+
+/// Whether one view of a record was written after another.
+fn is_later(one: &Value, other: &Value) -> bool {
+    let stamp = |view: &Value| (view["hlc"].as_i64(), view["node"].as_str().map(str::to_owned));
+    stamp(one) > stamp(other)
 }
 
 /// What can be said while the database is away: what waits here, what was read here, what somebody kept in Redis. An age that is not known is none.

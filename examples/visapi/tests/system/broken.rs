@@ -18,7 +18,7 @@ type Wrong = Vec<String>;
 type Workload = fn(&mut Gateway) -> Wrong;
 
 /// Each variant, with the workload that catches it.
-const WORKLOADS: [(&str, Workload); 10] = [
+const WORKLOADS: [(&str, Workload); 11] = [
     ("ack-before-durable", acknowledged_elements_are_there_after_a_kill),
     ("stale-reads", a_read_gives_what_was_written_before_it),
     ("duplicate-effects", every_job_is_taken_once),
@@ -29,6 +29,7 @@ const WORKLOADS: [(&str, Workload); 10] = [
     ("nonlinear-register", one_of_several_swaps_succeeds),
     ("lost-update", appended_elements_are_there),
     ("orphans", a_document_goes_with_its_versions),
+    ("wall-clock-wins", who_writes_last_wins_though_the_clock_went_back),
 ];
 
 /// Asks by several clients at once; the answers of each.
@@ -175,6 +176,20 @@ fn a_document_goes_with_its_versions(gateway: &mut Gateway) -> Wrong {
     ask(gateway.at, "PUT", "/api/v1/documents/gone", "{}").is(201);
     ask(gateway.at, "DELETE", "/api/v1/documents/gone", "").is(200);
     by_sql(gateway.at, &["orphans", "foreign_keys"])
+}
+
+fn who_writes_last_wins_though_the_clock_went_back(gateway: &mut Gateway) -> Wrong {
+    for (ahead, value) in [(300_000, 1), (0, 2)] {
+        let clock = format!("{{\"offset_ms\": {ahead}}}");
+        post(gateway.at, "/api/v1/test/clock", &clock).is(200);
+        let body = json!({ "id": "last", "value": value });
+        post(gateway.at, "/api/v1/test/write", &body.to_string());
+    }
+    let held = get(gateway.at, "/api/v1/test/write/last").json();
+    match held["body"]["value"].as_i64() {
+        Some(2) => Wrong::new(),
+        other => vec![format!("2 was written last, and {other:?} is there")],
+    }
 }
 
 #[test]

@@ -30,14 +30,18 @@ pub(super) fn read(
             each(client, history, (0..count).map(of))
         }
         Operations::Sets => {
-            one(client, history, (None, &format!("/api/v1/sets/{run}"), "elements"))
+            one(client, history, (None, &format!("/api/v1/sets/{run}"), "/elements"))
         }
         Operations::Counters => {
-            one(client, history, (None, &format!("/api/v1/counters/{run}"), "value"))
+            one(client, history, (None, &format!("/api/v1/counters/{run}"), "/value"))
         }
         Operations::Registers => (0..KEYS).try_for_each(|key| {
             let path = format!("/api/v1/registers/{run}-{key}");
-            one(client, history, (Some(json!(key)), &path, "value"))
+            one(client, history, (Some(json!(key)), &path, "/value"))
+        }),
+        Operations::Records => (0..KEYS).try_for_each(|key| {
+            let path = format!("/api/v1/test/write/{}", kind.record(key));
+            one(client, history, (Some(json!(key)), &path, "/body/value"))
         }),
         Operations::Lists => lists(run, client, history),
         Operations::Queue => queue(client, history),
@@ -68,16 +72,16 @@ pub(super) fn each(
     Ok(())
 }
 
-/// Reads one thing.
+/// Reads one thing: what its answer has at a place.
 fn one(
     client: &Client<'_>,
     history: &History,
-    (key, path, field): (Option<Value>, &str, &str),
+    (key, path, place): (Option<Value>, &str, &str),
 ) -> Result<(), String> {
     let process = history.begin("read", key.as_ref(), None);
     match client.last(path) {
         Ok(value) => {
-            let value = value.map(|value| value[field].clone()).unwrap_or_default();
+            let value = value.and_then(|value| value.pointer(place).cloned()).unwrap_or_default();
             history.end(process, ("ok", "read"), (key.as_ref(), Some(&value)), "");
             Ok(())
         }

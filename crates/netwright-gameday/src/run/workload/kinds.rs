@@ -49,6 +49,7 @@ pub(super) fn model(what: Operations) -> &'static str {
         Operations::Documents => "versions",
         Operations::References => "orphans",
         Operations::Leaders => "leadership",
+        Operations::Records => "stale-reads",
     }
 }
 
@@ -105,7 +106,18 @@ impl Kind {
             }
             Operations::References => self.reference(number),
             Operations::Leaders => leader(&state, (number, draw), &self.run),
+            Operations::Records => {
+                let body = json!({ "id": self.record(key), "value": number });
+                does("write", "POST", "/api/v1/test/write")
+                    .about(Some(json!(key)), json!(number))
+                    .with(&body)
+            }
         }
+    }
+
+    /// What a record is called.
+    pub(super) fn record(&self, key: u64) -> String {
+        format!("{}-r{key}", self.run)
     }
 
     /// Documents come, and most of them go again.
