@@ -22,7 +22,7 @@ pub mod sink;
 pub use change::{ChangeEvent, Changes, lasted};
 pub use described::rules;
 pub use desk::{Desk, DeskOptions, Notification, Silence, Told};
-pub use engine::{Alert, Engine, KeptRules, Status, Truth, World};
+pub use engine::{Alert, Engine, Guidance, KeptRules, Status, Truth, World};
 pub use rule::{Compare, Condition, Level, Remedy, Rule, Threshold};
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ mod probes;
 mod prometheus;
 #[path = "lab/rehearse.rs"]
 mod rehearse;
+#[path = "lab/served.rs"]
+mod served;
 #[path = "lab/sessions.rs"]
 mod sessions;
 #[path = "lab/watch.rs"]

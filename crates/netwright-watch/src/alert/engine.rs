@@ -52,21 +52,9 @@ pub enum Status {
     Resolved,
 }
 
-/// Something that is wrong.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Alert {
-    /// The rule; with `: no data` after it where what it asks about is not known.
-    pub rule: String,
-    /// The thing.
-    pub thing: String,
-    /// Of which part of the system it is.
-    pub component: String,
-    /// How bad it is.
-    pub level: Level,
-    /// Whether it is still so.
-    pub status: Status,
-    /// What is said.
-    pub message: String,
+/// What helps to deal with something that is wrong.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Guidance {
     /// What to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remediation: Option<String>,
@@ -85,6 +73,26 @@ pub struct Alert {
     /// What was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<f64>,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// The rule; with `: no data` after it where what it asks about is not known.
+    pub rule: String,
+    /// The thing.
+    pub thing: String,
+    /// Of which part of the system it is.
+    pub component: String,
+    /// How bad it is.
+    pub level: Level,
+    /// Whether it is still so.
+    pub status: Status,
+    /// What is said.
+    pub message: String,
+    /// What helps to deal with it.
+    #[serde(flatten)]
+    pub guidance: Guidance,
     /// Since when what it is about is so.
     pub began: Duration,
     /// Changes before that, the latest first.
@@ -252,6 +260,9 @@ fn truth(rule: &Rule, thing: &str, world: &impl World) -> Truth {
     }
 }
 
+/// What to do where nobody knows.
+const MEASURE: &str = "Find out why nothing is measured; what is not measured is not well";
+
 /// A rule that is asked of a thing.
 struct Found<'f, W> {
     rule: &'f Rule,
@@ -299,6 +310,7 @@ impl<W: World> Found<'_, W> {
             Condition::FailureRate { .. } => "too few results to tell a rate".to_owned(),
             _ => "nothing is known of its state".to_owned(),
         };
+        let alert = self.alert(status, began, None);
         Alert {
             rule: format!("{}: no data", self.rule.name),
             level: Level::Warning,
@@ -308,11 +320,8 @@ impl<W: World> Found<'_, W> {
                 super::change::lasted(self.now.saturating_sub(began)),
                 self.rule.name
             ),
-            remediation: Some(
-                "Find out why nothing is measured; what is not measured is not well".to_owned(),
-            ),
-            value: None,
-            ..self.alert(status, began, None)
+            guidance: Guidance { remediation: Some(MEASURE.to_owned()), ..alert.guidance },
+            ..alert
         }
     }
 
@@ -332,12 +341,14 @@ impl<W: World> Found<'_, W> {
             level: rule.level,
             status,
             message: rule.says_of(self.thing, value),
-            remediation: self.remedy(),
-            escalation: rule.escalation.clone(),
-            runbook: rule.runbook.clone(),
-            issue_reference: rule.issue.clone(),
-            fault_domain: self.world.fault(self.thing),
-            value,
+            guidance: Guidance {
+                remediation: self.remedy(),
+                escalation: rule.escalation.clone(),
+                runbook: rule.runbook.clone(),
+                issue_reference: rule.issue.clone(),
+                fault_domain: self.world.fault(self.thing),
+                value,
+            },
             began,
             changes: self.changes.before(began),
             suppressed_by: self.world.suppressed_by(self.thing).map(str::to_owned),

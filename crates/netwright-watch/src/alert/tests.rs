@@ -122,9 +122,12 @@ fn a_threshold_fires_at_its_value_and_not_below() {
 fn what_to_do_depends_on_how_it_is() {
     let mut engine = engine(capacity());
     let at_three = step(&mut engine, &connector(0.9, 3.0), 0).remove(0);
-    assert_eq!(at_three.remediation.as_deref(), Some("Raise the connector's most instances"));
+    assert_eq!(
+        at_three.guidance.remediation.as_deref(),
+        Some("Raise the connector's most instances")
+    );
     let at_ten = step(&mut engine, &connector(0.9, 10.0), 1).remove(0);
-    assert!(at_ten.remediation.unwrap().contains("direct VPC egress"));
+    assert!(at_ten.guidance.remediation.unwrap().contains("direct VPC egress"));
 }
 
 #[test]

@@ -6,13 +6,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Cover, Entry, Last, SettlingRow, Station, moment};
-use crate::alert::{Alert, Level, Status};
+use crate::alert::{Alert, Guidance, Level, Status};
 use crate::fault::Domain;
 use crate::fleet::{Thing, names};
 use crate::health::State;
 
 /// Components that a document lists where nothing is said.
 pub const LISTED: usize = 1_000;
+
+/// What all names are like.
+const EVERYTHING: &str = "*";
 
 /// How everything is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +42,25 @@ pub struct HealthDocument {
     /// Changes that have not settled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<SettlingRow>,
+}
+
+impl HealthDocument {
+    /// What it says of those whose names are so, so many at most.
+    #[must_use]
+    pub fn only(mut self, pattern: &str, most: usize) -> Self {
+        // Of everything the counts are those of when it was made, also of what it does not list.
+        if pattern != EVERYTHING {
+            self.components.retain(|component| names(pattern, &component.name));
+            self.states = BTreeMap::new();
+            for component in &self.components {
+                *self.states.entry(component.state).or_default() += 1;
+            }
+            self.more = 0;
+        }
+        self.more += self.components.len().saturating_sub(most);
+        self.components.truncate(most);
+        self
+    }
 }
 
 /// Something that is not watched.
@@ -171,24 +193,9 @@ pub struct AlertRow {
     pub since: String,
     /// For how many seconds.
     pub for_seconds: f64,
-    /// What to do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub remediation: Option<String>,
-    /// Who is told next.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub escalation: Option<String>,
-    /// Where to read on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub runbook: Option<String>,
-    /// What it is about, in a tracker.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub issue_reference: Option<String>,
-    /// Where the fault lies.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fault_domain: Option<Domain>,
-    /// What was measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub value: Option<f64>,
+    /// What helps to deal with it.
+    #[serde(flatten)]
+    pub guidance: Guidance,
     /// Changes before it, the latest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
@@ -390,7 +397,7 @@ impl Station {
     /// What is known, in short.
     #[must_use]
     pub fn shown(&self, now: Duration) -> Shown {
-        Shown { health: self.health("*", LISTED, now), alerts: self.alerts(now) }
+        Shown { health: self.health(EVERYTHING, LISTED, now), alerts: self.alerts(now) }
     }
 
     /// What happened after a number, so much at most.
@@ -414,12 +421,7 @@ fn row(alert: &Alert, stage: Stage, held_back: Option<String>, now: Duration) ->
         message: alert.message,
         since: moment(alert.began),
         for_seconds: now.saturating_sub(alert.began).as_secs_f64(),
-        remediation: alert.remediation,
-        escalation: alert.escalation,
-        runbook: alert.runbook,
-        issue_reference: alert.issue_reference,
-        fault_domain: alert.fault_domain,
-        value: alert.value,
+        guidance: alert.guidance,
         changes: alert.changes,
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Station, What, moment};
-use crate::alert::{Alert, ChangeEvent, Level, Notification, Status, lasted, sink};
+use crate::alert::{Alert, ChangeEvent, Guidance, Level, Notification, Status, lasted, sink};
 use crate::change::{Before, Broken, Decision, Dependency, Exercise, Options, Part, State, Window};
 use crate::fault;
 use crate::health::Result as Found;
@@ -298,12 +298,7 @@ impl Station {
             level: Level::Critical,
             status: Status::Firing,
             message: format!("a fresh start of {service} lacks what it had: {}", broken.join("; ")),
-            remediation: Some(what_to_do.to_owned()),
-            escalation: None,
-            runbook: None,
-            issue_reference: None,
-            fault_domain: None,
-            value: None,
+            guidance: Guidance { remediation: Some(what_to_do.to_owned()), ..Guidance::default() },
             began,
             changes: vec![change.to_owned()],
             suppressed_by: None,

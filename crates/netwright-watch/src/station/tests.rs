@@ -97,7 +97,10 @@ fn what_fails_is_told_once_with_the_change_before_it_and_what_follows_from_it_is
     assert_eq!(told, 1);
     let alerts = station.alerts(at(40)).alerts;
     assert_eq!(alerts[0].changes, ["network revision 41 was applied 37 h before"]);
-    assert_eq!((alerts[0].stage, alerts[0].remediation.as_deref()), (Stage::Firing, Some("Look")));
+    assert_eq!(
+        (alerts[0].stage, alerts[0].guidance.remediation.as_deref()),
+        (Stage::Firing, Some("Look"))
+    );
     let firing = alerts.iter().filter(|row| row.stage == Stage::Firing).count();
     assert_eq!(firing, 1, "what depends on it is not judged: {alerts:?}");
     let page = alerts.iter().find(|row| row.thing == "page").unwrap();
@@ -107,6 +110,10 @@ fn what_fails_is_told_once_with_the_change_before_it_and_what_follows_from_it_is
     );
     let health = station.health("*", 1, at(40));
     assert_eq!((health.components[0].name.as_str(), health.more), ("database", 1));
+    // What was known last says the same to whoever asks while nothing watches.
+    let last = station.shown(at(40)).health;
+    assert_eq!(last.clone().only("*", 1), health);
+    assert_eq!(last.only("data*", 9), station.health("data*", 9, at(40)));
     assert_eq!(
         health.components[0].reason.as_deref(),
         Some("nothing listens there (connection_refused)")

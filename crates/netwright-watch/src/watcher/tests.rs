@@ -257,7 +257,7 @@ fn the_alert_names_the_fault_its_domain_and_the_change_before_it() {
     assert_eq!(notification.alerts.len(), 1);
     let alert = &notification.alerts[0];
     assert_eq!((alert.thing.as_str(), alert.status), ("database", Status::Firing));
-    assert_eq!(alert.fault_domain, Some(Domain::Infrastructure));
+    assert_eq!(alert.guidance.fault_domain, Some(Domain::Infrastructure));
     assert_eq!(alert.changes, ["network revision 41 was applied 37 h before"]);
     let held: Vec<_> = world.watcher.alerts(world.now);
     assert!(held.iter().all(|(alert, why)| alert.thing == "database" || why.is_some()));

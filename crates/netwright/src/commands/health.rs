@@ -18,7 +18,7 @@ pub(super) fn run(arguments: &Health, console: &mut Console) -> Result<Code, Fai
         .get::<HealthDocument>(&format!("/v1/health?component={component}&limit={limit}"))?;
     let (health, now) = match now {
         Some(health) => (health, true),
-        None => (watcher.last(console)?.health, false),
+        None => (kept(watcher.last(console)?.health, arguments, console), false),
     };
     match arguments.looking.format {
         Format::Json => console.json(&serde_json::to_value(&health).unwrap_or_default()),
@@ -26,6 +26,18 @@ pub(super) fn run(arguments: &Health, console: &mut Console) -> Result<Code, Fai
     }
     // What was is not what is.
     Ok(if now { code(&health) } else { Code::Unknown })
+}
+
+/// What was asked for of what was known last.
+fn kept(last: HealthDocument, arguments: &Health, console: &mut Console) -> HealthDocument {
+    let unlisted = last.more;
+    let most = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
+    let kept = last.only(&arguments.component, most);
+    // The worst are kept by name, and how many more there were.
+    if unlisted > 0 && arguments.component != "*" {
+        console.error(&format!("note: of {unlisted} more nothing is kept but their number\n"));
+    }
+    kept
 }
 
 /// Shows how everything is.

@@ -1,26 +1,14 @@
 //! Probes from inside a lab: one by one, and all that a description expects.
 
 use super::harness::{Way, text, ways};
+use super::served;
 
-/// A web server on db's port 80 (this program as an exporter), a door that is open and nobody behind it (22), and one that is shut.
+/// A web server on db's port 80, a door that is open and nobody behind it (22), and one that is shut.
 fn network(way: &Way, rest: &str) -> String {
-    let program = way.program.display();
-    format!(
-        "vpcs: {{ v: {{ subnets: {{ s: {{ cidr: 10.0.0.0/24 }} }} }} }}
-filters:
-  db:
-    rules:
-      - {{ direction: ingress, protocol: tcp, port: 80, from: 10.0.0.0/24 }}
-      - {{ direction: ingress, protocol: tcp, port: 22, from: 10.0.0.0/24 }}
-      - {{ direction: ingress, protocol: icmp, from: 10.0.0.0/24 }}
-instances:
-  web: {{ subnet: s, address: 10.0.0.10 }}
-  db:
-    subnet: s
-    address: 10.0.0.20
-    filters: db
-    exec: [ {{ name: web, run: '{program} probe --serve 10.0.0.20:80 --any-target', ready: {{ port: tcp/80 }} }} ]
-{rest}"
+    served::network(
+        way,
+        &["protocol: tcp, port: 80", "protocol: tcp, port: 22", "protocol: icmp"],
+        rest,
     )
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use super::harness::{Stays, text, ways};
+use super::served;
 
 /// A folder of a test's own, gone when the test is.
 struct Own(PathBuf);
@@ -126,6 +127,8 @@ fn a_watch_tells_what_fails_and_what_to_do_takes_edits_and_keeps_what_it_knows()
     assert_eq!(health.status.code(), Some(3), "{health:?}");
     assert!(text(&health.stdout).contains("unhealthy"), "{health:?}");
     assert!(text(&health.stderr).contains("nothing watches"), "{health:?}");
+    let health = text(&own.run(&["health", "da*"]).stdout);
+    assert!(health.contains("1 watched: 1 unhealthy") && !health.contains("page"), "{health}");
     let _again = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let watch = Stays::start(own.command(&["watch", "shop.yaml", "--format", "json"]));
     watch.until(r#""from":"unhealthy","to":"healthy""#);
@@ -161,24 +164,13 @@ expect: { way: { from: a, to: b, service: tcp/80 } }
 #[test]
 fn a_watch_asks_from_inside_a_lab_and_sees_what_happens_there() {
     for way in ways("watch") {
-        let program = way.program.display();
         let network = |port: u16| {
-            format!(
-                "vpcs: {{ v: {{ subnets: {{ s: {{ cidr: 10.0.0.0/24 }} }} }} }}
-filters:
-  db: {{ rules: [ {{ direction: ingress, protocol: tcp, port: {port}, from: 10.0.0.0/24 }} ] }}
-instances:
-  web: {{ subnet: s, address: 10.0.0.10 }}
-  db:
-    subnet: s
-    address: 10.0.0.20
-    filters: db
-    exec: [ {{ name: web, run: '{program} probe --serve 10.0.0.20:80 --any-target', ready: {{ port: tcp/80 }} }} ]
-expect:
-  open: {{ from: web, to: db, service: tcp/80 }}
-  shut: {{ from: web, to: db, service: tcp/81, outcome: blocked }}
-"
-            )
+            let open = format!("protocol: tcp, port: {port}");
+            let expected = "expect:
+  open: { from: web, to: db, service: tcp/80 }
+  shut: { from: web, to: db, service: tcp/81, outcome: blocked }
+";
+            served::network(&way, &[&open], expected)
         };
         let file = way.file(&network(80));
         let up = way.lab(&["up", &file]);

@@ -29,11 +29,11 @@ fn one(alert: &Alert, at: Duration, moments: &dyn Fn(Duration) -> String) -> Val
         }
     };
     add("summary", Some(alert.message.clone()));
-    add("remediation", alert.remediation.clone());
-    add("escalation", alert.escalation.clone());
-    add("runbook_url", alert.runbook.clone());
-    add("issue_reference", alert.issue_reference.clone());
-    add("fault_domain", alert.fault_domain.map(|fault| fault.to_string()));
+    add("remediation", alert.guidance.remediation.clone());
+    add("escalation", alert.guidance.escalation.clone());
+    add("runbook_url", alert.guidance.runbook.clone());
+    add("issue_reference", alert.guidance.issue_reference.clone());
+    add("fault_domain", alert.guidance.fault_domain.map(|fault| fault.to_string()));
     add("changes", (!alert.changes.is_empty()).then(|| alert.changes.join("; ")));
     let mut value = json!({
         "labels": labels,

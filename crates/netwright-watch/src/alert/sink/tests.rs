@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::{Kind, Mail, Service, Sink, Target, alertmanager_document, lines, message};
 use crate::alert::desk::Notification;
-use crate::alert::engine::{Alert, Status};
+use crate::alert::engine::{Alert, Guidance, Status};
 use crate::alert::rule::Level;
 use crate::fault::Domain;
 
@@ -21,12 +21,13 @@ fn alert() -> Alert {
         level: Level::Critical,
         status: Status::Firing,
         message: "staging-db does not answer\r\nBcc: everybody".to_owned(),
-        remediation: Some("Roll the network back to revision 40".to_owned()),
-        escalation: Some("infrastructure_team".to_owned()),
-        runbook: None,
-        issue_reference: Some("#1278".to_owned()),
-        fault_domain: Some(Domain::Infrastructure),
-        value: None,
+        guidance: Guidance {
+            remediation: Some("Roll the network back to revision 40".to_owned()),
+            escalation: Some("infrastructure_team".to_owned()),
+            issue_reference: Some("#1278".to_owned()),
+            fault_domain: Some(Domain::Infrastructure),
+            ..Guidance::default()
+        },
         began: Duration::from_secs(60),
         changes: vec!["network revision 41 was applied 37 h before".to_owned()],
         suppressed_by: None,

@@ -18,17 +18,20 @@ pub fn one_line(alert: &Alert) -> String {
     if alert.status == Status::Resolved {
         return line;
     }
-    if let Some(fault) = alert.fault_domain {
+    if let Some(fault) = alert.guidance.fault_domain {
         line += &format!(" [{fault}]");
     }
     for change in &alert.changes {
         line += &format!("; {change}");
     }
-    if let Some(remediation) = &alert.remediation {
+    if let Some(remediation) = &alert.guidance.remediation {
         line += &format!(". {remediation}");
     }
-    let more =
-        [("next", &alert.escalation), ("see", &alert.runbook), ("issue", &alert.issue_reference)];
+    let more = [
+        ("next", &alert.guidance.escalation),
+        ("see", &alert.guidance.runbook),
+        ("issue", &alert.guidance.issue_reference),
+    ];
     for (word, value) in more {
         if let Some(value) = value {
             line += &format!(" ({word}: {value})");

@@ -75,7 +75,7 @@ pub(in crate::commands) fn code(health: &HealthDocument) -> Code {
 
 /// An alert in a line.
 pub(in crate::commands) fn alert(row: &AlertRow) -> String {
-    let fault = row.fault_domain.map(|fault| format!(" [{fault}]")).unwrap_or_default();
+    let fault = row.guidance.fault_domain.map(|fault| format!(" [{fault}]")).unwrap_or_default();
     format!(
         "{} {} for {}: {}{fault} ({} of {})",
         row.level.as_str(),
@@ -93,10 +93,10 @@ pub(in crate::commands) fn beside(row: &AlertRow) -> Vec<String> {
         row.changes.iter().map(|change| format!("before: {change}")).collect();
     let more = [
         ("told to nobody", &row.held_back),
-        ("do", &row.remediation),
-        ("next", &row.escalation),
-        ("see", &row.runbook),
-        ("issue", &row.issue_reference),
+        ("do", &row.guidance.remediation),
+        ("next", &row.guidance.escalation),
+        ("see", &row.guidance.runbook),
+        ("issue", &row.guidance.issue_reference),
     ];
     for (word, text) in more {
         lines.extend(text.as_ref().map(|text| format!("{word}: {text}")));
