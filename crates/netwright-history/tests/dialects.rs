@@ -136,7 +136,7 @@ fn objects_of_independent_tests_are_checked_one_by_one() {
         "bank",
         &[
             (bank, Valid),
-            (&bank.replace("1 9}", "1 9}]; 0! read [1 nil]; 0+ read [1 {0 9 1 2}"), Invalid),
+            (&*bank.replace("1 9}", "1 9}]; 0! read [1 nil]; 0+ read [1 {0 9 1 2}"), Invalid),
         ],
     );
 }
@@ -279,10 +279,10 @@ fn edn_as_clojure_prints_it_is_read() {
     }
     for (octets, told) in [
         (&b"\x1f\x8b\x08\x00abc"[..], "packed with gzip"),
-        (b"\xff\xfe{\x00:\x00", "UTF-16"),
-        (b"{:a #:x 1}", "`#:` stands before a map"),
-        (b"[^", "`^` tells nothing"),
-        (b"#", "`#` begins"),
+        (&b"\xff\xfe{\x00:\x00"[..], "UTF-16"),
+        (&b"{:a #:x 1}"[..], "`#:` stands before a map"),
+        (&b"[^"[..], "`^` tells nothing"),
+        (&b"#"[..], "`#` begins"),
     ] {
         let said = read_text(octets).expect_err("no history").message;
         assert!(said.contains(told), "{said}");
