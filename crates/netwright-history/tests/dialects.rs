@@ -92,6 +92,10 @@ fn objects_of_independent_tests_are_checked_one_by_one() {
             ),
         ],
     );
+}
+
+#[test]
+fn counters_registers_queues_and_banks_are_checked_one_by_one_too() {
     judged(
         "counter",
         &[
