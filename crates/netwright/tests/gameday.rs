@@ -254,8 +254,8 @@ fn each_fault_bites_where_it_should_and_is_gone_after() {
     }
 }
 
-/// Rounds for which it is looked at; kernels remember a connection that nobody uses for fifty of them.
-const ROUNDS: u64 = 60;
+/// Rounds for which it is looked at.
+const ROUNDS: u64 = 10;
 
 /// Which way is open is told of a machine too that may only answer, for as long as it lasts.
 fn kept(hands: &mut Hands) {
