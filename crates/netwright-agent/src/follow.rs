@@ -120,8 +120,6 @@ pub fn follow(
         ..Report::default()
     };
     let asking = Asking::new(Host::namespaces(&settings.folder), settings.clock);
-    let breaking = Breaking::begin(&settings.folder, settings.clock, send.clone())?;
-    let desk = Desk::new(source, settings.host.clone(), send, (asking, breaking.sender()));
     // What an earlier process of the agent started cannot be watched by this one: it is started again.
     match mark::end(&settings.mark()) {
         Ok(0) => {}
@@ -135,6 +133,8 @@ pub fn follow(
     }
     let tasks = Tasks::begin(&settings.part, Some(settings.mark()))
         .map_err(|failure| io::Error::other(failure.to_string()))?;
+    let breaking = Breaking::begin(&settings, tasks.clone(), send.clone())?;
+    let desk = Desk::new(source, settings.host.clone(), send, (asking, breaking.sender()));
     let mut agent = Agent {
         host,
         settings,
@@ -423,7 +423,7 @@ impl Agent {
             match row.state {
                 State::Starting | State::Ready => all.run += 1,
                 State::Ended | State::Stopping => {}
-                State::Waiting | State::Failed => {
+                State::Waiting | State::Failed | State::Held => {
                     let object = format!("{} {}", row.namespace, row.name);
                     let said = row.last.unwrap_or_else(|| row.state.word().to_owned());
                     all.fail.push(Trouble { object, said: cut(&said) });
@@ -473,6 +473,9 @@ fn stands_otherwise<'f>(before: &[Broken], now: &'f [Broken]) -> Vec<(&'f Broken
     let words = |fault: &Broken| match fault.standing {
         Standing::Waiting => "is waited for".to_owned(),
         Standing::On => "is on".to_owned(),
+        Standing::Off if fault.struck > 0 => {
+            format!("is off; it struck {} processes", fault.struck)
+        }
         Standing::Off => format!("is off; it met {} packets", fault.there + fault.back),
         Standing::Refused => {
             format!("is refused: {}", fault.why.as_deref().unwrap_or("nobody says why"))

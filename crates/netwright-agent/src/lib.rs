@@ -8,6 +8,7 @@
 
 mod faults;
 pub mod follow;
+pub mod guard;
 pub mod host;
 pub mod part;
 pub mod source;

@@ -1,11 +1,15 @@
 //! Faults that are injected on purpose into the network where it runs, through the agents of its hosts.
 //!
+//! A cut lies between pairs of endpoints; what is done to processes is done to endpoints, and concerns each of their pairs.
+//!
 //! Somebody asks for a fault ([`NewFault`]); the server that leads works out what each host is to do for it, refuses what is larger than it may be or
 //! would concern what is protected ([`refusals`]), and writes it down ([`Fault`]). Agents lay rules whose elements end with the fault's lease by
 //! themselves, in the kernel, and report what these met ([`Broken`]). Whoever asked renews the lease; who does not, be it that he died, has the fault
 //! end everywhere, also on hosts that hear of nobody any more. What became of it is remembered for a while after.
 //!
 //! What hosts are told is written and read by agents; here it is passed on.
+
+mod asked;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -19,10 +23,11 @@ use serde_json::Value;
 
 use crate::agents::{Hosts, Registration, Time};
 use crate::keys::Layout;
+pub use asked::{Effect, Names, NewFault, Pair, Said, Slow, Way};
 
 /// Faults that are on at a time.
 pub const MOST: usize = 16;
-/// Pairs that one fault names.
+/// Pairs, or endpoints, that one fault names.
 pub const PAIRS: usize = 1000;
 /// What a lease lasts, in milliseconds.
 pub const LEASE: RangeInclusive<u64> = 1_000..=60_000;
@@ -34,129 +39,6 @@ pub const KEPT: Duration = Duration::from_secs(660);
 pub const RECORD: usize = 1 << 20;
 /// The label of a host that no fault may concern, and its value.
 pub const NEVER: (&str, &str) = ("faults", "never");
-
-/// What a fault does to the packets that it meets.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "FaultEffect")]
-pub enum Effect {
-    /// They are lost in silence.
-    #[default]
-    Drop,
-    /// They are refused: a router says that it is forbidden.
-    Reject,
-    /// TCP connections are reset; other packets are lost.
-    Reset,
-    /// Connections are made, and nothing that is said over them arrives.
-    Hold,
-    /// Connections that are there are reset; new ones work.
-    Kill,
-    /// A share of them is lost.
-    Loss,
-    /// Those beyond a rate are lost.
-    Rate,
-}
-
-/// Which way a fault lies.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "FaultDirection")]
-pub enum Way {
-    /// Both.
-    #[default]
-    Both,
-    /// From `from` to `to` of each pair.
-    There,
-    /// From `to` to `from`.
-    Back,
-}
-
-/// Two endpoints of the description, by name.
-#[derive(
-    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "FaultPair")]
-pub struct Pair {
-    /// Who asks.
-    #[schemars(length(min = 1, max = 256))]
-    pub from: String,
-    /// Who answers.
-    #[schemars(length(min = 1, max = 256))]
-    pub to: String,
-}
-
-/// What is asked of a fault.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct NewFault {
-    /// What it is for, in words.
-    #[schemars(length(min = 1, max = 200))]
-    pub title: String,
-    /// The pairs of endpoints whose packets it meets.
-    #[schemars(length(min = 1, max = 1000))]
-    pub pairs: Vec<Pair>,
-    /// What it does; `drop` unless given.
-    pub effect: Effect,
-    /// Which way it lies; `both` unless given.
-    pub direction: Way,
-    /// Only what begins a connection is concerned.
-    pub initiation: bool,
-    /// Only connections to these services of `to`, as `tcp/5432`; all unless given.
-    #[schemars(length(max = 100))]
-    pub services: Vec<String>,
-    /// For `loss`: the share of packets, in 1/100,000.
-    #[schemars(range(min = 1, max = 100_000))]
-    pub share: Option<u32>,
-    /// For `rate`: octets a second that pass, each way.
-    #[schemars(range(min = 1))]
-    pub rate: Option<u64>,
-    /// How long it lasts after it was renewed last, in milliseconds: 1,000 to 60,000; 3,000 unless given.
-    #[schemars(range(min = 1000, max = 60_000))]
-    pub lease_ms: Option<u64>,
-    /// How many pairs all faults together may concern while it is on; half of all that there are unless given.
-    pub most_pairs: Option<u64>,
-    /// Endpoints that it may not concern: names, or `group:`, `tag:`, `subnet:`, `vpc:`, `zone:`, `region:` and a name.
-    #[schemars(length(max = 1000))]
-    pub protect: Vec<String>,
-    /// Services that it does not meet.
-    #[schemars(length(max = 100))]
-    pub protect_services: Vec<String>,
-}
-
-impl NewFault {
-    /// How long it lasts after it was renewed last, in milliseconds.
-    #[must_use]
-    pub fn lease(&self) -> u64 {
-        self.lease_ms.unwrap_or(USUAL)
-    }
-
-    /// Why it cannot be understood, where that is so.
-    #[must_use]
-    pub fn wrong(&self) -> Option<String> {
-        let title = self.title.trim();
-        if title.is_empty() || title.chars().count() > 200 {
-            return Some("a fault has a title of 1 to 200 characters".to_owned());
-        }
-        if self.pairs.is_empty() || self.pairs.len() > PAIRS {
-            return Some(format!("a fault names 1 to {PAIRS} pairs, not {}", self.pairs.len()));
-        }
-        if !LEASE.contains(&self.lease()) {
-            return Some(format!(
-                "a lease is {} to {} ms, not {}",
-                LEASE.start(),
-                LEASE.end(),
-                self.lease()
-            ));
-        }
-        match (self.effect, self.share, self.rate) {
-            (Effect::Loss, None | Some(0), _) => Some("loss needs `share`".to_owned()),
-            (Effect::Rate, _, None | Some(0)) => Some("rate needs `rate`".to_owned()),
-            (_, Some(100_001..), _) => Some("`share` is at most 100,000".to_owned()),
-            _ => None,
-        }
-    }
-}
 
 /// What is worked out of a fault, before anything is done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -287,9 +169,9 @@ pub enum Standing {
     /// The host has not said anything of it yet.
     #[default]
     Waiting,
-    /// Its rules are in the kernel, and meet packets.
+    /// Its rules are in the kernel, and meet packets; its processes are struck.
     On,
-    /// Nothing of it is in the kernel any more, as was read back.
+    /// Nothing of it is left, as was read back.
     Off,
     /// It could not be done, or not be taken back.
     Refused,
@@ -306,10 +188,13 @@ pub struct Broken {
     /// What was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// Packets that it met on the way of requests.
+    /// Packets that it met on the way of requests; questions that name servers answered wrongly.
     pub there: u64,
     /// Packets that it met on the way of answers.
     pub back: u64,
+    /// Processes that stood still or were ended by it, as was read of each.
+    #[serde(default)]
+    pub struck: u64,
     /// Elements of rules that the kernel held when it was read last.
     pub elements: u64,
     /// When it came to stand so, in milliseconds since 1970 by the host's clock.
@@ -456,12 +341,15 @@ pub struct Seen {
     pub concerned: usize,
     /// Each host that does something for it.
     pub hosts: Vec<OnHost>,
-    /// All of them have it in their kernels.
+    /// All of them have it.
     pub applied: bool,
     /// None of them has anything of it any more, as far as they say.
     pub gone: bool,
-    /// Packets that it met, of all hosts.
+    /// Packets that it met, or questions, of all hosts.
     pub met: u64,
+    /// Processes that stood still or were ended by it, of all hosts.
+    #[serde(default)]
+    pub struck: u64,
 }
 
 impl Seen {
@@ -501,6 +389,7 @@ impl Seen {
             applied: all.iter().all(|one| one.broken.standing == Standing::On),
             gone: all.iter().all(off),
             met: all.iter().map(met).sum(),
+            struck: all.iter().map(|one| one.broken.struck).sum(),
             hosts: all,
         }
     }

@@ -4,6 +4,7 @@
 //! what it did before, and adds before it removes. Everything lives in namespaces that this process holds: when it ends, however it
 //! ends, the kernel removes all of it; unless they are kept ([`Kernel::kept_in`]), so that a later process takes over what is there.
 
+mod capture;
 mod facts;
 mod failure;
 mod follow;
@@ -27,6 +28,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+pub use capture::{ASIDE, apart, capture};
 use facts::Fact;
 pub use failure::Failure;
 pub use follow::{Fate, Passage, Selection};

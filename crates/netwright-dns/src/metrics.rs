@@ -30,6 +30,8 @@ pub struct Metrics {
     pub unanswered: u64,
     /// Questions that were answered from what is remembered.
     pub remembered: u64,
+    /// Questions that were answered wrongly on purpose, or not at all.
+    pub wronged: u64,
     /// Questions that led in a circle, by the names of the circle.
     pub circles: BTreeMap<String, u64>,
 }
@@ -45,7 +47,7 @@ impl Metrics {
 
     /// The counters as text; `view` and the numbers of what is held now stand beside them.
     #[must_use]
-    pub fn text(&self, view: &str, remembered: usize, waiting: usize) -> String {
+    pub fn text(&self, view: &str, [remembered, waiting, troubles]: [usize; 3]) -> String {
         let mut text = String::new();
         let view = escaped(view);
         let mut write = |name: &str, kind: &str, help: &str, rows: &[(String, u64)]| {
@@ -75,6 +77,7 @@ impl Metrics {
             ("asked", "Queries sent to other servers.", self.asked),
             ("unanswered", "Queries that other servers did not answer.", self.unanswered),
             ("remembered", "Questions answered from what is remembered.", self.remembered),
+            ("wronged", "Questions answered wrongly on purpose, or not at all.", self.wronged),
         ] {
             write(&format!("netwright_dns_{name}_total"), "counter", help, &one(value));
         }
@@ -87,6 +90,8 @@ impl Metrics {
         let count = |value: usize| one(u64::try_from(value).unwrap_or(u64::MAX));
         write("netwright_dns_cache_entries", "gauge", "Answers remembered.", &count(remembered));
         write("netwright_dns_waiting", "gauge", "Questions that wait.", &count(waiting));
+        let help = "What is done wrong on purpose.";
+        write("netwright_dns_troubles", "gauge", help, &count(troubles));
         text
     }
 }
@@ -120,7 +125,7 @@ mod tests {
     fn labels_are_escaped() {
         let mut metrics = Metrics::default();
         metrics.circle("a\"\\\n → a");
-        let text = metrics.text("v", 0, 0);
+        let text = metrics.text("v", [0; 3]);
         let wanted = r#"netwright_dns_alias_loops_total{view="v",chain="a\"\\\n → a"} 1"#;
         assert!(text.contains(wanted), "{text}");
     }

@@ -58,7 +58,7 @@ pub fn serve(
         if doors.round(say)?
             && let Some(settings) = again()
         {
-            let problems = doors.server.adopt(settings.clone());
+            let problems = doors.server.adopt(settings.clone(), doors.now());
             doors.listen(&settings)?;
             told(&settings, &problems, say);
         }

@@ -10,7 +10,7 @@ use crate::limits::Limits;
 use crate::message::{self, Came, Question};
 use crate::metrics::Metrics;
 use crate::settings::Settings;
-use crate::trouble::{self, Late, Wronged};
+use crate::trouble::{self, Late, Troubles, Wronged};
 use crate::zones::{Zones, key};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RecordType};
@@ -60,6 +60,7 @@ pub struct Server {
     limits: Limits,
     metrics: Metrics,
     random: Random,
+    troubles: Troubles,
     late: Late,
 }
 
@@ -70,11 +71,12 @@ impl fmt::Debug for Server {
 }
 
 impl Server {
-    /// A server, and what of its settings it cannot answer with, in words.
+    /// A server, and what of its settings it cannot answer with, in words. Its clock begins at 0.
     #[must_use]
     pub fn new(settings: Settings, random: Random) -> (Self, Vec<String>) {
         let (zones, problems) = Zones::of(&settings);
         let limits = Limits::new(settings.queries_per_second);
+        let troubles = Troubles::of(&settings, 0);
         let server = Self {
             settings,
             zones,
@@ -83,13 +85,15 @@ impl Server {
             limits,
             metrics: Metrics::default(),
             random,
+            troubles,
             late: Late::default(),
         };
         (server, problems)
     }
 
     /// Holds something else from now on; what is under way goes on. Gives what it cannot answer with, in words.
-    pub fn adopt(&mut self, settings: Settings) -> Vec<String> {
+    pub fn adopt(&mut self, settings: Settings, now: u64) -> Vec<String> {
+        self.troubles = Troubles::of(&settings, now);
         let (zones, problems) = Zones::of(&settings);
         self.zones = zones;
         if settings.queries_per_second != self.settings.queries_per_second {
@@ -127,7 +131,8 @@ impl Server {
             }
             Came::Question(question, name, kind) => (question, name, kind),
         };
-        if let Some(wrong) = trouble::of(&self.settings, source, &name) {
+        if let Some(wrong) = self.troubles.with(source, &name, now) {
+            self.metrics.wronged += 1;
             match trouble::answer(wrong, &name, kind) {
                 Wronged::Silent => {}
                 Wronged::Answer(answer) => self.reply(client, &question, &answer, out),
@@ -222,6 +227,7 @@ impl Server {
 
     /// Does what is due.
     pub fn tick(&mut self, now: u64, out: &mut Vec<Do>) {
+        self.troubles.tick(now);
         for number in self.queries.due(now) {
             self.failed(number, "does not answer", now, out);
         }
@@ -233,7 +239,8 @@ impl Server {
     /// When something is due, in milliseconds.
     #[must_use]
     pub fn next_due(&self) -> Option<u64> {
-        [self.queries.next_due(), self.late.next_due()].into_iter().flatten().min()
+        let all = [self.queries.next_due(), self.late.next_due(), self.troubles.next_due()];
+        all.into_iter().flatten().min()
     }
 
     fn ended(&mut self, ended: Option<Ended>, now: u64, out: &mut Vec<Do>) {
@@ -278,7 +285,8 @@ impl Server {
     /// The counters as text for Prometheus.
     #[must_use]
     pub fn metrics(&self) -> String {
-        self.metrics.text(&self.settings.view, self.cache.len(), self.queries.len())
+        let now = [self.cache.len(), self.queries.len(), self.troubles.len()];
+        self.metrics.text(&self.settings.view, now)
     }
 }
 

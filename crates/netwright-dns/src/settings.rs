@@ -39,6 +39,9 @@ pub struct Trouble {
     pub clients: Vec<Range>,
     /// What it does.
     pub what: Wrong,
+    /// It is over so many milliseconds after the server took these settings, whoever then still tells it anything; never where none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<u64>,
 }
 
 /// What a server does wrong.

@@ -10,7 +10,7 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use crate::answer::{Answer, extended};
 use crate::message::Question;
 use crate::server::Client;
-use crate::settings::{Settings, Wrong};
+use crate::settings::{Settings, Trouble, Wrong};
 
 /// Time to live of wrong addresses, in seconds: whoever has asked asks again.
 const TTL: u32 = 1;
@@ -27,14 +27,43 @@ pub(crate) enum Wronged {
     Late(u64),
 }
 
-/// What is to be done wrong with a question.
-pub(crate) fn of<'s>(settings: &'s Settings, client: IpAddr, name: &Name) -> Option<&'s Wrong> {
-    if settings.troubles.is_empty() {
-        return None;
+/// What is done wrong on purpose, each with when it is over.
+#[derive(Debug, Default)]
+pub(crate) struct Troubles(Vec<(Option<u64>, Trouble)>);
+
+impl Troubles {
+    /// Those of settings that are taken now.
+    pub(crate) fn of(settings: &Settings, now: u64) -> Self {
+        let ends = |own: &Trouble| own.lasts.map(|lasts| now.saturating_add(lasts));
+        Self(settings.troubles.iter().map(|own| (ends(own), own.clone())).collect())
     }
-    let name = name.to_ascii();
-    let name = name.trim_end_matches('.');
-    settings.troubles.iter().find(|one| one.concerns(client, name)).map(|one| &one.what)
+
+    /// What is to be done wrong with a question.
+    pub(crate) fn with(&self, client: IpAddr, name: &Name, now: u64) -> Option<&Wrong> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let name = name.to_ascii();
+        let name = name.trim_end_matches('.');
+        let on = self.0.iter().filter(|(ends, _)| ends.is_none_or(|ends| now < ends));
+        let mut all = on.filter(|(_, one)| one.concerns(client, name));
+        all.next().map(|(_, one)| &one.what)
+    }
+
+    /// Forgets what is over.
+    pub(crate) fn tick(&mut self, now: u64) {
+        self.0.retain(|(ends, _)| ends.is_none_or(|ends| now < ends));
+    }
+
+    /// When the next is over.
+    pub(crate) fn next_due(&self) -> Option<u64> {
+        self.0.iter().filter_map(|(ends, _)| *ends).min()
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
 /// The wrong answer.

@@ -1,9 +1,10 @@
 //! A run on hosts with agents: what a plan says, done to a live network through its server, proved to bite, taken back, and judged.
 //!
-//! Only cuts are done here: links, name servers and processes of a live network are not ours. Faults are leased ([`Live::renew`]): where this program
-//! dies, the kernels of the hosts end them. That a fault bit is told by the counters of its rules; what it did, and that nothing else was concerned, by
-//! packets that the hosts send before, during and after it.
+//! Cuts are done here, links are slowed, name servers misled, and the processes that agents run struck; clocks are left alone. Faults are leased ([`Live::renew`]):
+//! where this program dies, the hosts end them by themselves. That a cut bit is told by the counters of its rules, of processes by how they stand;
+//! what it did, and that nothing else was concerned, by packets that the hosts send before, during and after it.
 
+mod away;
 mod faults;
 mod judge;
 mod refused;
@@ -24,6 +25,7 @@ use crate::plan::Planned;
 use crate::run::activity::Did;
 use crate::run::{Failure, INTERRUPTED, Outcome, Setting, activity, begin, now};
 
+pub use away::{Away, Said};
 use faults::Faults;
 pub use refused::refused;
 use seen::Seen;
@@ -38,6 +40,8 @@ pub struct Stand {
     pub gone: bool,
     /// Packets that it met.
     pub met: u64,
+    /// Processes that it struck.
+    pub struck: u64,
     /// What does not do as it was asked to, in words.
     pub wrong: Vec<String>,
 }
@@ -78,6 +82,13 @@ pub trait Live: Sync {
     ///
     /// Why they were not asked.
     fn observe(&self, flows: &[Flow]) -> Result<Vec<Option<bool>>, String>;
+
+    /// Has something asked from a machine of the network.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not asked.
+    fn ask(&self, away: &Away) -> Result<Said, String>;
 }
 
 /// How often what is waited for is looked at.
@@ -263,7 +274,14 @@ impl Run<'_, '_, '_, '_> {
 
     fn activity(&mut self, list: &str, place: usize, step: &crate::language::Step) -> Did {
         let begun = now();
-        let did = activity::done(self.setting, step);
+        let controller = self.setting.plan.experiment.safety.controller.as_ref();
+        let did = match away::from(step, controller) {
+            None => activity::done(self.setting, step),
+            Some(from) => {
+                let asked = away::asked(self.setting, step, &from.value);
+                away::did(step, asked.and_then(|away| self.shared.live.ask(&away)))
+            }
+        };
         self.put(&Event::Activity {
             of: list.to_owned(),
             name: name_of(step, place),

@@ -26,6 +26,7 @@ pub mod place;
 pub mod probe;
 pub mod run;
 pub mod stand_in;
+pub mod strike;
 pub mod tasks;
 pub mod tunnel;
 mod view;

@@ -1,15 +1,22 @@
 //! Links that do something to packets on their way: what is said of them while a lab runs, what does it, and what was counted.
 //!
 //! The description says what each link is to do; whoever runs a lab may say otherwise ([`Change`]). [`emulator`] is one way of a link as
-//! arithmetic, [`relay`] the process that moves frames by it where the kernel has no network emulation.
+//! arithmetic, [`relay`] the process that moves frames by it where the kernel has no network emulation; [`aside`] does it to frames that are turned
+//! aside from a link that stays as it is.
 
+pub mod aside;
 pub mod emulator;
+mod interface;
 pub mod relay;
 pub(crate) mod state;
 
 use netwright_dataplane::plan::emulation::Mechanism;
 use netwright_dataplane::plan::{Condition, Conditions};
+use netwright_model::language::link::contradiction;
+use netwright_model::scalar::{Bandwidth, Delay, Percent};
 use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
 
 /// Which ways of a link are meant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +126,24 @@ impl Change {
         }
         changed.seed = self.seed.or(changed.seed);
         changed
+    }
+}
+
+/// Refuses what contradicts itself.
+///
+/// # Errors
+///
+/// What does.
+pub fn check(way: &Condition) -> Result<(), Failure> {
+    let wrong = contradiction(
+        (Delay::from_micros(way.latency), Delay::from_micros(way.jitter)),
+        Percent::of_thousandths(way.reorder),
+        (way.rate > 0).then_some(Bandwidth::from_bits(way.rate)),
+        None,
+    );
+    match wrong {
+        Some((message, help)) => Err(Failure::new(message).help(help)),
+        None => Ok(()),
     }
 }
 

@@ -4,8 +4,10 @@
 //! process whose task did not change is left alone when the list changes.
 
 mod backoff;
+mod hold;
 mod log;
 pub mod mark;
+mod mislead;
 mod process;
 mod ready;
 mod supervise;
@@ -17,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::Kernel;
 use netwright_dataplane::plan::Task;
+use netwright_dns::settings::Trouble;
 use rustix::event::{EventfdFlags, eventfd};
 use serde_json::{Value, json};
 
@@ -27,8 +30,11 @@ use crate::failure::Failure;
 use crate::names;
 use crate::tunnel::secret;
 use crate::view;
+use hold::Hold;
 use log::Logs;
 use mark::Mark;
+use mislead::Misled;
+pub(crate) use mislead::trouble;
 
 /// The state of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,17 +51,20 @@ pub enum State {
     Failed,
     /// It is to end.
     Stopping,
+    /// It was ended on purpose, and is started when that is over.
+    Held,
 }
 
 impl State {
     /// All states with their words.
-    const ALL: [(Self, &'static str); 6] = [
+    const ALL: [(Self, &'static str); 7] = [
         (Self::Starting, "starting"),
         (Self::Ready, "ready"),
         (Self::Waiting, "waiting"),
         (Self::Ended, "ended"),
         (Self::Failed, "failed"),
         (Self::Stopping, "stopping"),
+        (Self::Held, "held"),
     ];
 
     /// The state in a word.
@@ -133,6 +142,10 @@ struct Shared {
     wake: OwnedFd,
     /// What is to run, where that was said and not taken note of.
     wanted: Mutex<Option<Vec<Wanted>>>,
+    /// What holds tasks, by what it is called.
+    holds: Mutex<BTreeMap<String, Hold>>,
+    /// What name servers do wrong.
+    misled: Mutex<Misled>,
     seen: Mutex<BTreeMap<Key, Seen>>,
     logs: Mutex<Logs>,
     /// Told when a log has a new line.
@@ -166,6 +179,8 @@ impl Tasks {
             begun: Instant::now(),
             wake,
             wanted: Mutex::new(None),
+            holds: Mutex::default(),
+            misled: Mutex::default(),
             seen: Mutex::default(),
             logs: Mutex::default(),
             news: Condvar::new(),
@@ -218,8 +233,46 @@ impl Tasks {
         }
         drop(seen);
         *lock(&self.shared.wanted) = Some(wanted);
+        self.wake();
+    }
+
+    fn wake(&self) {
         // Full means that it is awake.
         let _awake = rustix::io::write(&self.shared.wake, &1_u64.to_ne_bytes());
+    }
+
+    /// Has the processes of tasks end, and none started again until a moment, or until they are let go: those of some namespaces, and of them only those
+    /// whose command holds a text where one is given. Said again by the same name it lasts until another moment.
+    pub fn hold(&self, name: &str, namespaces: &[String], holds: Option<&str>, until: Instant) {
+        let namespaces = namespaces.iter().cloned().collect();
+        let hold = Hold { namespaces, holds: holds.map(str::to_owned), until };
+        lock(&self.shared.holds).insert(name.to_owned(), hold);
+        self.wake();
+    }
+
+    /// Lets go what was held by a name: it is started again.
+    pub fn release(&self, name: &str) {
+        lock(&self.shared.holds).remove(name);
+        self.wake();
+    }
+
+    /// Has the name servers of namespaces do wrong until a moment, also by their own clocks, or until they are put right. Said again by the same name it
+    /// lasts until another moment.
+    pub fn mislead(&self, name: &str, troubles: BTreeMap<String, Trouble>, until: Instant) {
+        lock(&self.shared.misled).put(name, troubles, until);
+        self.wake();
+    }
+
+    /// Puts right what was done by a name.
+    pub fn put_right(&self, name: &str) {
+        lock(&self.shared.misled).remove(name);
+        self.wake();
+    }
+
+    /// Whether any name server is to do wrong.
+    #[must_use]
+    pub fn misleads(&self) -> bool {
+        lock(&self.shared.misled).due().is_some()
     }
 
     /// Every task, sorted by namespace and name.

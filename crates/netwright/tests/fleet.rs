@@ -10,10 +10,13 @@
 
 mod harness;
 
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::MetadataExt;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use harness::{Stays, Way, text, ways};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const KEY: &str = "/run/netwright/fleet/key";
 const HOSTS: usize = 10;
@@ -326,7 +329,7 @@ filters: { f: { rules: [ { direction: egress }, { direction: ingress, protocol: 
 instances:
   m0: { subnet: s, address: 10.0.0.10, filters: f, listens: tcp/80 }
   m1: { subnet: s, address: 10.0.0.11, filters: f, listens: tcp/80 }
-  m2: { subnet: s, address: 10.0.0.12, filters: f, listens: tcp/80 }
+  m2: { subnet: s, address: 10.0.0.12, filters: f, listens: tcp/80, exec: [ { run: 'sleep 98771 & exec sleep 98772' } ] }
   m3: { subnet: s, address: 10.0.0.13, filters: f, listens: tcp/80 }
 ";
 
@@ -406,19 +409,25 @@ fn a_cut_on_hosts_bites_harms_nobody_else_and_ends_with_the_run_or_with_its_leas
 
         killed_run(&fleet);
         stopped_run(&fleet);
+        struck(&fleet);
+        slowed(&fleet);
         assert_eq!(way.lab(&["down"]).status.code(), Some(0));
     }
 }
 
 /// Begins a run that goes on for long, in the background.
 fn long_run(fleet: &Fleet<'_>, name: &str) {
-    let file = fleet.experiment("long", &cut("m0", "m1", "300s", ""));
+    begin(fleet, name, &cut("m0", "m1", "300s", ""));
+    fleet.until_said(", on: 1 pairs");
+}
+
+fn begin(fleet: &Fleet<'_>, name: &str, text: &str) {
+    let file = fleet.experiment("long", text);
     let script = format!(
         "setsid {} gameday run {file} --server {SERVER} --key-file {KEY} --output /run/runs/{name} > /run/{name}.log 2>&1 & echo $! > /run/{name}.pid",
         fleet.program
     );
     assert!(fleet.shell("server", &script).status.success());
-    fleet.until_said(", on: 1 pairs");
 }
 
 fn killed_run(fleet: &Fleet<'_>) {
@@ -448,4 +457,169 @@ fn stopped_run(fleet: &Fleet<'_>) {
     assert!(said.contains("stopped: A cut on hosts: cut"), "{said}");
     assert!(said.contains("nothing is left of faults"), "{said}");
     assert!(fleet.reaches("m0", 11, 80));
+}
+
+/// Something is done to the processes of a machine, for some time.
+fn strike(kind: &str, time: &str) -> String {
+    format!(
+        "{{ title: Processes on hosts, faults: {{ strike: {{ kind: {kind}, between: m2 }} }}, method: [ {{ fault: strike, for: {time} }} ], safety: {{ lease: 4s }} }}\n"
+    )
+}
+
+impl Fleet<'_> {
+    /// The numbers and states of the processes that the description runs, as `/proc` has them.
+    fn states(&self) -> Vec<(String, String)> {
+        let script = "for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline 2>/dev/null | grep -qx 'sleep 9877[12] ' && sed 's/ (.*) / /' $p/stat | cut -d' ' -f1,2; done; true";
+        let ran = text(&self.shell("server", script).stdout);
+        let pair = |line: &str| line.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned()));
+        ran.lines().filter_map(pair).collect()
+    }
+
+    /// Waits until two processes run, or stand still, or none is there; what is there then.
+    #[track_caller]
+    fn until_states(&self, count: usize, still: bool) -> Vec<(String, String)> {
+        let start = Instant::now();
+        loop {
+            let states = self.states();
+            let fits = states.iter().all(|(_, state)| (state == "T") == still);
+            if fits && states.len() == count {
+                return states;
+            }
+            let logs = || text(&self.way.lab(&["logs"]).stdout);
+            assert!(start.elapsed() < PATIENCE, "{states:?}: {}", logs());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn struck(fleet: &Fleet<'_>) {
+    let before = fleet.until_states(2, false);
+    let ran = fleet.run("pauses", &strike("pause", "1s"));
+    let said = text(&ran.stdout);
+    assert_eq!(ran.status.code(), Some(0), "{said}\n{}", text(&ran.stderr));
+    assert!(said.contains("2 processes struck"), "{said}");
+    assert_eq!(fleet.until_states(2, false), before, "the same go on");
+
+    // Nobody renews it: they are started again by the clock of their host.
+    begin(fleet, "ends", &strike("stop", "300s"));
+    fleet.until_states(0, false);
+    assert!(fleet.shell("server", "kill -KILL $(cat /run/ends.pid)").status.success());
+    let again = fleet.until_states(2, false);
+    assert!(again.iter().all(|own| !before.contains(own)), "{again:?}");
+
+    // An agent that is killed leaves nothing that stands still.
+    begin(fleet, "stands", &strike("pause", "300s"));
+    fleet.until_states(2, true);
+    let home = fleet.home("instance/m2");
+    fleet.signal(&home, "KILL");
+    fleet.until_states(2, false);
+    let ran = fleet.gameday(&["stop", "--all"]);
+    assert!(text(&ran.stdout).contains("nothing is left of faults"), "{ran:?}");
+}
+
+/// A machine's link is slow, for some time.
+fn slow(time: &str) -> String {
+    format!(
+        "{{ title: Slow on hosts, faults: {{ slow: {{ kind: slow, between: m1, latency: 400ms }} }}, method: [ {{ fault: slow, for: {time} }} ], safety: {{ lease: 4s }} }}\n"
+    )
+}
+
+impl Fleet<'_> {
+    /// How long a connection takes to be refused, in milliseconds; none where nothing comes back.
+    fn takes(&self, from: &str, to: u8) -> Option<u64> {
+        let host = self.home(&format!("instance/{from}"));
+        let script = format!(
+            "nsenter --net=/run/netwright/fleet/{host}/ns/instance%{from} bash -c 'a=$(date +%s%N); timeout 5 bash -c \"exec 3<>/dev/tcp/10.0.0.{to}/80\" 2>&1 | grep -q refused && echo $(( ($(date +%s%N) - a) / 1000000 ))'"
+        );
+        text(&self.shell("server", &script).stdout).trim().parse().ok()
+    }
+
+    /// Waits until a machine answers slowly, or as before. Meanwhile it answers all the time, where it has to.
+    #[track_caller]
+    fn until_slow(&self, slow: bool, always: bool) {
+        let start = Instant::now();
+        loop {
+            let takes = self.takes("m0", 11);
+            assert!(!always || takes.is_some(), "it does not answer");
+            if takes.is_some_and(|takes| (takes >= 800) == slow) {
+                return;
+            }
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{takes:?}: {}",
+                text(&self.way.lab(&["logs"]).stdout)
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn slowed(fleet: &Fleet<'_>) {
+    let ran = fleet.run("slow", &slow("1s"));
+    let said = text(&ran.stdout);
+    assert_eq!(ran.status.code(), Some(0), "{said}\n{}", text(&ran.stderr));
+    assert!(said.contains("the fault slow bit") && said.contains("packets met"), "{said}");
+    fleet.until_slow(false, true);
+
+    // Agents die with their server's word: what is held is given back, and the machine has its wire all the time.
+    begin(fleet, "slowly", &slow("300s"));
+    fleet.until_slow(true, true);
+    assert!(fleet.shell("server", "kill -KILL $(cat /run/slowly.pid)").status.success());
+    let mut homes = vec![fleet.home("instance/m1"), fleet.home("vpc/v")];
+    homes.dedup();
+    homes.iter().for_each(|home| fleet.signal(home, "KILL"));
+    fleet.until_slow(false, true);
+    fleet.until_said("nothing is broken on purpose");
+    assert!(!fleet.rules_are_left());
+    let script = "for ns in /run/netwright/fleet/*/ns/*; do nsenter --net=$ns ip -o link; done";
+    let links = text(&fleet.shell("server", script).stdout);
+    assert!(!links.contains("nwf-"), "{links}");
+}
+
+#[test]
+fn what_a_guard_holds_goes_on_when_its_agent_has_gone_and_when_its_lease_is_over() {
+    let place = std::fs::metadata("/proc/self/ns/net").unwrap().ino();
+    let mark = ("NETWRIGHT_TEST_GUARD", "1");
+    let mut sleeps = Command::new("sleep").arg("98773").env(mark.0, mark.1).spawn().expect("sleep");
+    let state = |number: u32| {
+        let text = std::fs::read_to_string(format!("/proc/{number}/stat")).unwrap();
+        text.rsplit_once(") ").unwrap().1.chars().next().unwrap()
+    };
+    let until = |still: bool| {
+        let start = Instant::now();
+        while (state(sleeps.id()) == 'T') != still {
+            assert!(start.elapsed() < PATIENCE, "{}", state(sleeps.id()));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let order = |lease: u64| {
+        let still = json!({ "places": [place], "mark": { "name": mark.0, "value": mark.1 }, "holds": "sleep 98773" });
+        json!({ "lease_ms": lease, "work": { "still": still } })
+    };
+    for (lease, dies) in [(60_000, true), (1_000, false)] {
+        let mut guard = Command::new(env!("CARGO_BIN_EXE_netwright"))
+            .args(["lab", "part", "guard"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the guard");
+        let (mut to, from) = (guard.stdin.take().unwrap(), guard.stdout.take().unwrap());
+        writeln!(to, "{}", order(lease)).unwrap();
+        let mut said = String::new();
+        let mut from = BufReader::new(from);
+        from.read_line(&mut said).unwrap();
+        if dies {
+            assert_eq!(said.trim(), "{\"still\":1,\"wrong\":0}");
+            until(true);
+            // All that it hears of an agent that is killed.
+            drop(to);
+            until(false);
+        } else {
+            until(false);
+            drop(to);
+        }
+        assert!(guard.wait().unwrap().success());
+    }
+    sleeps.kill().unwrap();
+    sleeps.wait().unwrap();
 }

@@ -2,7 +2,8 @@
 
 use netwright_control::agents::Registration;
 use netwright_control::compile::Compiler;
-use netwright_control::faults::{Effect, NewFault, Pair, Way};
+use netwright_control::faults::{Effect, Names, NewFault, Pair, Slow, Way};
+use netwright_lab::faults::Strike;
 use netwright_model::network::Network;
 use netwright_model::network::resolve::resolve;
 use netwright_model::parse_description;
@@ -66,6 +67,89 @@ fn one_way_is_cut_one_way_and_what_is_protected_is_said() {
     let spared = NewFault { protect: vec!["subnet:s".to_owned()], ..between("a", "b") };
     let worked = Planner.fault("f", &network(), &hosts(), &spared).unwrap();
     assert_eq!(worked.protected, ["a".to_owned(), "b".to_owned()].into());
+}
+
+#[test]
+fn what_is_done_to_processes_is_told_to_their_host_and_concerns_all_pairs_of_the_endpoint() {
+    let text = NETWORK.replace("0.11, filters: f", "0.11, filters: f, exec: [ { run: sleep 1 } ]");
+    let runs = resolve(parse_description("test", &text, &mut Default::default()).unwrap()).unwrap();
+    let asked = NewFault {
+        title: "t".to_owned(),
+        effect: Effect::Stop,
+        endpoints: vec!["b".to_owned()],
+        process: Some("sleep".to_owned()),
+        protect: vec!["b".to_owned()],
+        ..NewFault::default()
+    };
+    let worked = Planner.fault("f", &runs, &hosts(), &asked).unwrap();
+    assert_eq!(worked.orders.len(), 1);
+    let orders = worked.orders.values().next().unwrap().clone();
+    let orders: Orders = serde_json::from_value(orders).unwrap();
+    let struck = orders.processes.unwrap();
+    assert_eq!((struck.namespaces, struck.how), (vec!["instance/b".to_owned()], Strike::Kill));
+    assert!(orders.rules.is_empty());
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    assert_eq!(worked.pairs, [pair("a", "b"), pair("b", "c")].into());
+    assert_eq!(worked.protected, ["b".to_owned()].into());
+    // Where agents run nothing, nothing can be struck.
+    let none = Planner.fault("f", &network(), &hosts(), &asked).unwrap_err();
+    assert_eq!(none, ["agents run nothing on b"]);
+}
+
+#[test]
+fn a_slow_link_is_told_to_the_hosts_of_its_two_ends_each_with_its_own_way() {
+    let slow = Slow { latency_us: 200_000, ..Slow::default() };
+    let asked = NewFault {
+        title: "t".to_owned(),
+        effect: Effect::Slow,
+        endpoints: vec!["b".to_owned()],
+        slow: Some(slow),
+        seed: Some(7),
+        ..NewFault::default()
+    };
+    let told = |asked: &NewFault| -> Vec<(String, bool)> {
+        let worked = Planner.fault("f", &network(), &hosts(), asked).unwrap();
+        let orders = worked.orders.into_values();
+        let orders = orders.map(|own| serde_json::from_value::<Orders>(own).unwrap());
+        let slow = orders.flat_map(|own| own.slow);
+        let mut all: Vec<(String, bool)> = slow
+            .inspect(|own| assert_eq!(own.condition.latency, 200_000))
+            .map(|own| (own.namespace, own.back))
+            .collect();
+        all.sort();
+        all
+    };
+    let (own, router) = (("instance/b".to_owned(), false), ("vpc/v".to_owned(), true));
+    assert_eq!(told(&asked), [own.clone(), router.clone()]);
+    assert_eq!(told(&NewFault { direction: Way::There, ..asked.clone() }), [own]);
+    assert_eq!(told(&NewFault { direction: Way::Back, ..asked.clone() }), [router]);
+    let none = NewFault { slow: Some(Slow { jitter_us: 300_000, ..slow }), ..asked };
+    assert!(Planner.fault("f", &network(), &hosts(), &none).is_err(), "jitter beyond the latency");
+}
+
+#[test]
+fn the_name_server_that_answers_an_endpoint_is_told_what_to_do_wrong() {
+    let zone = "dns_zones: { internal: { vpcs: v, records: [ { name: b, value: 10.0.0.11 } ] } }\n";
+    let text = format!("{NETWORK}{zone}");
+    let named =
+        resolve(parse_description("test", &text, &mut Default::default()).unwrap()).unwrap();
+    let names = Names { names: vec!["b.internal.".to_owned()], ..Names::default() };
+    let asked = NewFault {
+        title: "t".to_owned(),
+        effect: Effect::Dns,
+        endpoints: vec!["a".to_owned()],
+        names: Some(names),
+        ..NewFault::default()
+    };
+    let worked = Planner.fault("f", &named, &hosts(), &asked).unwrap();
+    let orders = worked.orders.into_values().next().unwrap();
+    let orders: Orders = serde_json::from_value(orders).unwrap();
+    let [own] = orders.misled.as_slice() else { panic!("{orders:?}") };
+    assert_eq!(own.namespace, "vpc/v");
+    assert!(own.trouble.concerns([10, 0, 0, 10].into(), "b.internal"));
+    assert!(!own.trouble.concerns([10, 0, 0, 12].into(), "b.internal"), "it is asked by c");
+    let none = Planner.fault("f", &network(), &hosts(), &asked).unwrap_err();
+    assert_eq!(none, ["no name server of the network answers these endpoints"]);
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub(super) fn routes() -> Vec<Route> {
             .says("A fault is remembered for ten minutes after it was renewed last.")
             .answers::<Faults>(200, "All, in the order in which they were asked for."),
         Route::post("/api/v1/faults", "injectFault", "Break something on purpose, for as long as it is renewed", inject)
-            .says("Packets between pairs of endpoints are lost, refused, reset or held back where the agents have the routers next to them. The kernel of each host ends it when its lease is over, whatever becomes of the agent, of this server and of whoever asked: renew it before. What concerns more pairs than it may, something protected, a host labelled `faults=never`, or an address of servers, agents or store, is refused before anything is done.")
+            .says("Packets between pairs of endpoints are lost, refused, reset or held back where the agents have the routers next to them; or, of endpoints by themselves, their links are slow, name servers answer them wrongly, processes that agents run on them stand still, or are ended until the fault is over. Each host ends it by itself when its lease is over, whatever becomes of the agent, of this server and of whoever asked: renew it before. What concerns more pairs than it may, something protected, a host labelled `faults=never`, or an address of servers, agents or store, is refused before anything is done.")
             .header("Idempotency-Key", "A request that comes again with the same one, while the fault is remembered, asks for no second fault.")
             .body::<NewFault>()
             .answers::<Seen>(201, "It is told to the hosts; what they did of it is at its own path.")

@@ -94,6 +94,55 @@ fn a_lease_has_bounds_and_no_host_is_told_of_more() {
 }
 
 #[test]
+fn each_effect_is_done_where_it_can_be() {
+    let ends = |endpoints: usize, process: Option<&str>| NewFault {
+        title: "t".to_owned(),
+        effect: super::Effect::Pause,
+        endpoints: vec!["a".to_owned(); endpoints],
+        process: process.map(str::to_owned),
+        ..NewFault::default()
+    };
+    assert_eq!(ends(1, None).wrong(), None);
+    assert_eq!(ends(1, Some("worker")).wrong(), None);
+    let long = "x".repeat(257);
+    for wrong in [
+        ends(0, None),
+        ends(1001, None),
+        ends(1, Some(" ")),
+        ends(1, Some(&long)),
+        NewFault { pairs: asked().pairs, ..ends(1, None) },
+        NewFault { endpoints: vec!["a".to_owned()], ..asked() },
+        NewFault { process: Some("worker".to_owned()), ..asked() },
+    ] {
+        assert!(wrong.wrong().is_some(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn how_slow_a_link_may_be_has_bounds() {
+    let slow = |slow: super::Slow| NewFault {
+        title: "t".to_owned(),
+        effect: super::Effect::Slow,
+        endpoints: vec!["a".to_owned()],
+        slow: Some(slow),
+        ..NewFault::default()
+    };
+    let none = super::Slow::default();
+    assert_eq!(slow(super::Slow { latency_us: 60_000_000, ..none }).wrong(), None);
+    assert_eq!(NewFault { share: Some(1), ..slow(none) }.wrong(), None);
+    for wrong in [
+        slow(none),
+        slow(super::Slow { latency_us: 60_000_001, ..none }),
+        slow(super::Slow { jitter_us: u64::MAX, ..none }),
+        slow(super::Slow { corrupt: 100_001, ..none }),
+        NewFault { process: Some("worker".to_owned()), ..slow(super::Slow { corrupt: 1, ..none }) },
+        NewFault { slow: Some(super::Slow { corrupt: 1, ..none }), ..asked() },
+    ] {
+        assert!(wrong.wrong().is_some(), "{wrong:?}");
+    }
+}
+
+#[test]
 fn who_follows_hears_of_each_renewal_and_of_each_end() {
     let mark = |fault: Fault, now| On::of(&[fault], "h9", now).mark;
     let renewed = Fault { renewal: 1, ..fault() };

@@ -12,7 +12,8 @@ use super::failure::Failure;
 use super::queue::Found;
 use super::socket::{Netlink, Request};
 use super::{
-    Kernel, Space, TUNNEL_TABLE, enter, facts, messages, queue, ruleset, settings, speaks_v6, ways,
+    ASIDE, Kernel, Space, TUNNEL_TABLE, enter, facts, messages, queue, ruleset, settings,
+    speaks_v6, ways,
 };
 use crate::plan::{HostPlan, Link, Namespace, Neighbour, Queue, Role, Route, Via};
 
@@ -114,6 +115,9 @@ pub(super) fn observe(namespace: &Namespace, space: &Space) -> Result<Observed, 
         let told = netlink.dump(question).map_err(failed)?;
         found.extend(told.into_iter().filter_map(|message| facts::told(message, &names)));
     }
+    // What is turned aside on purpose is looked after by whoever did that.
+    links.retain(|link, _| !link.starts_with(ASIDE));
+    found.retain(|fact| fact.link().is_none_or(|link| !link.starts_with(ASIDE)));
     if namespace.role == Role::Tunnel {
         // What makes a tunnel may have a device and a table of its own.
         let ours = |link: &str| link == "lo" || space.links.contains_key(link);

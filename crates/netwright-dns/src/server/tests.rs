@@ -394,6 +394,7 @@ fn a_server_in_trouble_is_silent_wrong_or_late_for_whom_and_what_it_concerns_onl
         names: vec![name.to_owned()],
         clients: vec![Range { address: [10, 0, 0, 0].into(), length: 24 }],
         what,
+        lasts: None,
     };
     let troubles = vec![
         trouble("silent.test", Wrong::Silent),
@@ -436,4 +437,39 @@ fn a_server_in_trouble_is_silent_wrong_or_late_for_whom_and_what_it_concerns_onl
     let mut out = Vec::new();
     server.query(far, &query("silent.test.", RecordType::A).to_vec().unwrap(), 0, &mut out);
     assert!(matches!(out.as_slice(), [Do::Reply(..)]), "whom it does not concern is answered");
+}
+
+#[test]
+fn trouble_that_nobody_renews_is_over_by_the_servers_own_clock() {
+    use crate::settings::{Trouble, Wrong};
+    let trouble = |lasts| Trouble {
+        names: Vec::new(),
+        clients: Vec::new(),
+        what: Wrong::Silent,
+        lasts: Some(lasts),
+    };
+    let hosts = vec![Host { name: "web.test".to_owned(), addresses: vec![[10, 0, 0, 9].into()] }];
+    let told = |lasts| Settings {
+        hosts: hosts.clone(),
+        troubles: vec![trouble(lasts)],
+        ..settings(Vec::new())
+    };
+    let mut server = server(told(1_000));
+    let answers = |server: &mut Server, now| {
+        let mut out = Vec::new();
+        server.tick(now, &mut out);
+        let asked = query("web.test", RecordType::A).to_vec().unwrap();
+        server.query(client(false), &asked, now, &mut out);
+        out.len()
+    };
+    assert_eq!(server.next_due(), Some(1_000));
+    assert_eq!(answers(&mut server, 999), 0);
+    // Told again, it lasts anew; told by nobody, it ends.
+    assert_eq!(server.adopt(told(2_000), 1_000), Vec::<String>::new());
+    assert_eq!(answers(&mut server, 2_999), 0);
+    assert!(server.metrics().contains("netwright_dns_troubles{view=\"v\"} 1"));
+    assert_eq!(answers(&mut server, 3_000), 1);
+    let told = server.metrics();
+    assert!(told.contains("netwright_dns_troubles{view=\"v\"} 0"), "{told}");
+    assert!(told.contains("netwright_dns_wronged_total{view=\"v\"} 2"), "{told}");
 }

@@ -7,6 +7,7 @@ use netwright_dataplane::kernel::pause;
 use super::{Abort, LOOK, Run, Stand, lock, now};
 use crate::active::{Active, Due};
 use crate::journal::{Event, Verdict};
+use crate::plan::Does;
 
 /// How long hosts may take to have a fault, or to have nothing of it any more beside its lease.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -28,6 +29,8 @@ pub(super) struct Episode {
     pub(super) off: Option<u64>,
     /// Packets that it met.
     pub(super) met: u64,
+    /// Processes that it struck.
+    pub(super) struck: u64,
     /// Nothing of it is left.
     pub(super) gone: bool,
 }
@@ -111,6 +114,7 @@ impl Run<'_, '_, '_, '_> {
             effective: now(),
             off: None,
             met: 0,
+            struck: 0,
             gone: false,
         });
         let stand = self.until(&id, PATIENCE, |stand| stand.applied || !stand.wrong.is_empty());
@@ -150,10 +154,13 @@ impl Run<'_, '_, '_, '_> {
         let stand = stand.map_err(|why| Abort(said.err().unwrap_or(why)))?;
         let effective = now();
         let own = &mut self.faults.episodes[episode];
-        (own.met, own.gone) = (stand.met, stand.gone);
-        let (name, met) = (self.setting.plan.faults[own.fault].name.clone(), own.met);
+        (own.met, own.struck, own.gone) = (stand.met, stand.struck, stand.gone);
+        let planned = &self.setting.plan.faults[own.fault];
+        // Only rules count packets.
+        let met = matches!(planned.does, Does::Cut(_)).then_some(own.met);
+        let name = planned.name.clone();
         self.ended = Some(effective);
-        self.put(&Event::Off { fault: name.clone(), met: Some(met), requested, effective });
+        self.put(&Event::Off { fault: name.clone(), met, requested, effective });
         if stand.gone {
             return Ok(());
         }
@@ -186,7 +193,7 @@ impl Run<'_, '_, '_, '_> {
         self.ended = self.ended.or(Some(effective));
         self.put(&Event::Healed { left: left.clone(), requested, effective });
         let (verdict, evidence) = if left.is_empty() {
-            (Verdict::Pass, "read back on every host: no rule of a fault is left".to_owned())
+            (Verdict::Pass, "read back on every host: nothing of a fault is left".to_owned())
         } else {
             (Verdict::Fail, left.join("; "))
         };
@@ -196,20 +203,24 @@ impl Run<'_, '_, '_, '_> {
     /// Whether each fault bit, by what was counted.
     pub(super) fn bites(&mut self) {
         for (number, fault) in self.setting.plan.faults.iter().enumerate() {
-            let own: Vec<u64> = self
-                .faults
-                .episodes
-                .iter()
-                .filter(|own| own.fault == number)
-                .map(|own| own.met)
-                .collect();
+            let own = self.faults.episodes.iter().filter(|own| own.fault == number);
+            let own: Vec<(u64, u64)> = own.map(|own| (own.met, own.struck)).collect();
             if own.is_empty() {
                 continue;
             }
-            let met: u64 = own.iter().sum();
-            let verdict = if met > 0 { Verdict::Pass } else { Verdict::Unknown };
-            let name = format!("the fault {} bit", fault.name);
-            self.criterion(&name, verdict, format!("{met} packets met"));
+            let met: u64 = own.iter().map(|(met, _)| met).sum();
+            let struck: u64 = own.iter().map(|(_, struck)| struck).sum();
+            let (by, evidence) = match &fault.does {
+                Does::Strike(..) => (struck, format!("{struck} processes struck")),
+                Does::Names(_) => (met, format!("{met} questions answered wrongly")),
+                _ => (met, format!("{met} packets met")),
+            };
+            if !matches!(fault.does, Does::Cut(_)) {
+                let (fault, proof) = (fault.name.clone(), evidence.clone());
+                self.put(&Event::Felt { fault, by, proof });
+            }
+            let verdict = if by > 0 { Verdict::Pass } else { Verdict::Unknown };
+            self.criterion(&format!("the fault {} bit", fault.name), verdict, evidence);
         }
         // What hosts were asked last is heard before it is judged.
         let begun = Instant::now();

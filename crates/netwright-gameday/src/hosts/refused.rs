@@ -1,6 +1,7 @@
 //! What of an experiment cannot be done to hosts with agents.
 
-use crate::language::Step;
+use super::away;
+use crate::load::name_of;
 use crate::plan::{Does, Plan};
 
 /// What of a plan is not done to a live network, in words: nothing is begun where there is anything.
@@ -9,9 +10,9 @@ pub fn refused(plan: &Plan) -> Vec<String> {
     let experiment = &plan.experiment;
     let mut all = Vec::new();
     for fault in &plan.faults {
-        if !matches!(fault.does, Does::Cut(_)) {
+        if matches!(fault.does, Does::Clocks(..) | Does::Names(_)) {
             all.push(format!(
-                "{}: {}: agents only lose, refuse, reset and hold packets back between endpoints",
+                "{}: {}: agents set no clock of a host, and have no name server do wrong",
                 fault.name, fault.what
             ));
         }
@@ -30,22 +31,17 @@ pub fn refused(plan: &Plan) -> Vec<String> {
         ("method", &experiment.method),
         ("rollbacks", &experiment.rollbacks),
     ];
-    let controller = experiment.safety.controller.is_some();
+    let controller = experiment.safety.controller.as_ref();
     for (list, steps) in lists {
-        let away = steps.iter().filter(|step| is_away(step, controller)).count();
-        if away > 0 {
-            all.push(format!(
-                "{list}: {away} activities come from an endpoint: on hosts they come from this machine (no `from`, no `controller`)"
-            ));
+        for (place, step) in steps.iter().enumerate() {
+            if away::from(step, controller).is_some() {
+                let why = away::refused(step);
+                let why =
+                    why.unwrap_or_else(|| "on hosts activities come from this machine".to_owned());
+                let name = name_of(step, place);
+                all.push(format!("{list}: {name} comes from an endpoint: {why}"));
+            }
         }
     }
     all
-}
-
-/// Whether an activity is done from an endpoint of the network.
-fn is_away(step: &Step, controller: bool) -> bool {
-    step.provider.as_ref().is_some_and(|provider| {
-        let program = provider.r#type.value == "process";
-        provider.from.is_some() || (controller && !program)
-    })
 }

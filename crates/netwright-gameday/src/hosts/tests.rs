@@ -31,10 +31,12 @@ fn planned(text: &str) -> (Plan, netwright_dataplane::plan::HostPlan) {
 
 /// A network that does what it is asked to, but for what it is told to do wrong.
 #[derive(Default)]
-struct Said {
+struct Fake {
     /// Pairs that are cut, by the fault's name.
     on: Mutex<BTreeMap<String, Vec<(String, String)>>>,
     met: Mutex<BTreeMap<String, u64>>,
+    /// What was asked from machines.
+    asked: Mutex<Vec<Away>>,
     names: Vec<String>,
     injected: AtomicUsize,
     renewed: AtomicUsize,
@@ -45,7 +47,7 @@ struct Said {
     passes: bool,
 }
 
-impl Live for Said {
+impl Live for Fake {
     fn inject(&self, fault: &Planned) -> Result<String, String> {
         if self.refuses {
             return Err("it concerns 1 of 6 pairs, more than the 0 that were allowed".to_owned());
@@ -71,7 +73,7 @@ impl Live for Said {
     fn stands(&self, id: &str) -> Result<Stand, String> {
         let applied = lock(&self.on).contains_key(id);
         let met = lock(&self.met).get(id).copied().unwrap_or_default();
-        Ok(Stand { applied, gone: !applied, met, wrong: Vec::new() })
+        Ok(Stand { applied, gone: !applied, met, ..Stand::default() })
     }
 
     fn observe(&self, flows: &[Flow]) -> Result<Vec<Option<bool>>, String> {
@@ -90,14 +92,20 @@ impl Live for Said {
         };
         Ok(flows.iter().map(answered).collect())
     }
+
+    fn ask(&self, away: &Away) -> Result<Said, String> {
+        lock(&self.asked).push(away.clone());
+        let status = (!self.passes).then_some(204);
+        Ok(Said { answered: Some(status.is_some()), status, why: "refused".to_owned() })
+    }
 }
 
 const CUT: &str = "{ title: t, faults: { cut: { between: a, and: b } }, method: [ { fault: cut, for: 400ms } ], safety: { lease: 500ms } }";
 
-fn ran(name: &str, text: &str, said: Said, stop: &dyn Fn() -> bool) -> (Outcome, Said) {
+fn ran(name: &str, text: &str, said: Fake, stop: &dyn Fn() -> bool) -> (Outcome, Fake) {
     let (plan, host) = planned(text);
     let said =
-        Said { names: plan.parties.0.iter().map(|party| party.name.clone()).collect(), ..said };
+        Fake { names: plan.parties.0.iter().map(|party| party.name.clone()).collect(), ..said };
     let folder =
         std::env::temp_dir().join(format!("netwright-hosts-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
@@ -130,7 +138,7 @@ fn has(outcome: &Outcome, name: &str, verdict: Verdict) {
 
 #[test]
 fn a_cut_that_bites_is_seen_and_gone_after_is_a_pass() {
-    let (outcome, said) = ran("passes", CUT, Said::default(), &|| false);
+    let (outcome, said) = ran("passes", CUT, Fake::default(), &|| false);
     assert_eq!(outcome.verdict, Verdict::Pass, "{:#?}", outcome.criteria);
     has(&outcome, "the fault cut bit", Verdict::Pass);
     has(&outcome, "hosts saw the fault cut", Verdict::Pass);
@@ -142,7 +150,7 @@ fn a_cut_that_bites_is_seen_and_gone_after_is_a_pass() {
 
 #[test]
 fn what_the_server_refuses_is_not_done_and_no_run_passes_with_it() {
-    let said = Said { refuses: true, ..Said::default() };
+    let said = Fake { refuses: true, ..Fake::default() };
     let (outcome, said) = ran("refused", CUT, said, &|| false);
     assert_eq!(outcome.verdict, Verdict::Unknown);
     assert_eq!(said.injected.load(Ordering::SeqCst), 0);
@@ -152,10 +160,10 @@ fn what_the_server_refuses_is_not_done_and_no_run_passes_with_it() {
 
 #[test]
 fn harm_to_others_and_a_cut_that_lets_pass_are_failures() {
-    let said = Said { harms: true, ..Said::default() };
+    let said = Fake { harms: true, ..Fake::default() };
     let (outcome, _) = ran("harms", CUT, said, &|| false);
     has(&outcome, "nothing else was concerned", Verdict::Fail);
-    let said = Said { passes: true, ..Said::default() };
+    let said = Fake { passes: true, ..Fake::default() };
     let (outcome, _) = ran("lets-pass", CUT, said, &|| false);
     has(&outcome, "hosts saw the fault cut", Verdict::Fail);
 }
@@ -166,7 +174,7 @@ fn an_interruption_takes_everything_back_at_once() {
     let begun = Instant::now();
     let asked = AtomicUsize::new(0);
     let stop = || asked.fetch_add(1, Ordering::SeqCst) > 20;
-    let (outcome, said) = ran("interrupted", &long, Said::default(), &stop);
+    let (outcome, said) = ran("interrupted", &long, Fake::default(), &stop);
     assert_eq!(outcome.verdict, Verdict::Unknown);
     has(&outcome, "everything was taken back", Verdict::Pass);
     assert!(lock(&said.on).is_empty());
@@ -175,11 +183,20 @@ fn an_interruption_takes_everything_back_at_once() {
 
 #[test]
 fn what_agents_do_not_do_is_refused_before_anything_is_begun() {
-    let (plan, _) = planned(
-        "{ title: t, faults: { slow: { kind: slow, between: a, and: b, latency: 10ms } }, method: [ { fault: slow, for: 1s }, { type: probe, name: p, provider: { type: tcp, target: 'b:80', from: a } } ] }",
-    );
-    let why = refused(&plan);
-    assert_eq!(why.len(), 2, "{why:?}");
-    assert!(why[0].contains("agents only lose, refuse, reset and hold packets back"), "{why:?}");
-    assert!(why[1].contains("1 activities come from an endpoint"), "{why:?}");
+    let from = |provider: &str, more: &str| {
+        let text = format!(
+            "{{ title: t, faults: {{ slow: {{ kind: slow, between: a, latency: 10ms }} }}, method: [ {{ fault: slow, for: 1s }}, {{ type: probe, name: p, {more} provider: {{ {provider}, from: a }} }} ] }}"
+        );
+        refused(&planned(&text).0)
+    };
+    let page = "type: http, url: 'http://b/'";
+    for (provider, more, why) in [
+        ("type: tcp, target: 'b:80'", "", "activities come from this machine"),
+        ("type: process, path: ls", "", "no program is run on hosts"),
+        (page, "tolerance: { type: contains, text: x },", "only the status of an answer"),
+        (&format!("{page}, headers: {{ Cookie: a }}"), "", "what hosts may not know"),
+    ] {
+        let said = from(provider, more);
+        assert!(said.len() == 1 && said[0].contains(why), "{said:?}");
+    }
 }

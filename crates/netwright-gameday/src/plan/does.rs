@@ -281,7 +281,8 @@ impl Choosing<'_> {
             length: if address.is_ipv4() { 32 } else { 128 },
         });
         let names = fault.names.iter().map(|name| name.value.trim_end_matches('.').to_owned());
-        let trouble = Trouble { names: names.collect(), clients: clients.collect(), what };
+        let trouble =
+            Trouble { names: names.collect(), clients: clients.collect(), what, lasts: None };
         let is_server = |what: &What| matches!(what, What::Part { part, .. } if part == "dns");
         let servers = self.lab.tasks.iter().filter(|task| is_server(&task.what));
         let troubles: BTreeMap<String, Vec<Trouble>> =

@@ -96,13 +96,19 @@ pub fn done(setting: &Setting<'_>, step: &Step) -> Did {
         "tcp" => tcp(setting, provider),
         _ => process(setting, provider),
     };
+    judged(step, found)
+}
+
+/// What came of an activity that found something, or failed.
+pub(crate) fn judged(step: &Step, found: Result<Found, String>) -> Did {
     let probe = step.r#type.as_ref().is_some_and(|kind| kind.value == "probe")
         || !step.tolerance.0.is_null();
     match found {
         Err(why) => Did { fine: Some(false), output: why },
         Ok(found) => {
             let said = words(&found);
-            let http = provider.r#type.value == "http";
+            let is_http = |provider: &Provider| provider.r#type.value == "http";
+            let http = step.provider.as_ref().is_some_and(is_http);
             let fine = if step.tolerance.0.is_null() {
                 // Without a tolerance, what did not fail is fine.
                 Some(!probe || if http { found.status < 400 } else { found.status == 0 })
@@ -217,7 +223,8 @@ fn at<'v>(value: &'v Value, path: &str) -> Option<Vec<&'v Value>> {
     Some(all)
 }
 
-fn patience(provider: &Provider) -> Duration {
+/// How long an activity may take.
+pub(crate) fn patience(provider: &Provider) -> Duration {
     time(&provider.timeout).unwrap_or(PATIENCE)
 }
 
@@ -229,14 +236,14 @@ fn from(setting: &Setting<'_>, provider: &Provider) -> Result<Option<String>, St
 }
 
 /// The namespace of an endpoint.
-pub(super) fn namespace(setting: &Setting<'_>, name: &str) -> Result<String, String> {
+pub(crate) fn namespace(setting: &Setting<'_>, name: &str) -> Result<String, String> {
     let party = setting.plan.parties.named(name);
     let party = party.ok_or_else(|| format!("{name} is no endpoint of this network"))?;
     party.namespaces.first().cloned().ok_or_else(|| format!("{name} does not stand in the lab"))
 }
 
 /// A host and port as an address: an address, or the name of an endpoint.
-pub(super) fn address(setting: &Setting<'_>, host: &str, port: u16) -> Result<SocketAddr, String> {
+pub(crate) fn address(setting: &Setting<'_>, host: &str, port: u16) -> Result<SocketAddr, String> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     if let Ok(address) = bare.parse::<IpAddr>() {
         return Ok(SocketAddr::new(address, port));
@@ -248,7 +255,7 @@ pub(super) fn address(setting: &Setting<'_>, host: &str, port: u16) -> Result<So
 }
 
 /// The parts of a URL: host, port, path.
-pub(super) fn parts(url: &str) -> Result<(String, u16, String), String> {
+pub(crate) fn parts(url: &str) -> Result<(String, u16, String), String> {
     let rest = url
         .strip_prefix("http://")
         .ok_or_else(|| format!("`{url}`: only http:// is spoken here"))?;
@@ -347,7 +354,7 @@ fn is_whole(answer: &[u8]) -> bool {
 }
 
 /// Header fields as they are written.
-pub(super) fn headers(
+pub(crate) fn headers(
     fields: &netwright_model::decode::Entries<crate::language::Any>,
 ) -> Vec<(String, String)> {
     fields
@@ -380,12 +387,17 @@ fn http(setting: &Setting<'_>, provider: &Provider) -> Result<Found, String> {
     })
 }
 
-fn tcp(setting: &Setting<'_>, provider: &Provider) -> Result<Found, String> {
+/// Where a connection is made to.
+pub(crate) fn tcp_target(setting: &Setting<'_>, provider: &Provider) -> Result<SocketAddr, String> {
     let target = provider.target.as_ref().ok_or("a tcp provider needs `target`")?;
     let (host, port) =
         target.value.rsplit_once(':').ok_or_else(|| format!("`{}` names no port", target.value))?;
     let port = port.parse().map_err(|_| format!("`{port}` is no port"))?;
-    let target = address(setting, host, port)?;
+    address(setting, host, port)
+}
+
+fn tcp(setting: &Setting<'_>, provider: &Provider) -> Result<Found, String> {
+    let target = tcp_target(setting, provider)?;
     let from = from(setting, provider)?;
     open(setting, from.as_deref(), target, patience(provider))?;
     Ok(Found { status: 0, body: "connected".to_owned() })

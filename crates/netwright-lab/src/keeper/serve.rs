@@ -4,11 +4,10 @@ mod breaking;
 mod watching;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufRead, BufReader, IoSlice, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
@@ -19,7 +18,7 @@ use netwright_dataplane::plan::{Call, Conditions, HostPlan, changes};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use rustix::process::geteuid;
+use rustix::process::{Pid, geteuid};
 use serde_json::{Value, json};
 
 use super::{refused, tell, told};
@@ -32,6 +31,7 @@ use crate::link::state::Links;
 use crate::names;
 use crate::probe::spread::{Balanced, spread};
 use crate::probe::{Probe, Seen, probe};
+use crate::strike;
 use crate::tasks::Tasks;
 use crate::tunnel;
 
@@ -467,18 +467,7 @@ fn counters(lab: &Lab) -> Value {
 
 /// The lab's processes by the identity of their network namespace.
 fn processes() -> BTreeMap<u64, Vec<Value>> {
-    let mut found: BTreeMap<u64, Vec<Value>> = BTreeMap::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse::<u64>().ok()) else { continue };
-        let path = entry.path();
-        let Ok(namespace) = fs::metadata(path.join("ns/net")) else { continue };
-        let line = fs::read(path.join("cmdline")).unwrap_or_default();
-        let command = String::from_utf8_lossy(&line).replace('\0', " ");
-        // Parts of the lab are this program, started by what the kernel calls it.
-        let command = command.trim_end().replacen("/proc/self/exe ", "netwright ", 1);
-        let process = json!({"pid": pid, "command": command});
-        found.entry(namespace.ino()).or_default().push(process);
-    }
-    found
+    let told = |(number, command): (Pid, String)| json!({"pid": number.as_raw_nonzero().get(), "command": command});
+    let all = strike::all().into_iter();
+    all.map(|(place, own)| (place, own.into_iter().map(told).collect())).collect()
 }

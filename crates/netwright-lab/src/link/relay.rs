@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::num::NonZeroU64;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,22 +19,15 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with, sockopt,
-};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use serde::{Deserialize, Serialize};
 
 use super::emulator::{Emulator, Tally};
+use super::interface::{FRAME, taken};
 use crate::failure::Failure;
-
-/// Longest frame: those of interfaces are shorter.
-const FRAME: usize = 65_536 + 18;
 
 /// Frames that are taken of one side before the other has its turn.
 const AT_A_TIME: usize = 64;
-
-/// Octets that wait in a socket until they are taken.
-const WAITING: usize = 4 * 1024 * 1024;
 
 /// How long until an interface that is not there is looked for again.
 const MISSING: Duration = Duration::from_millis(20);
@@ -236,7 +229,7 @@ fn move_frames(shared: &Shared) {
             }
             state.link.ends.clone()
         };
-        let opened = open(&ends[0]).and_then(|one| Ok([one, open(&ends[1])?]));
+        let opened = taken(&ends[0]).and_then(|one| Ok([one, taken(&ends[1])?]));
         let ended = opened.and_then(|sockets| {
             let received = received();
             let mut state = shared.lock();
@@ -254,30 +247,6 @@ fn move_frames(shared: &Shared) {
         // Its interfaces are being made, or made anew.
         pause(MISSING);
     }
-}
-
-/// A packet socket of one interface.
-fn open(interface: &str) -> io::Result<OwnedFd> {
-    let missing = || io::Error::new(io::ErrorKind::NotFound, format!("{interface} is not there"));
-    let socket = socket_with(
-        AddressFamily::PACKET,
-        SocketType::RAW,
-        SocketFlags::CLOEXEC,
-        Some(rustix::net::eth::ALL),
-    )?;
-    // As much as is allowed.
-    let _less = sockopt::set_socket_recv_buffer_size(&socket, WAITING);
-    // The addresses of all interfaces: that of this one names it.
-    let mut addresses = nix::ifaddrs::getifaddrs()?;
-    let address = addresses.find_map(|one| {
-        let own = one.interface_name == interface;
-        one.address.filter(|_| own)?.as_link_addr().copied()
-    });
-    nix::sys::socket::bind(socket.as_raw_fd(), &address.ok_or_else(missing)?)?;
-    // What came before it was bound may be of another interface.
-    let mut frame = [0; 1];
-    while recv(&socket, &mut frame[..], RecvFlags::DONTWAIT).is_ok() {}
-    Ok(socket)
 }
 
 /// Moves frames between two interfaces until the link ends.

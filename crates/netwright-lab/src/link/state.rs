@@ -9,14 +9,13 @@ use std::time::{Duration, Instant};
 use netwright_dataplane::kernel::{Kernel, Sent, ability, pause, within};
 use netwright_dataplane::plan::emulation::{Ability, Mechanism, RELAY, RELAY_PORT, emulated};
 use netwright_dataplane::plan::hosts::spread;
-use netwright_dataplane::plan::{Condition, Conditions, HostPlan, Link, What};
-use netwright_dns::settings::{Settings, Trouble};
-use netwright_model::language::link::contradiction;
-use netwright_model::scalar::{Bandwidth, Delay, Percent};
+use netwright_dataplane::plan::{Conditions, HostPlan, Link};
+use netwright_dns::settings::Trouble;
 
 use super::relay::Report;
-use super::{Change, Counted, LinkRow, Way};
+use super::{Change, Counted, LinkRow, Way, check};
 use crate::failure::Failure;
+use crate::tasks::trouble;
 
 /// How long a relay may take to answer, and to do what it is told.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -258,18 +257,6 @@ impl Links {
     }
 }
 
-/// Gives a name server its troubles. What is none, or cannot be read, stays.
-fn trouble(what: &mut What, troubles: &[Trouble]) {
-    let What::Part { part, settings, .. } = what else { return };
-    if part != "dns" {
-        return;
-    }
-    if let Ok(mut own) = serde_json::from_str::<Settings>(settings) {
-        own.troubles = troubles.to_vec();
-        *settings = serde_json::to_string(&own).unwrap_or_else(|_| settings.clone());
-    }
-}
-
 /// What a relay counted of one way.
 fn counted(report: &Report, way: usize) -> Counted {
     let tally = report.tallies[way];
@@ -296,18 +283,4 @@ fn relayed(kernel: &Kernel) -> Result<Vec<Report>, String> {
     within(space.as_fd(), ask)
         .and_then(|told| told)
         .map_err(|error| format!("the relay does not answer: {error}"))
-}
-
-/// Refuses what contradicts itself.
-fn check(way: &Condition) -> Result<(), Failure> {
-    let wrong = contradiction(
-        (Delay::from_micros(way.latency), Delay::from_micros(way.jitter)),
-        Percent::of_thousandths(way.reorder),
-        (way.rate > 0).then_some(Bandwidth::from_bits(way.rate)),
-        None,
-    );
-    match wrong {
-        Some((message, help)) => Err(Failure::new(message).help(help)),
-        None => Ok(()),
-    }
 }

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::pause;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use serde::{Deserialize, Serialize};
 
 /// How long ended processes may take to be gone.
 const GONE: Duration = Duration::from_secs(5);
 
 /// A variable of the environment and its value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// The variable.
     pub name: String,
@@ -20,7 +21,8 @@ pub struct Mark {
 }
 
 impl Mark {
-    fn is_of(&self, process: i32) -> bool {
+    /// Whether a process has it.
+    pub(crate) fn is_of(&self, process: i32) -> bool {
         let own = format!("{}={}", self.name, self.value);
         let environment = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
         environment.split(|octet| *octet == 0).any(|variable| variable == own.as_bytes())

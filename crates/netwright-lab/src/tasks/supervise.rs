@@ -1,15 +1,17 @@
 //! The thread that owns the processes of tasks: one loop over what they write, their ends, and what is due.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use netwright_dataplane::plan::{Ready, Restart};
+use netwright_dataplane::plan::{Ready, Restart, What};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 
 use super::backoff::Backoff;
+use super::hold::{self, Hold};
 use super::mark::Mark;
+use super::mislead::{DNS, Misled};
 use super::process::{self, Launch, Process};
 use super::{Key, Seen, Shared, State, Wanted, lock, milliseconds, ready};
 use crate::tunnel;
@@ -43,6 +45,10 @@ struct Slot {
     kill_at: Option<Instant>,
     /// It is to end, and what takes its place.
     leaves: Option<Option<Wanted>>,
+    /// What holds it, by name.
+    held: BTreeSet<String>,
+    /// What was said last of what name servers do wrong that it was told.
+    misled: u64,
     signs: Signs,
 }
 
@@ -100,8 +106,16 @@ pub(super) fn supervise(shared: &Shared, part: &[String], mark: Option<&Mark>) {
             reconcile(&mut slots, wanted, around);
         }
         let now = Instant::now();
+        let holds = hold::current(shared, now);
+        let misled = {
+            let mut misled = lock(&shared.misled);
+            misled.tick(now);
+            misled.clone()
+        };
         for (key, slot) in &mut slots {
-            if slot.tick(key, now, around) {
+            let held = slot.hold(key, &holds, around);
+            slot.mislead(key, &misled, now);
+            if slot.tick(key, now, around) || held {
                 slot.publish(key, shared);
             }
         }
@@ -113,7 +127,8 @@ pub(super) fn supervise(shared: &Shared, part: &[String], mark: Option<&Mark>) {
             }
             !gone
         });
-        wait(&mut slots, now, around);
+        let lets_go = holds.values().map(|hold| hold.until).chain(misled.due()).min();
+        wait(&mut slots, (now, lets_go), around);
     }
 }
 
@@ -134,7 +149,7 @@ fn reconcile(slots: &mut BTreeMap<Key, Slot>, wanted: Vec<Wanted>, around: Aroun
             }
             Some(new) if slot.follow(&new) => {
                 around.say(key, "was given other settings");
-                slot.wanted = new;
+                (slot.wanted, slot.misled) = (new, 0);
             }
             new => slot.leave(new, now),
         }
@@ -161,8 +176,39 @@ impl Slot {
             start_at: Some(now),
             kill_at: None,
             leaves: None,
+            held: BTreeSet::new(),
+            misled: 0,
             signs,
         }
+    }
+
+    /// Ends it where something holds it, and has it started where nothing does any more. True where that is otherwise than before.
+    fn hold(&mut self, key: &Key, holds: &BTreeMap<String, Hold>, around: Around<'_>) -> bool {
+        let before = !self.held.is_empty();
+        let number = self.process.as_ref().and_then(|own| i32::try_from(own.id()).ok());
+        self.held.retain(|name| holds.contains_key(name));
+        let new = holds.iter().filter(|(_, hold)| hold.means(&self.wanted, number));
+        let new: Vec<&String> = new.map(|(name, _)| name).collect();
+        self.held.extend(new.into_iter().cloned());
+        let now = !self.held.is_empty();
+        match (before, now) {
+            (false, true) => {
+                around.say(key, "is held: it is ended on purpose");
+                match &self.process {
+                    Some(process) => process.signal(Signal::KILL),
+                    None if self.start_at.is_some() => self.state = State::Held,
+                    None => {}
+                }
+            }
+            (true, false) => {
+                around.say(key, "is held no longer");
+                if self.state == State::Held {
+                    (self.start_at, self.state) = (Some(Instant::now()), State::Starting);
+                }
+            }
+            _ => {}
+        }
+        before != now
     }
 
     fn publish(&self, key: &Key, shared: &Shared) {
@@ -184,6 +230,22 @@ impl Slot {
         settings.is_some_and(|s| self.process.as_ref().is_some_and(|process| process.follow(s)))
     }
 
+    /// Tells a name server what it does wrong, where that was said since.
+    fn mislead(&mut self, key: &Key, misled: &Misled, now: Instant) {
+        if self.misled == misled.number || !is_name_server(&self.wanted.task.what) {
+            return;
+        }
+        // Until it listens, it may not hear that there is something else.
+        let Some(process) = self.process.as_ref().filter(|_| self.state == State::Ready) else {
+            return;
+        };
+        if let What::Part { settings, .. } = misled.what(&key.0, &self.wanted.task.what, now)
+            && process.follow(&settings)
+        {
+            self.misled = misled.number;
+        }
+    }
+
     /// Is to end, and `new` is to take its place.
     fn leave(&mut self, new: Option<Wanted>, now: Instant) {
         self.leaves = Some(new);
@@ -199,9 +261,12 @@ impl Slot {
         if self.process.is_none() {
             if let Some(Some(new)) = self.leaves.take_if(|new| new.is_some()) {
                 let outputs = std::mem::take(&mut self.outputs);
-                *self = Self { outputs, ..Self::new(new, now) };
+                let held = std::mem::take(&mut self.held);
+                let state = if held.is_empty() { State::Starting } else { State::Held };
+                *self = Self { outputs, held, state, ..Self::new(new, now) };
             }
-            if self.leaves.is_some() || self.start_at.is_none_or(|at| at > now) {
+            let waits = self.start_at.is_none_or(|at| at > now);
+            if self.leaves.is_some() || waits || !self.held.is_empty() {
                 return false;
             }
             self.start(key, now, around);
@@ -219,10 +284,14 @@ impl Slot {
     fn start(&mut self, key: &Key, now: Instant, around: Around<'_>) {
         self.start_at = None;
         self.signs = Signs::of(&self.wanted, now);
-        match around.launch(&self.wanted).start(&self.wanted.task.what) {
+        let (what, told) = {
+            let misled = lock(&around.shared.misled);
+            (misled.what(&key.0, &self.wanted.task.what, now), misled.number)
+        };
+        match around.launch(&self.wanted).start(&what) {
             Ok((process, output)) => {
                 around.say(key, &format!("started as process {}", process.id()));
-                self.process = Some(process);
+                (self.process, self.misled) = (Some(process), told);
                 self.state = State::Starting;
                 self.outputs.push(output);
                 if self.outputs.len() > OUTPUTS {
@@ -305,6 +374,11 @@ impl Slot {
         if self.leaves.is_some() {
             process.signal(Signal::KILL);
             around.say(key, &said);
+        } else if !self.held.is_empty() {
+            process.signal(Signal::KILL);
+            around.say(key, &said);
+            (self.state, self.start_at) = (State::Held, None);
+            self.last = Some("was ended on purpose".to_owned());
         } else if clean && self.wanted.task.restart != Restart::Always {
             self.state = State::Ended;
             around.say(key, &said);
@@ -340,8 +414,13 @@ impl Slot {
     /// When something is due.
     fn due(&self) -> Option<Instant> {
         let looks = self.process.is_some() && self.state == State::Starting;
-        [self.start_at, self.kill_at, looks.then_some(self.signs.at)].into_iter().flatten().min()
+        let start_at = self.start_at.filter(|_| self.held.is_empty());
+        [start_at, self.kill_at, looks.then_some(self.signs.at)].into_iter().flatten().min()
     }
+}
+
+fn is_name_server(what: &What) -> bool {
+    matches!(what, What::Part { part, follows: true, .. } if part == DNS)
 }
 
 /// Keeps what a task wrote. False where it has no more writers.
@@ -354,8 +433,12 @@ fn drain(output: &OwnedFd, key: &Key, around: Around<'_>) -> bool {
 }
 
 /// Waits until a task writes or ends, something is due, or there is an order; and takes note of it.
-fn wait(slots: &mut BTreeMap<Key, Slot>, now: Instant, around: Around<'_>) {
-    let due = slots.values().filter_map(Slot::due).min();
+fn wait(
+    slots: &mut BTreeMap<Key, Slot>,
+    (now, lets_go): (Instant, Option<Instant>),
+    around: Around<'_>,
+) {
+    let due = slots.values().filter_map(Slot::due).chain(lets_go).min();
     let time = due.map_or(IDLE, |due| due.saturating_duration_since(now)).min(IDLE);
     let time = Timespec {
         tv_sec: i64::try_from(time.as_secs()).unwrap_or(1),

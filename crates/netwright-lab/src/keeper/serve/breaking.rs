@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use netwright_dataplane::kernel::{ask, script, transactions, within};
 use netwright_dataplane::plan::Conditions;
 use netwright_dns::settings::Trouble;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::{BROKEN, Lab, bring, processes, tell, told};
+use super::{BROKEN, Lab, bring, tell, told};
 use crate::faults::{Act, Done, Held, Holds, MESSAGE, Rules, Status, Strike, TABLE, fill, listed};
 use crate::link::Change;
+use crate::strike::{Found, Meant, find};
 
 /// Namespaces that are worked in at a time.
 const AT_A_TIME: usize = 8;
@@ -48,7 +48,7 @@ struct Session {
     /// Links that do something else, and what was said of them before.
     links: BTreeMap<String, Option<Conditions>>,
     names: Vec<String>,
-    paused: BTreeSet<u64>,
+    paused: BTreeMap<u64, Found>,
 }
 
 /// Microseconds of the machine's clock that does not go back.
@@ -86,7 +86,7 @@ pub(super) fn serve(lab: &Lab, stream: &UnixStream, asked: &Value) -> io::Result
             held: BTreeMap::new(),
             links: BTreeMap::new(),
             names: Vec::new(),
-            paused: BTreeSet::new(),
+            paused: BTreeMap::new(),
         });
     }
     let why = match converse(lab, number, lease, stream) {
@@ -344,35 +344,20 @@ fn strike(
         let Some(found) = found else { return refused(format!("the lab has no {namespace}")) };
         found.st_ino
     };
-    let own = processes().remove(&place).unwrap_or_default();
     let mut done = Done::default();
-    for process in own {
-        let number = process.get("pid").and_then(Value::as_u64).unwrap_or_default();
-        let command = process.get("command").and_then(Value::as_str).unwrap_or_default();
-        // What has ended has no command.
-        if command.is_empty() || !holds.is_none_or(|holds| command.contains(holds)) {
+    for process in find(&[place], Meant { mark: None, holds }) {
+        if !process.strike(how) {
             continue;
         }
-        let sent = match how {
-            Strike::Pause => Signal::STOP,
-            Strike::Resume => Signal::CONT,
-            Strike::Kill => Signal::KILL,
-        };
-        if signal(number, sent) {
-            match how {
-                Strike::Pause => drop(session.paused.insert(number)),
-                Strike::Resume => drop(session.paused.remove(&number)),
-                Strike::Kill => {}
-            }
-            done.struck.push((number, command.to_owned()));
+        let number = u64::from(process.number().unsigned_abs());
+        done.struck.push((number, process.command().to_owned()));
+        match how {
+            Strike::Pause => drop(session.paused.insert(number, process)),
+            Strike::Resume => drop(session.paused.remove(&number)),
+            Strike::Kill => {}
         }
     }
     done
-}
-
-fn signal(number: u64, signal: Signal) -> bool {
-    let number = i32::try_from(number).ok().and_then(Pid::from_raw);
-    number.is_some_and(|number| kill_process(number, signal).is_ok())
 }
 
 /// Ends what breaks the lab: that of a number, or whatever there is. Gives what it was, and what is left of faults in words.
@@ -387,8 +372,8 @@ pub(super) fn end(lab: &Lab, number: Option<u64>, why: &str) -> (Option<Status>,
     if let Some(own) = &own {
         *lock(&lab.breaking.ended) = Some((own.number, why.to_owned()));
         left.extend(mend(lab, &own.spaces));
-        for number in &own.paused {
-            let _gone = signal(*number, Signal::CONT);
+        for process in own.paused.values() {
+            let _gone = process.strike(Strike::Resume);
         }
         left.extend(said_before(lab, &own.links).err());
         if !own.names.is_empty() {

@@ -1,16 +1,26 @@
 //! `netwright gameday run`, `status` and `stop` on hosts with agents: through a server.
 
+mod from_machines;
+
 use std::time::{Duration, Instant};
 
 use netwright_control::api::faults::Faults;
-use netwright_control::faults::{Effect, NewFault, Pair, Seen, Standing, State, Way};
+use netwright_control::faults::{
+    Effect, Names, NewFault, Pair, Said, Seen, Slow, Standing, State, Way,
+};
 use netwright_dataplane::kernel::pause;
+use netwright_dns::settings::{Trouble, Wrong};
 use netwright_gameday::cut::Cut;
-use netwright_gameday::hosts::{Flow, Live as Network, Stand, refused, run as go};
+use netwright_gameday::hosts::{
+    Away, Flow, Live as Network, Said as Answered, Stand, refused, run as go,
+};
 use netwright_gameday::language::FaultKind;
+use netwright_gameday::parties::Party;
 use netwright_gameday::plan::{Does, Plan, Planned};
 use netwright_gameday::run::{Setting, new_id};
+use netwright_lab::faults::Strike;
 use netwright_lab::interrupt::Interrupt;
+use netwright_lab::link::{Amendment, Change, Direction};
 use serde_json::{Value, json};
 use ureq::http::Method;
 
@@ -112,34 +122,20 @@ impl Broken<'_> {
         decode(self.ask(method, path, body)?).map_err(words)
     }
 
+    /// An endpoint as the server knows it.
+    fn full(&self, place: usize) -> String {
+        self.plan.parties.0.get(place).map(|party| party.full.clone()).unwrap_or_default()
+    }
+
     /// A fault of the plan as the server is asked for it.
-    fn asked(&self, fault: &Planned, cut: &Cut) -> NewFault {
+    fn asked(&self, fault: &Planned) -> Result<NewFault, String> {
         let plan = self.plan;
-        let named = |(from, to): &(usize, usize)| {
-            let full = |place: &usize| {
-                plan.parties.0.get(*place).map(|party| party.full.clone()).unwrap_or_default()
-            };
-            Pair { from: full(from), to: full(to) }
-        };
-        let turned: Vec<(usize, usize)> = cut.back.iter().map(|(a, b)| (*b, *a)).collect();
-        let (pairs, direction) = match (cut.there.is_empty(), cut.back.is_empty()) {
-            (false, true) => (cut.there.iter().map(named).collect(), Way::There),
-            (true, _) => (turned.iter().map(named).collect(), Way::Back),
-            (false, false) => (cut.there.iter().map(named).collect(), Way::Both),
-        };
         let safety = &plan.experiment.safety;
         let share = safety.most_pairs.map_or(50_000, |share| share.value.as_thousandths());
         let lease = u64::try_from(plan.lease.max(SHORTEST).as_millis()).unwrap_or(u64::MAX);
         let title = format!("{}: {}", plan.experiment.title.value, fault.name);
-        NewFault {
+        let of_all = NewFault {
             title: title.chars().take(200).collect(),
-            pairs,
-            effect: effect(cut.kind),
-            direction,
-            initiation: cut.initiation,
-            services: cut.services.iter().map(ToString::to_string).collect(),
-            share: (cut.kind == FaultKind::Loss).then_some(cut.share),
-            rate: (cut.kind == FaultKind::Rate).then_some(cut.octets),
             lease_ms: Some(lease),
             most_pairs: Some(plan.blast.pairs * u64::from(share) / 100_000),
             protect: safety
@@ -149,7 +145,92 @@ impl Broken<'_> {
                 .map(|name| name.value.clone())
                 .collect(),
             protect_services: plan.protected.iter().map(ToString::to_string).collect(),
+            ..NewFault::default()
+        };
+        match &fault.does {
+            Does::Cut(cut) => Ok(self.cut(cut, of_all)),
+            Does::Strike(_, how, holds) => Ok(NewFault {
+                endpoints: fault.concerned.iter().map(|place| self.full(*place)).collect(),
+                effect: if *how == Strike::Kill { Effect::Stop } else { Effect::Pause },
+                process: holds.clone(),
+                ..of_all
+            }),
+            Does::Links(changes) => Ok(self.slow(changes, of_all)),
+            Does::Names(troubles) => Ok(NewFault {
+                endpoints: fault.concerned.iter().map(|place| self.full(*place)).collect(),
+                effect: Effect::Dns,
+                names: troubles.values().flatten().next().map(wrong_names),
+                ..of_all
+            }),
+            // Refused before anything is begun.
+            Does::Clocks(..) => Err("agents do that to no host".to_owned()),
         }
+    }
+
+    /// Links are those of the endpoints that they belong to; all of a fault's are to do the same.
+    fn slow(&self, changes: &[(String, Change)], of_all: NewFault) -> NewFault {
+        let change = changes.first().map(|(_, change)| *change).unwrap_or_default();
+        let Amendment { latency, jitter, duplicate, reorder, corrupt, loss, rate, .. } =
+            change.amendment;
+        let is_owner = |party: &Party| {
+            party.links.iter().any(|link| changes.iter().any(|(name, _)| name == link))
+        };
+        let owners = self.plan.parties.0.iter().filter(|party| is_owner(party));
+        NewFault {
+            endpoints: owners.map(|party| party.full.clone()).collect(),
+            effect: Effect::Slow,
+            direction: match change.direction {
+                Direction::Both => Way::Both,
+                Direction::There => Way::There,
+                Direction::Back => Way::Back,
+            },
+            slow: Some(Slow {
+                latency_us: latency.unwrap_or_default(),
+                jitter_us: jitter.unwrap_or_default(),
+                duplicate: duplicate.unwrap_or_default(),
+                reorder: reorder.unwrap_or_default(),
+                corrupt: corrupt.unwrap_or_default(),
+            }),
+            seed: change.seed,
+            share: loss,
+            rate: rate.map(|rate| rate / 8),
+            ..of_all
+        }
+    }
+
+    fn cut(&self, cut: &Cut, of_all: NewFault) -> NewFault {
+        let named =
+            |(from, to): &(usize, usize)| Pair { from: self.full(*from), to: self.full(*to) };
+        let turned: Vec<(usize, usize)> = cut.back.iter().map(|(a, b)| (*b, *a)).collect();
+        let (pairs, direction) = match (cut.there.is_empty(), cut.back.is_empty()) {
+            (false, true) => (cut.there.iter().map(named).collect(), Way::There),
+            (true, _) => (turned.iter().map(named).collect(), Way::Back),
+            (false, false) => (cut.there.iter().map(named).collect(), Way::Both),
+        };
+        NewFault {
+            pairs,
+            effect: effect(cut.kind),
+            direction,
+            initiation: cut.initiation,
+            services: cut.services.iter().map(ToString::to_string).collect(),
+            share: (cut.kind == FaultKind::Loss).then_some(cut.share),
+            rate: (cut.kind == FaultKind::Rate).then_some(cut.octets),
+            ..of_all
+        }
+    }
+}
+
+/// What name servers are to do, as the server is asked for it.
+fn wrong_names(trouble: &Trouble) -> Names {
+    let names = Names { names: trouble.names.clone(), ..Names::default() };
+    match &trouble.what {
+        Wrong::Silent => Names { answer: Said::NoAnswer, ..names },
+        Wrong::Failure => Names { answer: Said::Error, ..names },
+        Wrong::NoName => Names { answer: Said::NoName, ..names },
+        Wrong::Addresses(addresses) => {
+            Names { answer: Said::Wrong, addresses: addresses.clone(), ..names }
+        }
+        Wrong::Late(delay) => Names { answer: Said::Slow, delay_ms: Some(*delay), ..names },
     }
 }
 
@@ -168,11 +249,7 @@ fn effect(kind: FaultKind) -> Effect {
 
 impl Network for Broken<'_> {
     fn inject(&self, fault: &Planned) -> Result<String, String> {
-        let Does::Cut(cut) = &fault.does else {
-            return Err("agents only cut what is between endpoints".to_owned());
-        };
-        let body =
-            serde_json::to_value(self.asked(fault, cut)).map_err(|error| error.to_string())?;
+        let body = serde_json::to_value(self.asked(fault)?).map_err(|error| error.to_string())?;
         Ok(self.seen(&Method::POST, PATH, Some(&body))?.id)
     }
 
@@ -191,7 +268,8 @@ impl Network for Broken<'_> {
             format!("{}: {}", one.host, one.broken.why.as_deref().unwrap_or("it is refused"))
         });
         let wrong = wrong.collect();
-        Ok(Stand { applied: seen.applied, gone: seen.gone, met: seen.met, wrong })
+        let Seen { applied, gone, met, struck, .. } = seen;
+        Ok(Stand { applied, gone, met, struck, wrong })
     }
 
     fn observe(&self, flows: &[Flow]) -> Result<Vec<Option<bool>>, String> {
@@ -211,6 +289,10 @@ impl Network for Broken<'_> {
         };
         Ok(flows.iter().map(answered).collect())
     }
+
+    fn ask(&self, away: &Away) -> Result<Answered, String> {
+        from_machines::ask(&self.client, away)
+    }
 }
 
 fn all(client: &Client) -> Result<Vec<Seen>, Failure> {
@@ -227,13 +309,17 @@ fn line(fault: &Seen) -> String {
         State::Expired => "expired: nobody renewed it",
     };
     let hosts: Vec<&str> = fault.hosts.iter().map(|one| one.host.as_str()).collect();
+    let did = match fault.asked.effect {
+        Effect::Pause | Effect::Stop => format!("it struck {} processes", fault.struck),
+        Effect::Dns => format!("it met {} questions", fault.met),
+        _ => format!("it met {} packets", fault.met),
+    };
     format!(
-        "{} ({}), {state}: {} pairs, on {}; it met {} packets",
+        "{} ({}), {state}: {} pairs, on {}; {did}",
         fault.asked.title,
         fault.id,
         fault.concerned,
-        hosts.join(", "),
-        fault.met
+        hosts.join(", ")
     )
 }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::AsFd;
 
+use netwright_agent::guard;
 use netwright_dataplane::plan::emulation::RELAY_PART;
 use netwright_dns::settings::Settings;
 use netwright_lab::link::relay;
@@ -32,6 +33,15 @@ pub(super) fn run(part: &str, console: &mut Console) -> Result<Code, Failure> {
             };
             let run = relay::run(&mut || serde_json::from_str(&text().ok()?).ok(), &mut say);
             run.map(|()| Code::Pass).map_err(super::told)
+        }
+        guard::PART => {
+            let mut say = |line: &str| {
+                console.line(line);
+                console.flush();
+            };
+            guard::run(&mut say)
+                .map(|()| Code::Pass)
+                .map_err(|error| Failure::usage(error.to_string(), None))
         }
         _ => match stand_in::run(part) {
             Some(Ok(())) => Ok(Code::Pass),

@@ -79,7 +79,7 @@ fn list(tasks: &[TaskRow], console: &mut Console) {
     table(head, &all.collect::<Vec<_>>(), console, |at| match tasks[at].state {
         State::Ready | State::Ended => None,
         State::Failed => Some(Style::Bad),
-        State::Starting | State::Waiting | State::Stopping => Some(Style::Doubt),
+        State::Starting | State::Waiting | State::Stopping | State::Held => Some(Style::Doubt),
     });
 }
 

@@ -31,7 +31,7 @@ pub(super) fn settled(lab: &str, count: u64, console: &mut Console) -> Result<Co
         let waits = |task: &TaskRow| match task.state {
             State::Starting => task.restarts == 0,
             State::Stopping => true,
-            State::Ready | State::Waiting | State::Ended | State::Failed => false,
+            State::Ready | State::Waiting | State::Ended | State::Failed | State::Held => false,
         };
         if !tasks.iter().any(waits) || begun.elapsed() > PATIENCE {
             break tasks;
