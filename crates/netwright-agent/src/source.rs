@@ -1,5 +1,7 @@
 //! Where an agent learns what its host is to have, and tells what it did.
 
+mod beside;
+
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,6 +16,8 @@ use netwright_dataplane::plan::HostPlan;
 use netwright_model::network::Network;
 use netwright_store::{LeaseId, Revision, Store};
 use serde::{Deserialize, Serialize};
+
+pub use beside::Beside;
 
 /// What an agent knows already.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -170,12 +170,6 @@ impl Table {
         Self { records: entries.into_iter().filter_map(read).collect() }
     }
 
-    /// Whether there never was a key. One that has ended still counts: its end opens nothing.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
     /// Whether there is a key that can be used.
     #[must_use]
     pub fn any(&self, now: Time) -> bool {
@@ -216,6 +210,11 @@ fn id_of(layout: &Layout, key: &Bytes) -> Option<String> {
     let Keys::Prefix(prefix) = layout.all_access() else { return None };
     let id = key.strip_prefix(prefix.as_ref())?;
     String::from_utf8(id.to_vec()).ok()
+}
+
+/// The id that a key's text has, where it has the form of a key.
+pub(crate) fn id(key: &str) -> Option<&str> {
+    parts(key).map(|(id, _)| id)
 }
 
 /// Id and secret of a key's text.

@@ -27,6 +27,7 @@ pub mod value;
 pub use error::Error;
 pub use gate::Gate;
 pub use pool::Usage;
+pub(crate) use pool::overlapping;
 pub use record::{Allocation, Declared};
 pub use request::{Answer, Asked, Released, Request, Want};
 pub use service::{Allocator, Live, Options, Setting};

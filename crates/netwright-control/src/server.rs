@@ -36,7 +36,7 @@ pub use lead::Leading;
 pub use metrics::Metrics;
 pub use supply::Standing;
 
-use crate::access::Table;
+use crate::access::{self, Table};
 use crate::alloc::Allocator;
 use crate::api::agents::Fleet;
 use crate::api::extract::PORTION;
@@ -288,6 +288,17 @@ impl State {
     #[must_use]
     pub fn keys(&self) -> Table {
         Table::of(&self.layout, &self.mirror.of(&self.layout.all_access()))
+    }
+
+    /// Of those, the one that a request says it has: each request asks, and there may be many keys.
+    pub(crate) fn key(&self, text: &str) -> Table {
+        let entry = access::id(text).and_then(|id| self.mirror.get(&self.layout.access(id)));
+        Table::of(&self.layout, &entry)
+    }
+
+    /// Whether there ever was a key. One that cannot be read counts: it opens nothing.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.mirror.count(&self.layout.all_access()) > 0
     }
 
     /// Who leads, as far as is known.

@@ -13,7 +13,7 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, Timeout};
 
 use crate::arguments::Remote;
-use crate::console::Code;
+use crate::console::{Code, Console};
 use crate::failure::Failure;
 
 /// The largest answer that is read: 256 MiB.
@@ -36,6 +36,15 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
     /// It is from a copy, because the store is away: so many seconds old.
     pub(crate) degraded: Option<u64>,
+}
+
+impl Answer {
+    /// Says where it is from a copy.
+    pub(crate) fn note(&self, console: &mut Console) {
+        if let Some(age) = self.degraded {
+            console.error(&format!("note: the store is away; this is {age} s old\n"));
+        }
+    }
 }
 
 impl Client {
@@ -184,7 +193,7 @@ pub(crate) fn problem(status: u16, body: &Value) -> Failure {
         notes.push(format!("request {request}"));
     }
     let code = match status {
-        409 => Code::Fail,
+        409 | 412 => Code::Fail,
         408 | 429 | 500.. => Code::Unknown,
         _ => Code::BadInput,
     };

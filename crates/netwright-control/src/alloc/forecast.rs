@@ -1,6 +1,6 @@
 //! When a pool will be full, if it goes on as it does.
 //!
-//! A straight line through the last allocations and releases; nothing more is claimed.
+//! A straight line through the last allocations and releases, and through now: what stands still for long grows slowly. Nothing more is claimed.
 
 use std::collections::VecDeque;
 
@@ -52,7 +52,7 @@ impl Growth {
             return None;
         }
         let mut taken = 0.0;
-        let points: Vec<(f64, f64)> = self
+        let mut points: Vec<(f64, f64)> = self
             .0
             .iter()
             .map(|(at, units)| {
@@ -60,6 +60,8 @@ impl Growth {
                 (float(at - first), taken)
             })
             .collect();
+        let changes = points.len();
+        points.push((float(now.max(last) - first), taken));
         let slope = slope(&points)?;
         // What it grew by since: the line begins where it is now.
         let left = free / slope;
@@ -70,7 +72,7 @@ impl Growth {
         #[expect(clippy::cast_sign_loss, reason = "it is not below 0")]
         let left = left as u64;
         let exhausted_at = Time::of_milliseconds(now.saturating_add(left));
-        Some(Forecast { exhausted_at, per_hour: slope * 3_600_000.0, changes: points.len() })
+        Some(Forecast { exhausted_at, per_hour: slope * 3_600_000.0, changes })
     }
 }
 
@@ -114,6 +116,16 @@ mod tests {
         assert_eq!(growth(4, 60_000, 1.0).forecast(100.0, 2_000_000), None);
         assert_eq!(growth(64, 10, 1.0).forecast(100.0, 2_000_000), None);
         assert_eq!(Growth::default().forecast(100.0, 2_000_000), None);
+    }
+
+    #[test]
+    fn what_came_at_once_and_then_nothing_for_a_month_does_not_go_on_as_it_began() {
+        let (minute, month) = (60_000, 30 * 86_400_000);
+        let burst = growth(64, 2_000, 1.0);
+        let soon = burst.forecast(100.0, 1_000_000 + 3 * minute).expect("an estimate");
+        let later = burst.forecast(100.0, 1_000_000 + month).expect("an estimate");
+        assert!(soon.exhausted_at.milliseconds() < 1_000_000 + 20 * minute, "{soon:?}");
+        assert!(later.exhausted_at.milliseconds() > 1_000_000 + 2 * month, "{later:?}");
     }
 
     #[test]

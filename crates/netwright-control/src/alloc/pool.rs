@@ -80,7 +80,7 @@ pub(super) struct Pool {
 }
 
 /// The blocks of a map that overlap one. Those of a map never overlap each other.
-pub(super) fn overlapping<T>(
+pub(crate) fn overlapping<T>(
     map: &BTreeMap<Block, T>,
     one: Block,
 ) -> impl Iterator<Item = (Block, &T)> {

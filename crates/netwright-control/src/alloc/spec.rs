@@ -180,6 +180,11 @@ impl Spec {
         let six = want.length.is_some_and(|length| length > 32)
             || (want.family.is_none() && !self.has(Family::V4) && self.has(Family::V6));
         let family = want.family.unwrap_or(if six { Family::V6 } else { Family::V4 });
+        let has_families = matches!(self.kind, Kind::Ranges | Kind::Addresses);
+        if has_families && !self.roots.is_empty() && !self.has(family) {
+            let why = format!("`{pool}` has nothing of {}", family.name());
+            return Err(Error::Invalid(why));
+        }
         let own = match (want.length, want.ports) {
             (Some(length), _) => Some(Size::Length(length)),
             (None, Some(ports)) if !ports.is_power_of_two() || ports > 65_536 => {

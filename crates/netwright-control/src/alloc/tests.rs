@@ -536,3 +536,17 @@ fn picture(desk: &mut Desk) -> (Vec<Allocation>, Vec<Amounts>) {
 fn orders_are_written_as_words() {
     assert_eq!(serde_json::to_string(&Order::BestFit).expect("JSON"), "\"best-fit\"");
 }
+
+#[test]
+fn a_pool_of_one_family_says_that_it_has_none_of_the_other() {
+    let mut desk = Desk::of("vpcs: { v: { cidr: 10.0.0.0/16 } }\n");
+    for want in [
+        Want { length: Some(64), ..Want::default() },
+        Want { length: Some(24), family: Some(Family::V6), ..Want::default() },
+    ] {
+        let asked = desk.ask("me", allocate("vpc:v", want));
+        assert_eq!(asked, Err(Error::Invalid("`vpc:v` has nothing of IPv6".to_owned())));
+    }
+    let want = Want { length: Some(24), family: Some(Family::V4), ..Want::default() };
+    assert!(desk.ask("me", allocate("vpc:v", want)).is_ok());
+}

@@ -376,6 +376,11 @@ async fn convergence(
             format!("there is no revision {revision} of the network yet: the newest is {head}"),
         ));
     }
+    Ok(Json(how_far(&state, revision)))
+}
+
+/// How far the hosts are with a revision.
+pub(super) fn how_far(state: &State, revision: u64) -> Convergence {
     let now = state.now().milliseconds();
-    Ok(Json(Convergence::of(revision, head, &accepted(&state), &said(&state), now)))
+    Convergence::of(revision, head(state), &accepted(state), &said(state), now)
 }

@@ -116,6 +116,8 @@ pub struct Pair {
     pub sources: Vec<String>,
     /// Members of the other.
     pub destinations: Vec<String>,
+    /// For which of them: `any`; `same_subnet`, those that are in one subnet; or `other_subnet`, those that are not.
+    pub relation: String,
     /// What passes and is answered.
     pub reachable: Option<String>,
     /// What arrives and whose answer does not come back.
@@ -252,6 +254,7 @@ fn reached(live: &Live, query: &ReachQuery) -> Result<ReachAnswer, Problem> {
         pairs.push(Pair {
             sources,
             destinations,
+            relation: entry.relation.word().to_owned(),
             reachable: words(entry.flows.reachable()),
             no_return: words(lost),
             unknown: words(unsure),

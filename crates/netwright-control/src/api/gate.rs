@@ -168,7 +168,6 @@ fn who(state: &State, request: &Request) -> Result<Who, Problem> {
         let why = "which keys there are is not known, because the store has never been read";
         return Err(Problem::new(Kind::StoreAway, why));
     }
-    let table = state.keys();
     let refused = |why: String| {
         state.metrics.unauthorized.inc();
         match state.strangers.take(limits::caller(address), state.clock.now()) {
@@ -182,12 +181,13 @@ fn who(state: &State, request: &Request) -> Result<Who, Problem> {
     match request.headers().get("x-api-key") {
         Some(key) => {
             let key = key.to_str().unwrap_or_default();
+            let table = state.key(key);
             let (id, record) =
                 table.admit(key, state.now()).map_err(|refusal| refused(refusal.to_string()))?;
             let (key, name) = (id.to_owned(), record.name.clone());
             Ok(Who { key, name, role: record.role, address, draft: None })
         }
-        None if table.is_empty() && state.options.trusts_this_machine && address.is_loopback() => {
+        None if state.options.trusts_this_machine && address.is_loopback() && !state.has_keys() => {
             local_name(request)?;
             Ok(Who { address, ..Who::local() })
         }

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::problem::Kind;
 use super::route::Route;
+use crate::election::Leader;
 use crate::server::mirror::Source;
 use crate::server::{Standing, State};
 use crate::time::Time;
@@ -157,6 +158,11 @@ fn copy(state: &State) -> Part {
 fn leader(state: &State) -> Part {
     let leader = state.leader();
     let (status, detail) = match leader {
+        // Who leads is known from the store only.
+        Some(leader) if state.standing() != Standing::Here => {
+            let Leader { server, epoch, .. } = leader;
+            (Word::Degraded, format!("{server} led in epoch {epoch} when the store was last heard"))
+        }
         Some(leader) => {
             (Word::Healthy, format!("{} leads in epoch {}", leader.server, leader.epoch))
         }

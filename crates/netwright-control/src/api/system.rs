@@ -17,6 +17,7 @@ use super::health::Health;
 use super::problem::{Kind, Problem};
 use super::route::{Route, Where};
 use crate::access::Role;
+use crate::alloc::Usage;
 use crate::election::{Leader, depose};
 use crate::server::State;
 use crate::server::audit::Record;
@@ -24,6 +25,7 @@ use crate::server::audit::Record;
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/metrics", "metrics", "What is counted", metrics)
+            .says("What the server counts, how full pools are (those that warn and the fullest, 1,000 at most), and how many hosts have the newest revision of the network.")
             .answers_other(200, OPENMETRICS, "OpenMetrics."),
         Route::get("/api/v1/system/snapshot", "system", "A snapshot of the system", system)
             .answers::<System>(200, "How everything is."),
@@ -215,8 +217,29 @@ pub struct Audit {
 }
 
 async fn metrics(Shared(state): Shared<Arc<State>>) -> Result<impl IntoResponse, Problem> {
-    let text = state.metrics.text(&state).map_err(|error| Problem::internal(error.to_string()))?;
+    let pools = usage(&state).await;
+    let convergence = super::agents::how_far(&state, super::agents::head(&state));
+    let text = state.metrics.text(&state, &pools, &convergence);
+    let text = text.map_err(|error| Problem::internal(error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, OPENMETRICS)], text))
+}
+
+/// Pools that are looked at in one piece: who allocates waits for it.
+const LOOKED: usize = 256;
+
+/// How full all pools are; none where that is not known now.
+async fn usage(state: &State) -> Vec<Usage> {
+    let mut all: Vec<Usage> = Vec::new();
+    let Ok(allocator) = state.allocator() else { return all };
+    loop {
+        let after = all.last().map(|last| last.pool.clone()).unwrap_or_default();
+        let Ok(some) = allocator.pools(after, LOOKED).await else { return Vec::new() };
+        let is_last = some.len() < LOOKED;
+        all.extend(some);
+        if is_last {
+            return all;
+        }
+    }
 }
 
 /// The rest of the keys that begin with something.
@@ -317,7 +340,7 @@ async fn consensus_of(state: &State) -> Consensus {
 }
 
 async fn system(Shared(state): Shared<Arc<State>>) -> Json<System> {
-    let count = |keys: Keys| state.mirror.of(&keys).len();
+    let count = |keys: Keys| state.mirror.count(&keys);
     let layout = &state.layout;
     let counts = Counts {
         changes: count(layout.history()),

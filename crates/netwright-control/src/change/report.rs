@@ -4,7 +4,6 @@ use netwright_verify::cascade::Cascade;
 use netwright_verify::check::Finding as Found;
 use netwright_verify::diff::{Diff, Parties, Party};
 use netwright_verify::intents::Answer;
-use netwright_verify::reach::Relation;
 use netwright_verify::steps::{self, Action, Undo};
 use netwright_verify::trace::{self, Direction, Trace};
 use schemars::JsonSchema;
@@ -339,12 +338,7 @@ fn flows(live: &Live, diff: &Diff) -> Vec<Flow> {
     let told = changes.into_iter().take(MOST).map(|change| Flow {
         sources: parties(&change.from),
         destinations: parties(&change.to),
-        relation: match change.relation {
-            Relation::Any => "any",
-            Relation::SameSubnet => "same_subnet",
-            Relation::OtherSubnet => "other_subnet",
-        }
-        .to_owned(),
+        relation: change.relation.word().to_owned(),
         lost: change.lost.clone(),
         gained: change.gained.clone(),
         unknown: change.unsure.clone(),

@@ -12,8 +12,8 @@ use super::service::Clashes;
 use crate::keys::Layout;
 use crate::network::{Edit, Live};
 
-/// Parts of a description whose objects have no range or address in a subnet.
-const WITHOUT: [&str; 17] = [
+/// Parts of a description whose objects have no range or address in a subnet, and decide nothing about who may have one.
+const WITHOUT: [&str; 16] = [
     "alerts",
     "certificates",
     "criteria",
@@ -25,7 +25,6 @@ const WITHOUT: [&str; 17] = [
     "golden_paths",
     "name",
     "netwright",
-    "peerings",
     "prefix_lists",
     "profiles",
     "sites",
@@ -73,7 +72,10 @@ impl Looked {
         if now == self.taken {
             return Ok(false);
         }
-        let entries = since(store, layout, self.taken).await?;
+        // Of two VPCs that are peered, what was allocated before meets what is new.
+        let peers = proposal.edits.iter().any(|edit| edit.part == "peerings");
+        let from = if peers { Revision(0) } else { self.taken };
+        let entries = since(store, layout, from).await?;
         let found = find(&entries, &live.network, &proposal.after.network);
         let known = self.clashes.len();
         for clash in found {

@@ -1,9 +1,11 @@
 //! What is counted, as OpenMetrics.
 
+mod told;
+
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -11,6 +13,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::{Standing, State};
+use crate::alloc::Usage;
+use crate::convergence::Convergence;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Request {
@@ -114,15 +118,23 @@ impl Metrics {
         self.requests.get_or_create(&Request { method, route, status }).inc();
     }
 
-    /// All of it, as text.
-    pub(crate) fn text(&self, state: &State) -> Result<String, std::fmt::Error> {
+    /// All of it, as text, with how full pools are and how far hosts.
+    pub(crate) fn text(
+        &self,
+        state: &State,
+        pools: &[Usage],
+        convergence: &Convergence,
+    ) -> Result<String, std::fmt::Error> {
         self.leads.set(i64::from(state.lead().is_ok()));
         self.store.set(i64::from(state.standing() == Standing::Here));
         self.revision.set(i64::try_from(state.mirror.revision().0).unwrap_or(i64::MAX));
         let age = state.mirror.age(state.now());
         self.age.set(age.map_or(f64::INFINITY, |age| age.as_secs_f64()));
         let mut text = String::new();
-        encode(&mut text, &self.registry)?;
+        encode_registry(&mut text, &self.registry)?;
+        let now = state.now().milliseconds();
+        encode_registry(&mut text, &told::registry(pools, convergence, now))?;
+        encode_eof(&mut text)?;
         Ok(text)
     }
 }

@@ -264,6 +264,12 @@ impl Mirror {
         self.read().entries.range(keys.bounds()).map(|(_, entry)| entry.clone()).collect()
     }
 
+    /// How many entries some keys have.
+    #[must_use]
+    pub fn count(&self, keys: &Keys) -> usize {
+        self.read().entries.range(keys.bounds()).count()
+    }
+
     /// All entries and their revision.
     #[must_use]
     pub fn all(&self) -> (Vec<Entry>, Revision) {

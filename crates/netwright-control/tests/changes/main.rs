@@ -426,6 +426,32 @@ async fn what_was_allocated_for_something_else_is_refused() {
 }
 
 #[tokio::test]
+async fn what_something_was_allocated_of_since_is_not_taken_away_by_going_back() {
+    let store = store().await;
+    let keeper = Keeper::new(store.clone(), Layout::default());
+    let changes = Changes::new(keeper, clashes);
+    let first = changes.propose(&store, &guard(), apply(NETWORK)).await.unwrap();
+    let subnet = "      back: { cidr: 10.0.2.0/24, route_table: private }\n";
+    let more = "      next: { cidr: 10.0.3.0/24, route_table: private }\n";
+    let text = NETWORK.replace(subnet, &format!("{subnet}{more}"));
+    changes.propose(&store, &guard(), apply(&text)).await.unwrap();
+    let layout = Layout::default();
+    let taken = r#"{"pool":"subnet:prod/next","value":"10.0.3.9","for":"instance:x","owner":"me","sequence":1,"at":"2026-11-21T12:00:00Z"}"#;
+    let ops = vec![Op::put(layout.taken(), "1"), Op::put(layout.allocation("p", "v"), taken)];
+    store.txn(Txn::of(ops)).await.unwrap();
+    let back = request(Wanted::Rollback { to: Arc::clone(&first.live) });
+    let Err(Refusal::Refused(refused)) = changes.propose(&store, &guard(), back.clone()).await
+    else {
+        panic!("it is let in");
+    };
+    let why = "subnet prod/next would no longer have 10.0.3.9, which is allocated for instance:x by me: release it first";
+    assert_eq!(refused.report.refused, [why]);
+    let forced = Request { force: Some("x was never started".to_owned()), ..back };
+    let landed = changes.propose(&store, &guard(), forced).await.unwrap();
+    assert!(landed.answer.forced);
+}
+
+#[tokio::test]
 async fn others_follow() {
     let store = store().await;
     let (writer, reader) = (changes(store.clone()), Keeper::new(store, Layout::default()));

@@ -44,6 +44,9 @@ const ROW: usize = 64 << 10;
 pub(super) fn failed(error: impl Into<redb::Error>) -> Error {
     match error.into() {
         redb::Error::Corrupted(what) => Error::Damaged(what),
+        redb::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            Error::Damaged(format!("the file is no store, or not whole: {error}"))
+        }
         error @ (redb::Error::UpgradeRequired(_)
         | redb::Error::TableTypeMismatch { .. }
         | redb::Error::TypeDefinitionChanged { .. }) => Error::Damaged(error.to_string()),

@@ -23,6 +23,18 @@ pub enum Relation {
     OtherSubnet,
 }
 
+impl Relation {
+    /// The word that documents have for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::SameSubnet => "same_subnet",
+            Self::OtherSubnet => "other_subnet",
+        }
+    }
+}
+
 /// What passes from one group to another. Pairs of groups that nothing passes between have no entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {

@@ -13,7 +13,7 @@ pub(crate) struct Allocate {
     #[arg(long = "for", value_name = "WHAT")]
     pub(crate) purpose: String,
     /// This range, address, block of ports (`198.51.100.1:1024-1087`) or number; the next free one unless given.
-    #[arg(long, conflicts_with_all = ["length", "family", "ports"])]
+    #[arg(long, conflicts_with_all = ["length", "family", "ports"], value_parser = value)]
     pub(crate) value: Option<String>,
     /// Prefix length of a range.
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(0..=128))]
@@ -40,6 +40,14 @@ pub(crate) struct Allocate {
     pub(crate) remote: Remote,
 }
 
+/// A value, told as it was written.
+fn value(text: &str) -> Result<String, String> {
+    let expected =
+        "a range, an address, a block of ports as 198.51.100.1:1024-1087, or a number is expected";
+    let known = netwright_control::alloc::Value::parse(text);
+    known.map(|_| text.to_owned()).ok_or_else(|| expected.to_owned())
+}
+
 /// A family of addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FamilyArgument {
@@ -55,6 +63,7 @@ pub(crate) struct Release {
     /// The pool.
     pub(crate) pool: String,
     /// The value.
+    #[arg(value_parser = value)]
     pub(crate) value: String,
     /// Only where it is still the allocation with this number, and nobody else's by now.
     #[arg(long, value_name = "N")]

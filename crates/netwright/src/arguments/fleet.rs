@@ -31,6 +31,10 @@ pub(crate) struct Agent {
     /// Send the API key to the server also without TLS: the way there is nobody else's.
     #[arg(long)]
     pub(crate) clear: bool,
+    /// With `--store`: a server that tells what `netwright watch` wants to know from this host's machines. All else comes from the store, also while that server is
+    /// away.
+    #[arg(long, value_name = "URL", requires = "store")]
+    pub(crate) errands: Option<String>,
     #[command(flatten)]
     pub(crate) store: StoreArguments,
     #[command(flatten)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use netwright_agent::follow::{Settings, Stop, follow, remove};
-use netwright_agent::source::{FromStore, Kept, Source};
+use netwright_agent::source::{Beside, FromStore, Kept, Source};
 use netwright_control::agents::Registration;
 use netwright_control::keys::Layout;
 use netwright_control::time::Wall;
@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::serve::{Clock, Place, runtime};
-use crate::arguments::Agent;
+use crate::arguments::{Agent, Remote};
 use crate::console::{Code, Console};
 use crate::failure::Failure;
 use server::FromServer;
@@ -71,7 +71,7 @@ fn registration(arguments: &Agent) -> Result<Registration, Failure> {
     }
 }
 
-/// The store, where one is named; else a server.
+/// The store, where one is named, and a server for errands where one is named for that; else a server.
 fn source(arguments: &Agent, runtime: &Runtime) -> Result<Arc<dyn Source>, Failure> {
     if arguments.store.store.is_none() {
         return Ok(Arc::new(FromServer::new(&arguments.remote, arguments.clear)?));
@@ -82,7 +82,12 @@ fn source(arguments: &Agent, runtime: &Runtime) -> Result<Arc<dyn Source>, Failu
     let layout = Layout::under(&arguments.store.prefix);
     let networks = Kept::new(store.clone(), layout.clone());
     let clock = || Clock.now().milliseconds();
-    Ok(Arc::new(FromStore::new(store, layout, networks, runtime.handle().clone(), clock)))
+    let handle = runtime.handle().clone();
+    let source = Arc::new(FromStore::new(store, layout, networks, handle, clock));
+    let Some(server) = &arguments.errands else { return Ok(source) };
+    let remote = Remote { server: server.clone(), ..arguments.remote.clone() };
+    let errands = FromServer::new(&remote, arguments.clear)?;
+    Ok(Arc::new(Beside::new(source, Arc::new(errands))))
 }
 
 /// Ends an agent on Ctrl-C and SIGTERM. What it made stays.

@@ -98,9 +98,16 @@ pub(super) fn pools(arguments: &Pools, console: &mut Console) -> Result<Code, Fa
 }
 
 /// All pages of a list.
-fn all(client: &Client, path: &str, name: &str) -> Result<Vec<Value>, Failure> {
+fn all(
+    client: &Client,
+    path: &str,
+    name: &str,
+    console: &mut Console,
+) -> Result<Vec<Value>, Failure> {
     let mut found = Vec::new();
-    let mut page = client.get(path)?.body;
+    let first = client.get(path)?;
+    first.note(console);
+    let mut page = first.body;
     loop {
         if let Some(some) = page.get_mut(name).and_then(Value::as_array_mut) {
             found.append(some);
@@ -115,7 +122,7 @@ fn all(client: &Client, path: &str, name: &str) -> Result<Vec<Value>, Failure> {
 
 fn list(remote: &Remote, format: Format, console: &mut Console) -> Result<Code, Failure> {
     let client = Client::new(remote)?;
-    let pools = all(&client, "/api/v1/pools?limit=1000", "pools")?;
+    let pools = all(&client, "/api/v1/pools?limit=1000", "pools", console)?;
     match format {
         Format::Json => console.json(&json!({ "pools": pools })),
         Format::Text => usage(&pools, console),
@@ -123,9 +130,18 @@ fn list(remote: &Remote, format: Format, console: &mut Console) -> Result<Code, 
     Ok(Code::Pass)
 }
 
-/// A number, whatever its size.
+/// Numbers from here on are not exact when they come as JSON: 2^53.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// A number, whatever its size: IPv6 has more addresses than anybody counts.
 fn number(of: &Value, name: &str) -> String {
-    of.get(name).map_or_else(|| "-".to_owned(), Value::to_string)
+    match of.get(name) {
+        Some(value) => match value.as_f64().filter(|large| *large >= EXACT) {
+            Some(large) => format!("≈2^{:.1}", large.log2()),
+            None => value.to_string(),
+        },
+        None => "-".to_owned(),
+    }
 }
 
 fn usage(pools: &[Value], console: &mut Console) {
@@ -173,9 +189,9 @@ fn show(
     console: &mut Console,
 ) -> Result<Code, Failure> {
     let client = Client::new(remote)?;
-    let own = all(&client, &format!("/api/v1/pools?pool={}", query(pool)), "pools")?;
+    let own = all(&client, &format!("/api/v1/pools?pool={}", query(pool)), "pools", console)?;
     let path = format!("/api/v1/allocations?limit=1000&pool={}", query(pool));
-    let allocations = all(&client, &path, "allocations")?;
+    let allocations = all(&client, &path, "allocations", console)?;
     match format {
         Format::Json => {
             let mut shown = own.first().and_then(Value::as_object).cloned().unwrap_or_default();
@@ -245,4 +261,18 @@ fn change(
         Format::Text => console.line(&line),
     }
     Ok(Code::Pass)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::number;
+
+    #[test]
+    fn numbers_are_written_so_that_they_can_be_read() {
+        let pool = json!({ "small": 251, "share": 0.4, "large": 4_722_366_482_869_645_213_696.0 });
+        let shown = ["small", "share", "large", "none"].map(|name| number(&pool, name));
+        assert_eq!(shown, ["251", "0.4", "≈2^72.0", "-"]);
+    }
 }

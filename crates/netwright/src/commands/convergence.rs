@@ -6,7 +6,7 @@ use netwright_control::convergence::{Convergence as Found, HostRow, State, Verdi
 use netwright_dataplane::kernel::pause;
 
 use crate::arguments::{Convergence, Format};
-use crate::client::Client;
+use crate::client::{Answer, Client};
 use crate::console::{Code, Console, Style};
 use crate::failure::Failure;
 use crate::table::table;
@@ -19,14 +19,15 @@ const WINDOWS: usize = 10;
 pub(super) fn run(arguments: &Convergence, console: &mut Console) -> Result<Code, Failure> {
     let client = Client::new(&arguments.remote)?;
     let within = Duration::from_secs(arguments.within);
-    let found = match arguments.wait {
+    let (found, answer) = match arguments.wait {
         Some(Some(revision)) => settled(&client, revision, within)?,
         Some(None) => {
-            let newest = ask(&client, None)?.head;
+            let newest = ask(&client, None)?.0.head;
             settled(&client, newest, within)?
         }
         None => ask(&client, arguments.revision)?,
     };
+    answer.note(console);
     match arguments.format {
         Format::Json => {
             let value = serde_json::to_value(&found);
@@ -44,26 +45,30 @@ pub(super) fn wait(
     within: Duration,
     console: Option<&mut Console>,
 ) -> Result<Found, Failure> {
-    let found = settled(client, revision, within)?;
+    let (found, answer) = settled(client, revision, within)?;
     if let Some(console) = console {
+        answer.note(console);
         text(&found, console);
     }
     Ok(found)
 }
 
-fn ask(client: &Client, revision: Option<u64>) -> Result<Found, Failure> {
+/// What the server says; its answer without that.
+fn ask(client: &Client, revision: Option<u64>) -> Result<(Found, Answer), Failure> {
     let query = revision.map_or_else(String::new, |revision| format!("?revision={revision}"));
-    let answer = client.get(&format!("/api/v1/convergence{query}"))?;
+    let mut answer = client.get(&format!("/api/v1/convergence{query}"))?;
     let foreign = |error| Failure::unknown(format!("the server's answer cannot be read: {error}"));
-    serde_json::from_value(answer.body).map_err(foreign)
+    let found = serde_json::from_value(answer.body.take()).map_err(foreign)?;
+    Ok((found, answer))
 }
 
-fn settled(client: &Client, revision: u64, within: Duration) -> Result<Found, Failure> {
+fn settled(client: &Client, revision: u64, within: Duration) -> Result<(Found, Answer), Failure> {
     let begun = Instant::now();
     loop {
-        let found = ask(client, Some(revision))?;
-        if found.is_settled() || begun.elapsed() >= within {
-            return Ok(found);
+        let (found, answer) = ask(client, Some(revision))?;
+        // From a copy nothing new is heard.
+        if found.is_settled() && answer.degraded.is_none() || begun.elapsed() >= within {
+            return Ok((found, answer));
         }
         pause(LOOK.min(within.saturating_sub(begun.elapsed())));
     }

@@ -14,7 +14,7 @@ pub(super) fn run(arguments: &Get, console: &mut Console) -> Result<Code, Failur
     let at: Vec<(&str, String)> = at.into_iter().collect();
     let Some(object) = &arguments.object else {
         let answer = client.get(&query("/api/v1/network", &at))?;
-        told(console, answer.degraded);
+        answer.note(console);
         match arguments.format {
             Format::Json => console.json(&answer.body),
             Format::Text => console.write(text(&answer.body, "description")),
@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &Get, console: &mut Console) -> Result<Code, Failur
     if !name.is_empty() {
         let with = [&at[..], &[("name", name.to_owned())]].concat();
         let answer = client.get(&query(&path, &with))?;
-        told(console, answer.degraded);
+        answer.note(console);
         match arguments.format {
             Format::Json => console.json(&answer.body),
             Format::Text => console.write(text(&answer.body["objects"][0], "text")),
@@ -34,15 +34,24 @@ pub(super) fn run(arguments: &Get, console: &mut Console) -> Result<Code, Failur
         return Ok(Code::Pass);
     }
     let mut objects = Vec::new();
-    let mut after: Option<String> = None;
+    let mut with = [&at[..], &[("limit", "1000".to_owned())]].concat();
     let revision = loop {
-        let mut with = [&at[..], &[("limit", "1000".to_owned())]].concat();
-        with.extend(after.take().map(|after| ("after", after)));
-        let mut page = client.get(&query(&path, &with))?.body;
+        let mut answer = client.get(&query(&path, &with))?;
+        let mut page = answer.body.take();
         objects.append(page["objects"].as_array_mut().unwrap_or(&mut Vec::new()));
         match page["next"].as_str() {
-            Some(next) => after = Some(next.to_owned()),
-            None => break page["revision"].take(),
+            // All pages are of the network that the first is of.
+            Some(next) => {
+                with = vec![
+                    ("limit", "1000".to_owned()),
+                    ("revision", page["revision"].to_string()),
+                    ("after", next.to_owned()),
+                ];
+            }
+            None => {
+                answer.note(console);
+                break page["revision"].take();
+            }
         }
     };
     match arguments.format {
@@ -57,13 +66,6 @@ pub(super) fn run(arguments: &Get, console: &mut Console) -> Result<Code, Failur
         }),
     }
     Ok(Code::Pass)
-}
-
-fn told(console: &mut Console, degraded: Option<u64>) {
-    if let Some(age) = degraded {
-        let line = format!("note: the store is away; this is {age} s old\n");
-        console.error(&line);
-    }
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {

@@ -15,7 +15,9 @@ use crate::table::table;
 pub(super) fn run(arguments: &History, console: &mut Console) -> Result<Code, Failure> {
     let client = Client::new(&arguments.remote)?;
     if let Some(revision) = arguments.revision {
-        let body = client.get(&format!("/api/v1/changes/{revision}"))?.body;
+        let answer = client.get(&format!("/api/v1/changes/{revision}"))?;
+        answer.note(console);
+        let body = answer.body;
         match arguments.format {
             Format::Json => console.json(&body),
             Format::Text => one(console, &body)?,
@@ -26,7 +28,11 @@ pub(super) fn run(arguments: &History, console: &mut Console) -> Result<Code, Fa
     let mut from = arguments.from.unwrap_or_default();
     loop {
         let with = [("limit", "1000".to_owned()), ("from", from.to_string())];
-        let mut page = client.get(&query("/api/v1/changes", &with))?.body;
+        let answer = client.get(&query("/api/v1/changes", &with))?;
+        if answer.body["next"].is_null() {
+            answer.note(console);
+        }
+        let mut page = answer.body;
         changes.append(page["changes"].as_array_mut().unwrap_or(&mut Vec::new()));
         match page["next"].as_u64() {
             Some(next) => from = next,

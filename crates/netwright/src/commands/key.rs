@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use netwright_control::access::{Access, New, Role};
+use netwright_control::access::{self, Access, New, Role};
 use netwright_control::api::keys::{Key as Told, KeyWithSecret};
 use netwright_control::keys::Layout;
 use netwright_control::time::Wall;
@@ -73,9 +73,7 @@ fn all(client: &Client, console: &mut Console) -> Result<Value, Failure> {
     let mut path = "/api/v1/keys?limit=1000".to_owned();
     loop {
         let answer = client.get(&path)?;
-        if let Some(age) = answer.degraded {
-            console.error(&format!("note: the store is away; this is {age} s old\n"));
-        }
+        answer.note(console);
         let mut page = answer.body;
         if let Some(some) = page.get_mut("keys").and_then(Value::as_array_mut) {
             keys.append(some);
@@ -90,7 +88,12 @@ fn all(client: &Client, console: &mut Console) -> Result<Value, Failure> {
 fn offline(arguments: &Key) -> Result<Value, Failure> {
     let place = Place::of(&arguments.store)?;
     let layout = Layout::under(&arguments.store.prefix);
-    let failed = |error: netwright_control::access::Error| Failure::unknown(error.to_string());
+    let failed = |error: access::Error| match error {
+        access::Error::Wrong(_) | access::Error::NoKey(_) => {
+            Failure::usage(error.to_string(), None)
+        }
+        other => Failure::unknown(other.to_string()),
+    };
     runtime()?.block_on(async {
         let store: AnyStore = open(&place.address, &place.options).await.map_err(|error| {
             let note = "while a server has the store's file, ask the server: without --offline";

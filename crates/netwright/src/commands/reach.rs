@@ -213,11 +213,7 @@ fn document(network: &Network, reached: &Reached, rows: &[Row]) -> Value {
             json!({
                 "source": row.src,
                 "destination": row.dst,
-                "relation": match row.relation {
-                    Relation::Any => "any",
-                    Relation::SameSubnet => "same_subnet",
-                    Relation::OtherSubnet => "other_subnet",
-                },
+                "relation": row.relation.word(),
                 "reachable": row.reachable,
                 "no_return": row.no_return,
                 "unknown": row.unknown,

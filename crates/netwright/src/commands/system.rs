@@ -15,7 +15,9 @@ pub(super) fn run(arguments: &System, console: &mut Console) -> Result<Code, Fai
     } else {
         "/api/v1/system/snapshot"
     };
-    let answer = client.get(path)?.body;
+    let answer = client.get(path)?;
+    answer.note(console);
+    let answer = answer.body;
     match (arguments.format, arguments.connectivity) {
         (Format::Json, _) => console.json(&answer),
         (Format::Text, true) => matrix(&answer, console),

@@ -14,6 +14,7 @@ mod description;
 mod hostile;
 mod interleavings;
 mod machines;
+mod moved;
 mod server;
 mod several;
 mod stream;

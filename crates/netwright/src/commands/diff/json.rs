@@ -5,7 +5,6 @@ use netwright_verify::check::Finding;
 use netwright_verify::dependencies::Answer as Dependency;
 use netwright_verify::diff::{Diff as Compared, Parties};
 use netwright_verify::intents::Answer;
-use netwright_verify::reach::Relation;
 use netwright_verify::steps::Step;
 use serde_json::{Value, json};
 
@@ -61,11 +60,7 @@ pub(super) fn document((old, new): (&Input, &Input), compared: &Compared, code: 
             json!({
                 "sources": names(&change.from),
                 "destinations": names(&change.to),
-                "relation": match change.relation {
-                    Relation::Any => "any",
-                    Relation::SameSubnet => "same_subnet",
-                    Relation::OtherSubnet => "other_subnet",
-                },
+                "relation": change.relation.word(),
                 "lost": change.lost,
                 "gained": change.gained,
                 "unknown": change.unsure,
