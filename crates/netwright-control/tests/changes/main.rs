@@ -437,7 +437,7 @@ async fn what_something_was_allocated_of_since_is_not_taken_away_by_going_back()
     changes.propose(&store, &guard(), apply(&text)).await.unwrap();
     let layout = Layout::default();
     let taken = r#"{"pool":"subnet:prod/next","value":"10.0.3.9","for":"instance:x","owner":"me","sequence":1,"at":"2026-11-21T12:00:00Z"}"#;
-    let ops = vec![Op::put(layout.taken(), "1"), Op::put(layout.allocation("p", "v"), taken)];
+    let ops = vec![Op::put(layout.taken(), "1"), Op::put("netwright/allocations/p/v", taken)];
     store.txn(Txn::of(ops)).await.unwrap();
     let back = request(Wanted::Rollback { to: Arc::clone(&first.live) });
     let Err(Refusal::Refused(refused)) = changes.propose(&store, &guard(), back.clone()).await
