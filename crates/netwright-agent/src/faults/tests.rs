@@ -47,10 +47,11 @@ fn the_host_of_the_router_between_two_machines_is_told_and_no_other() {
     assert_eq!(orders.rules.len(), 1);
     assert_eq!(orders.rules[0].namespace, "vpc/v");
     assert!(orders.rules[0].text.starts_with(&format!("table inet {} {{", table("f1"))));
-    let held: String =
-        orders.maps.iter().flat_map(|maps| &maps.elements).map(|(key, _)| key.clone()).collect();
-    assert!(held.contains("10.0.0.10") && held.contains("10.0.0.11"), "{held}");
-    assert!(!held.contains("10.0.0.12"), "{held}");
+    let met = &orders.rules[0].text;
+    assert!(met.contains("10.0.0.10") && met.contains("10.0.0.11"), "{met}");
+    assert!(!met.contains("10.0.0.12"), "{met}");
+    let switches: Vec<&str> = orders.maps.iter().map(|maps| maps.map.as_str()).collect();
+    assert_eq!(switches, ["f0_in", "f0_out"], "what puts it on, where packets come and go");
     assert_eq!(worked.pairs, [("a".to_owned(), "b".to_owned())].into());
     assert_eq!(worked.all_pairs, 3);
     let hosts = worked.hosts.len();
@@ -63,7 +64,8 @@ fn one_way_is_cut_one_way_and_what_is_protected_is_said() {
     let worked = Planner.fault("f", &network(), &hosts(), &there).unwrap();
     let orders = worked.orders.values().next().unwrap().clone();
     let orders: Orders = serde_json::from_value(orders).unwrap();
-    assert!(orders.maps.iter().all(|maps| maps.map.contains("_there_")), "{:?}", orders.maps);
+    let met = &orders.rules[0].text;
+    assert!(met.contains("set f0_there_in4") && !met.contains("f0_back"), "{met}");
     let spared = NewFault { protect: vec!["subnet:s".to_owned()], ..between("a", "b") };
     let worked = Planner.fault("f", &network(), &hosts(), &spared).unwrap();
     assert_eq!(worked.protected, ["a".to_owned(), "b".to_owned()].into());
