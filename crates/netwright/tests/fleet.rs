@@ -330,7 +330,8 @@ instances:
   m0: { subnet: s, address: 10.0.0.10, filters: f, listens: tcp/80 }
   m1: { subnet: s, address: 10.0.0.11, filters: f, listens: tcp/80 }
   m2: { subnet: s, address: 10.0.0.12, filters: f, listens: tcp/80, exec: [ { run: 'sleep 98771 & exec sleep 98772' } ] }
-  m3: { subnet: s, address: 10.0.0.13, filters: f, listens: tcp/80 }
+  m3: { subnet: s, address: 10.0.0.13, filters: f, listens: tcp/80, exec: [ { run: \"perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(LocalPort => 80, Listen => 9, ReuseAddr => 1); $s->accept while 1'\" } ] }
+dns_zones: { internal: { vpcs: v, records: [ { name: m1, value: 10.0.0.11 } ] } }
 ";
 
 const SERVER: &str = "http://127.0.0.1:8180";
@@ -363,10 +364,16 @@ impl Fleet<'_> {
 
     #[track_caller]
     fn until_said(&self, what: &str) -> String {
+        self.until_said_without(what, None)
+    }
+
+    /// The same, and something else is not said any more.
+    #[track_caller]
+    fn until_said_without(&self, what: &str, without: Option<&str>) -> String {
         let start = Instant::now();
         loop {
             let said = text(&self.gameday(&["status"]).stdout);
-            if said.contains(what) {
+            if said.contains(what) && without.is_none_or(|other| !said.contains(other)) {
                 return said;
             }
             assert!(start.elapsed() < PATIENCE, "{what}: {said}");
@@ -411,6 +418,7 @@ fn a_cut_on_hosts_bites_harms_nobody_else_and_ends_with_the_run_or_with_its_leas
         stopped_run(&fleet);
         struck(&fleet);
         slowed(&fleet);
+        misled(&fleet);
         assert_eq!(way.lab(&["down"]).status.code(), Some(0));
     }
 }
@@ -459,10 +467,10 @@ fn stopped_run(fleet: &Fleet<'_>) {
     assert!(fleet.reaches("m0", 11, 80));
 }
 
-/// Something is done to the processes of a machine, for some time.
+/// Something is done to the processes of a machine, for some time. What holds is asked from another machine.
 fn strike(kind: &str, time: &str) -> String {
     format!(
-        "{{ title: Processes on hosts, faults: {{ strike: {{ kind: {kind}, between: m2 }} }}, method: [ {{ fault: strike, for: {time} }} ], safety: {{ lease: 4s }} }}\n"
+        "{{ title: Processes on hosts, steady-state-hypothesis: {{ title: others answer, probes: [ {{ type: probe, name: open, tolerance: true, provider: {{ type: tcp, target: 'm3:80', from: m0 }} }} ] }}, faults: {{ strike: {{ kind: {kind}, between: m2 }} }}, method: [ {{ fault: strike, for: {time} }} ], safety: {{ lease: 4s }} }}\n"
     )
 }
 
@@ -498,6 +506,7 @@ fn struck(fleet: &Fleet<'_>) {
     let said = text(&ran.stdout);
     assert_eq!(ran.status.code(), Some(0), "{said}\n{}", text(&ran.stderr));
     assert!(said.contains("2 processes struck"), "{said}");
+    assert_eq!(said.matches("open: fine: 0: connected").count(), 2, "{said}");
     assert_eq!(fleet.until_states(2, false), before, "the same go on");
 
     // Nobody renews it: they are started again by the clock of their host.
@@ -574,6 +583,47 @@ fn slowed(fleet: &Fleet<'_>) {
     let script = "for ns in /run/netwright/fleet/*/ns/*; do nsenter --net=$ns ip -o link; done";
     let links = text(&fleet.shell("server", script).stdout);
     assert!(!links.contains("nwf-"), "{links}");
+}
+
+impl Fleet<'_> {
+    /// Waits until a machine is told an address, or another, by its name server.
+    #[track_caller]
+    fn until_told(&self, from: &str, address: &str) {
+        let start = Instant::now();
+        let host = self.home(&format!("instance/{from}"));
+        let script = format!(
+            "nsenter --net=/run/netwright/fleet/{host}/ns/instance%{from} timeout 5 {} probe dns://m1.internal@169.254.169.253 2>&1",
+            self.program
+        );
+        loop {
+            let told = text(&self.shell("server", &script).stdout);
+            if told.contains(address) {
+                return;
+            }
+            assert!(start.elapsed() < PATIENCE, "{told}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn misled(fleet: &Fleet<'_>) {
+    fleet.until_told("m0", "10.0.0.11");
+    let text_of = |time: &str| {
+        format!(
+            "{{ title: Names on hosts, faults: {{ names: {{ kind: dns, between: m0, names: [m1.internal], answer: wrong, addresses: [192.0.2.7] }} }}, method: [ {{ fault: names, for: {time} }} ], safety: {{ lease: 4s }} }}\n"
+        )
+    };
+    begin(fleet, "names", &text_of("300s"));
+    fleet.until_told("m0", "192.0.2.7");
+    fleet.until_told("m3", "10.0.0.11");
+    fleet.until_said_without("questions", Some("met 0 questions"));
+    // Neither who asked for it nor an agent is there to end it: the name server does right by its own clock.
+    assert!(fleet.shell("server", "kill -KILL $(cat /run/names.pid)").status.success());
+    let home = fleet.home("vpc/v");
+    fleet.signal(&home, "STOP");
+    fleet.until_told("m0", "10.0.0.11");
+    fleet.signal(&home, "CONT");
+    fleet.until_said("nothing is broken on purpose");
 }
 
 #[test]

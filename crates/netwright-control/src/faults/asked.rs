@@ -293,9 +293,6 @@ impl NewFault {
             }
             None => {}
         }
-        if self.effect == Effect::Dns {
-            return Some("hosts have no name server do wrong yet".to_owned());
-        }
         let nothing = self.slow.unwrap_or_default() == Slow::default();
         if self.effect == Effect::Slow && nothing && self.share.is_none() && self.rate.is_none() {
             return Some("slow needs `slow`, `share` or `rate`".to_owned());

@@ -143,6 +143,41 @@ fn how_slow_a_link_may_be_has_bounds() {
 }
 
 #[test]
+fn what_name_servers_may_be_asked_to_say_has_bounds() {
+    use super::{Effect, Names, Said};
+    let names = |names: Names| NewFault {
+        title: "t".to_owned(),
+        effect: Effect::Dns,
+        endpoints: vec!["a".to_owned()],
+        names: Some(names),
+        ..NewFault::default()
+    };
+    let none = Names::default;
+    let address = vec!["192.0.2.1".parse().unwrap()];
+    let wrong = Names { answer: Said::Wrong, addresses: address.clone(), ..none() };
+    for fine in [
+        names(none()),
+        NewFault { names: None, ..names(none()) },
+        names(wrong.clone()),
+        names(Names { answer: Said::Slow, delay_ms: Some(60_000), ..none() }),
+    ] {
+        assert_eq!(fine.wrong(), None);
+    }
+    for bad in [
+        names(Names { addresses: address, ..none() }),
+        names(Names { answer: Said::Wrong, ..none() }),
+        names(Names { addresses: vec!["::1".parse().unwrap(); 17], ..wrong }),
+        names(Names { answer: Said::Slow, delay_ms: Some(60_001), ..none() }),
+        names(Names { delay_ms: Some(1), ..none() }),
+        names(Names { names: vec![String::new()], ..none() }),
+        names(Names { names: vec!["x".repeat(254)], ..none() }),
+        NewFault { names: Some(none()), ..asked() },
+    ] {
+        assert!(bad.wrong().is_some(), "{bad:?}");
+    }
+}
+
+#[test]
 fn who_follows_hears_of_each_renewal_and_of_each_end() {
     let mark = |fault: Fault, now| On::of(&[fault], "h9", now).mark;
     let renewed = Fault { renewal: 1, ..fault() };

@@ -10,11 +10,8 @@ pub fn refused(plan: &Plan) -> Vec<String> {
     let experiment = &plan.experiment;
     let mut all = Vec::new();
     for fault in &plan.faults {
-        if matches!(fault.does, Does::Clocks(..) | Does::Names(_)) {
-            all.push(format!(
-                "{}: {}: agents set no clock of a host, and have no name server do wrong",
-                fault.name, fault.what
-            ));
+        if matches!(fault.does, Does::Clocks(..)) {
+            all.push(format!("{}: {}: agents set no clock of a host", fault.name, fault.what));
         }
     }
     if experiment.reference.is_some() || !experiment.system.is_empty() {
@@ -34,10 +31,9 @@ pub fn refused(plan: &Plan) -> Vec<String> {
     let controller = experiment.safety.controller.as_ref();
     for (list, steps) in lists {
         for (place, step) in steps.iter().enumerate() {
-            if away::from(step, controller).is_some() {
-                let why = away::refused(step);
-                let why =
-                    why.unwrap_or_else(|| "on hosts activities come from this machine".to_owned());
+            if away::from(step, controller).is_some()
+                && let Some(why) = away::refused(step)
+            {
                 let name = name_of(step, place);
                 all.push(format!("{list}: {name} comes from an endpoint: {why}"));
             }

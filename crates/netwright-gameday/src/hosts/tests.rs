@@ -182,6 +182,28 @@ fn an_interruption_takes_everything_back_at_once() {
 }
 
 #[test]
+fn an_activity_that_comes_from_an_endpoint_is_asked_from_its_machine_and_judged_by_its_status() {
+    let with = |tolerance: &str| {
+        let probe = format!(
+            "{{ type: probe, name: page, tolerance: {tolerance}, provider: {{ type: http, url: 'http://b:80/x?y', from: a, headers: {{ X-Y: z }} }} }}"
+        );
+        CUT.replace(
+            "method: [",
+            &format!("steady-state-hypothesis: {{ title: s, probes: [ {probe} ] }}, method: ["),
+        )
+    };
+    let (outcome, said) = ran("away", &with("[200, 204]"), Fake::default(), &|| false);
+    has(&outcome, "the steady state holds after", Verdict::Pass);
+    let asked = lock(&said.asked).clone();
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    assert_eq!(asked[0].place, "instance/a");
+    assert!(asked[0].probe.contains("http://10.0.0.6:80/x?y"), "{}", asked[0].probe);
+    assert!(asked[0].probe.contains("X-Y: z"), "{}", asked[0].probe);
+    let (outcome, _) = ran("away-not", &with("200"), Fake::default(), &|| false);
+    has(&outcome, "the steady state holds before", Verdict::Fail);
+}
+
+#[test]
 fn what_agents_do_not_do_is_refused_before_anything_is_begun() {
     let from = |provider: &str, more: &str| {
         let text = format!(
@@ -189,9 +211,10 @@ fn what_agents_do_not_do_is_refused_before_anything_is_begun() {
         );
         refused(&planned(&text).0)
     };
+    assert_eq!(from("type: tcp, target: 'b:80'", ""), Vec::<String>::new());
     let page = "type: http, url: 'http://b/'";
+    assert_eq!(from(page, "tolerance: 200,"), Vec::<String>::new());
     for (provider, more, why) in [
-        ("type: tcp, target: 'b:80'", "", "activities come from this machine"),
         ("type: process, path: ls", "", "no program is run on hosts"),
         (page, "tolerance: { type: contains, text: x },", "only the status of an answer"),
         (&format!("{page}, headers: {{ Cookie: a }}"), "", "what hosts may not know"),
