@@ -1,7 +1,8 @@
 //! What goes on beside an agent's work: it is heard what is wanted, and told that the host lives and what it did.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::Builder;
@@ -23,6 +24,8 @@ pub const NEWS: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_secs(3);
 /// After how long without an answer a host counts as silent: some requests are sent meanwhile.
 const LOST: Duration = Duration::from_millis(1_500);
+/// How many are asked at a time, the next ones the next time: hosts that each asked all others would have work that grows with their square.
+const AT_A_TIME: usize = 16;
 /// The first wait before a source is asked again that did not answer; it doubles.
 const FIRST: Duration = Duration::from_millis(200);
 /// The longest.
@@ -134,22 +137,30 @@ fn tell(source: &dyn Source, host: &Registration, shared: &Shared, send: &Sender
     }
 }
 
-/// Asks other hosts, again and again, whether they answer; tells where that has changed.
-fn look(own: std::net::Ipv4Addr, others: &Mutex<Vec<Registration>>, send: &Sender<Heard>) {
-    let mut told = None;
+/// Asks other hosts by turns, again and again, whether they answer; tells where that has changed.
+fn look(own: Ipv4Addr, others: &Mutex<Vec<Registration>>, send: &Sender<Heard>) {
+    let (mut told, mut known, mut next) = (None, BTreeMap::new(), 0);
     loop {
         let all = others.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let turn = turn(&all, &mut next);
         let pairs: Vec<(IpAddr, IpAddr)> =
-            all.iter().map(|one| (own.into(), one.underlay.into())).collect();
+            turn.iter().map(|one| (own.into(), one.underlay.into())).collect();
         let answers = near::hosts(&pairs, LOST);
-        let mut found = Others::default();
-        for (one, answer) in all.iter().zip(answers) {
+        known.retain(|(host, underlay), _| {
+            all.iter().any(|one| one.host == *host && one.underlay == *underlay)
+        });
+        for (one, answer) in turn.iter().zip(answers) {
+            let key = (one.host.clone(), one.underlay);
             match answer {
-                Some(true) => found.answer.insert(one.host.clone()),
-                Some(false) => found.silent.insert(one.host.clone()),
+                Some(answer) => known.insert(key, answer),
                 // It could not be asked: nothing is said of it.
-                None => false,
+                None => known.remove(&key),
             };
+        }
+        let mut found = Others::default();
+        for ((host, _), answers) in &known {
+            let of = if *answers { &mut found.answer } else { &mut found.silent };
+            of.insert(host.clone());
         }
         if told.as_ref() != Some(&found) {
             if send.send(Heard::Others(found.clone())).is_err() {
@@ -159,6 +170,14 @@ fn look(own: std::net::Ipv4Addr, others: &Mutex<Vec<Registration>>, send: &Sende
         }
         pause(LOOK);
     }
+}
+
+/// Whose turn it is to be asked, after those whose it was before.
+fn turn<'a>(all: &'a [Registration], next: &mut usize) -> Vec<&'a Registration> {
+    let count = all.len().min(AT_A_TIME);
+    let first = *next % all.len().max(1);
+    *next = first + count;
+    all.iter().cycle().skip(first).take(count).collect()
 }
 
 /// Hears what is wanted.
@@ -199,5 +218,34 @@ fn hear(source: &dyn Source, host: &str, send: &Sender<Heard>, breaking: &Sender
         if send.send(heard).is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_hosts_are_asked_by_turns_and_each_as_often_as_any() {
+        let host = |number: u8| Registration {
+            host: format!("h{number}"),
+            underlay: Ipv4Addr::new(198, 18, 0, number),
+            labels: BTreeMap::default(),
+        };
+        for (hosts, rounds) in [(1, 3), (10, 4), (40, 5)] {
+            let all: Vec<Registration> = (0..hosts).map(host).collect();
+            let (mut next, mut asked) = (0, BTreeMap::<&str, usize>::new());
+            for _ in 0..rounds {
+                let turn = turn(&all, &mut next);
+                assert_eq!(turn.len(), all.len().min(AT_A_TIME));
+                turn.iter().for_each(|one| *asked.entry(one.host.as_str()).or_default() += 1);
+            }
+            let each = rounds * all.len().min(AT_A_TIME) / all.len();
+            assert!(
+                asked.len() == all.len() && asked.values().all(|count| *count == each),
+                "{asked:?}"
+            );
+        }
+        assert!(turn(&[], &mut 7).is_empty());
     }
 }
