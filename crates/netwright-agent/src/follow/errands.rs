@@ -24,7 +24,7 @@ pub const NEWS: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_secs(3);
 /// After how long without an answer a host counts as silent: some requests are sent meanwhile.
 const LOST: Duration = Duration::from_millis(1_500);
-/// How many are asked at a time, the next ones the next time: hosts that each asked all others would have work that grows with their square.
+/// How many that are known are asked at a time, the next ones the next time: hosts that each asked all others would have work that grows with their square.
 const AT_A_TIME: usize = 16;
 /// The first wait before a source is asked again that did not answer; it doubles.
 const FIRST: Duration = Duration::from_millis(200);
@@ -139,10 +139,15 @@ fn tell(source: &dyn Source, host: &Registration, shared: &Shared, send: &Sender
 
 /// Asks other hosts by turns, again and again, whether they answer; tells where that has changed.
 fn look(own: Ipv4Addr, others: &Mutex<Vec<Registration>>, send: &Sender<Heard>) {
-    let (mut told, mut known, mut next) = (None, BTreeMap::new(), 0);
+    let (mut told, mut next) = (None, 0);
+    let mut known: BTreeMap<(String, Ipv4Addr), bool> = BTreeMap::new();
     loop {
         let all = others.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let turn = turn(&all, &mut next);
+        // Who is new is asked at once: of a host that was not asked nobody could say whom it reaches.
+        let key = |one: &Registration| (one.host.clone(), one.underlay);
+        let mut turn = turn(&all, &mut next);
+        turn.retain(|one| known.contains_key(&key(one)));
+        turn.extend(all.iter().filter(|one| !known.contains_key(&key(one))));
         let pairs: Vec<(IpAddr, IpAddr)> =
             turn.iter().map(|one| (own.into(), one.underlay.into())).collect();
         let answers = near::hosts(&pairs, LOST);
@@ -150,11 +155,10 @@ fn look(own: Ipv4Addr, others: &Mutex<Vec<Registration>>, send: &Sender<Heard>) 
             all.iter().any(|one| one.host == *host && one.underlay == *underlay)
         });
         for (one, answer) in turn.iter().zip(answers) {
-            let key = (one.host.clone(), one.underlay);
             match answer {
-                Some(answer) => known.insert(key, answer),
+                Some(answer) => known.insert(key(one), answer),
                 // It could not be asked: nothing is said of it.
-                None => known.remove(&key),
+                None => known.remove(&key(one)),
             };
         }
         let mut found = Others::default();
