@@ -83,50 +83,54 @@ pub fn counter(fault: usize, way: usize) -> String {
 /// What a fault meets in a namespace: keys by way, hook and family.
 type Met = BTreeMap<(usize, Hook, u8), BTreeSet<String>>;
 
-/// What a fault meets, by namespace.
-fn met(cut: &Cut, parties: &Parties) -> BTreeMap<String, Met> {
-    let mut all: BTreeMap<String, Met> = BTreeMap::new();
+/// Hands on where packets of a cut are met: the way, the hook, the door, and the address that they have or go to.
+fn doors<'p>(
+    cut: &Cut,
+    parties: &'p Parties,
+    mut each: impl FnMut(usize, Hook, &'p Door, &IpAddr),
+) {
     for (way, pairs) in [&cut.there, &cut.back].into_iter().enumerate() {
         for (from, to) in pairs {
             let (Some(from), Some(to)) = (parties.0.get(*from), parties.0.get(*to)) else {
                 continue;
             };
-            let mut put = |doors: &[Door], hook: Hook, addresses: &[IpAddr]| {
+            let mut put = |doors: &'p [Door], hook: Hook, addresses: &[IpAddr]| {
                 for door in doors {
-                    for address in addresses {
-                        let met = all.entry(door.namespace.clone()).or_default();
-                        let keys = met.entry((way, hook, family(address))).or_default();
-                        keys.insert(format!("\"{}\" . {address}", door.link));
-                    }
+                    addresses.iter().for_each(|address| each(way, hook, door, address));
                 }
             };
             put(&from.doors, Hook::Enters, &to.addresses);
             put(&to.doors, Hook::Leaves, &from.addresses);
         }
     }
+}
+
+/// What a fault meets, by namespace.
+fn met(cut: &Cut, parties: &Parties) -> BTreeMap<String, Met> {
+    let mut all: BTreeMap<String, Met> = BTreeMap::new();
+    doors(cut, parties, |way, hook, door, address| {
+        let met = all.entry(door.namespace.clone()).or_default();
+        let keys = met.entry((way, hook, family(address))).or_default();
+        keys.insert(format!("\"{}\" . {address}", door.link));
+    });
     all
 }
 
 /// What switches hold while a cut is on: a family that has something to meet leads to the chain that asks for it.
 #[must_use]
 pub fn elements(fault: usize, cut: &Cut, parties: &Parties) -> Vec<Holds> {
-    let mut all = Vec::new();
-    for (namespace, met) in met(cut, parties) {
-        for hook in [Hook::Enters, Hook::Leaves] {
-            let map = switch(fault, hook);
-            let families: BTreeSet<u8> = met
-                .keys()
-                .filter(|(_, own, _)| *own == hook)
-                .map(|(_, _, family)| *family)
-                .collect();
-            let led = |family: u8| (format!("ipv{family}"), format!("jump {map}"));
-            if !families.is_empty() {
-                let elements = families.into_iter().map(led).collect();
-                all.push(Holds { namespace: namespace.clone(), map: map.clone(), elements });
-            }
-        }
-    }
-    all
+    // Whom it meets lies in the kernel already: here only where, which is known without a key for each pair.
+    let mut switches: BTreeMap<(&str, Hook), BTreeSet<u8>> = BTreeMap::new();
+    doors(cut, parties, |_, hook, door, address| {
+        switches.entry((&door.namespace, hook)).or_default().insert(family(address));
+    });
+    let holds = |((namespace, hook), families): ((&str, Hook), BTreeSet<u8>)| {
+        let map = switch(fault, hook);
+        let led = |family: u8| (format!("ipv{family}"), format!("jump {map}"));
+        let elements = families.into_iter().map(led).collect();
+        Holds { namespace: namespace.to_owned(), map, elements }
+    };
+    switches.into_iter().map(holds).collect()
 }
 
 /// The same maps with nothing in them: the cut is over.
