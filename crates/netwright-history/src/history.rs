@@ -185,6 +185,22 @@ pub struct History {
 }
 
 impl History {
+    /// One with nothing in it.
+    pub(crate) fn empty(source: Source) -> Self {
+        Self {
+            source,
+            operations: Vec::new(),
+            processes: Vec::new(),
+            names: Vec::new(),
+            faults: Vec::new(),
+            events: 0,
+            notices: Vec::new(),
+            unpaired: 0,
+            torn: false,
+            rows: None,
+        }
+    }
+
     /// What an operation does.
     #[must_use]
     pub fn name(&self, operation: &Operation) -> &str {
@@ -227,18 +243,7 @@ const MOST_ANONYMOUS: usize = 4096;
 impl Builder {
     pub(crate) fn new(source: Source) -> Self {
         Self {
-            history: History {
-                source,
-                operations: Vec::new(),
-                processes: Vec::new(),
-                names: Vec::new(),
-                faults: Vec::new(),
-                events: 0,
-                notices: Vec::new(),
-                unpaired: 0,
-                torn: false,
-                rows: None,
-            },
+            history: History::empty(source),
             by_process: FxHashMap::default(),
             by_name: FxHashMap::default(),
             busy: Vec::new(),

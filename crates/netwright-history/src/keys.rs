@@ -103,18 +103,7 @@ fn apart(history: &History, sees: Sees) -> Option<Vec<Part>> {
 impl Part {
     /// Nothing that was done with an object yet.
     fn of(history: &History, key: &Value) -> Self {
-        let own = History {
-            source: history.source,
-            operations: Vec::new(),
-            processes: Vec::new(),
-            names: history.names.clone(),
-            faults: Vec::new(),
-            events: 0,
-            notices: Vec::new(),
-            unpaired: 0,
-            torn: false,
-            rows: None,
-        };
+        let own = History { names: history.names.clone(), ..History::empty(history.source) };
         Self { key: key.clone(), history: own, operations: Vec::new() }
     }
 }
