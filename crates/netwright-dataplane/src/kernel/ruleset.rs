@@ -1,5 +1,6 @@
 //! Rulesets, given to `nft` inside their namespace: one transaction each, so that no packet meets half of one.
 
+mod counted;
 mod elements;
 mod split;
 
@@ -109,12 +110,8 @@ pub(super) fn deviations(
     namespace: &str,
     text: &str,
 ) -> Result<(Vec<String>, Vec<String>), Failure> {
-    let output = nft(&["-s", "list", "ruleset"], None)?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(Failure::Ruleset { namespace: namespace.to_owned(), said, line: None });
-    }
-    let mut there = parts(&String::from_utf8_lossy(&output.stdout));
+    let mut there =
+        counted::here().map_err(|error| Failure::refused(namespace, "the ruleset", error))?;
     // What is broken on purpose is looked after by whoever broke it.
     there.retain(|part, _| !part.split(' ').nth(2).is_some_and(|name| name.starts_with(FAULTS)));
     let planned = parts(text);
@@ -146,7 +143,7 @@ pub(super) fn listed(namespace: &str) -> Result<serde_json::Value, Failure> {
     serde_json::from_slice(&output.stdout).map_err(|error| said(error.to_string()))
 }
 
-/// Tables, chains, sets and maps of a ruleset, with the number of rules or elements of each.
+/// Tables, chains, sets and maps of a ruleset's text, with the number of rules or elements of each.
 fn parts(text: &str) -> BTreeMap<String, usize> {
     let mut parts = BTreeMap::new();
     let (mut table, mut part) = (String::new(), None::<(String, bool)>);

@@ -14,7 +14,7 @@ const BATCH: usize = 64;
 /// Octets in one send, below the default send buffer.
 const BATCH_OCTETS: usize = 64 * 1024;
 /// Longest datagram that the kernel sends in a dump.
-const DATAGRAM: usize = 64 * 1024;
+pub(super) const DATAGRAM: usize = 64 * 1024;
 
 /// A request to the kernel, with the words for it in an error.
 #[derive(Debug)]
@@ -164,7 +164,7 @@ fn append(batch: &mut Vec<u8>, header: NetlinkHeader, message: RouteNetlinkMessa
     batch.resize(batch.len().next_multiple_of(4), 0);
 }
 
-const NLMSG_ERROR: u16 = 2;
+pub(super) const NLMSG_ERROR: u16 = 2;
 /// The error carries attributes after it.
 const ACK_TLVS: u16 = 0x200;
 /// Text of an error.
@@ -173,14 +173,14 @@ const ATTRIBUTE_MESSAGE: u16 = 1;
 const GONE: [i32; 4] = [2, 3, 19, 99];
 
 #[derive(Debug, Clone, Copy)]
-struct Frame {
-    kind: u16,
-    flags: u16,
-    sequence: u32,
+pub(super) struct Frame {
+    pub(super) kind: u16,
+    pub(super) flags: u16,
+    pub(super) sequence: u32,
 }
 
 /// The messages of a datagram, header and payload.
-fn frames(mut rest: &[u8]) -> impl Iterator<Item = (Frame, &[u8])> {
+pub(super) fn frames(mut rest: &[u8]) -> impl Iterator<Item = (Frame, &[u8])> {
     std::iter::from_fn(move || {
         let length = u32_at(rest, 0)? as usize;
         let frame =
@@ -200,7 +200,7 @@ fn u16_at(octets: &[u8], at: usize) -> Option<u16> {
 }
 
 /// The positive error number of an answer; 0 where it was done.
-fn error_code(payload: &[u8]) -> i32 {
+pub(super) fn error_code(payload: &[u8]) -> i32 {
     u32_at(payload, 0).map_or(0, |code| code.cast_signed().saturating_neg())
 }
 
