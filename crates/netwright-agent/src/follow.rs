@@ -4,6 +4,7 @@ mod asking;
 mod breaking;
 mod errands;
 
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -188,7 +189,7 @@ impl Agent {
     }
 
     fn live(&mut self, heard: &Receiver<Heard>, say: &mut dyn FnMut(&str)) -> io::Result<()> {
-        let mut check = Instant::now() + self.settings.check;
+        let mut check = Instant::now() + self.first_check();
         loop {
             let due = self.again.map_or(check, |again| again.min(check));
             match heard.recv_timeout(due.saturating_duration_since(Instant::now())) {
@@ -247,6 +248,14 @@ impl Agent {
                 check = Instant::now() + self.settings.check;
             }
         }
+    }
+
+    /// After how long everything is read back for the first time: hosts that begin together, as after a loss of power, do not all read at the same time.
+    fn first_check(&self) -> Duration {
+        let name =
+            BuildHasherDefault::<DefaultHasher>::default().hash_one(&self.settings.host.host);
+        let thousandths = u32::try_from(name % 1000).unwrap_or_default();
+        self.settings.check / 2 + self.settings.check / 2 * thousandths / 1000
     }
 
     /// Brings the host to what is wanted.

@@ -70,7 +70,7 @@ async fn allocator<S: Store>(store: S, window: usize) -> Allocator {
         r#"{"pool": "ranges", "kind": "ranges", "ranges": ["10.0.0.0/10"], "length": 28}"#,
     ] {
         let request = Request::Declare(serde_json::from_str(pool).unwrap());
-        let owner = "bench".to_owned();
+        let owner = "bench".into();
         allocator.ask(Asked { request, owner, key: None }).await.unwrap();
     }
     allocator
@@ -78,13 +78,13 @@ async fn allocator<S: Store>(store: S, window: usize) -> Allocator {
 
 fn asked(pool: &str, key: Option<String>) -> Asked {
     let request = Request::Allocate {
-        pool: pool.to_owned(),
+        pool: pool.into(),
         want: Want::default(),
-        purpose: "subnet:prod/some-name".to_owned(),
+        purpose: "subnet:prod/some-name".into(),
         reserve: false,
         seconds: None,
     };
-    Asked { request, owner: "bench".to_owned(), key }
+    Asked { request, owner: "bench".into(), key }
 }
 
 /// Each of some clients does one thing after the other, until a number or a time is reached; the times that they took, sorted.

@@ -3,6 +3,7 @@
 //! All keys of one network have one prefix, so that several networks, and strangers, can share an etcd. Numbers in keys have leading zeros: the
 //! order of the keys is theirs.
 
+use std::fmt::{self, Write as _};
 use std::ops::Bound;
 
 use bytes::{Bytes, BytesMut};
@@ -40,19 +41,20 @@ impl Layout {
     }
 
     fn key(&self, rest: &str) -> Bytes {
-        self.of(&[rest])
+        self.of("", rest)
     }
 
-    /// A key of several pieces.
-    fn of(&self, pieces: &[&str]) -> Bytes {
-        let octets = pieces.iter().map(|piece| piece.len()).sum::<usize>();
-        self.of_in(&mut BytesMut::with_capacity(self.prefix.len() + octets), pieces)
+    /// A key of two pieces.
+    fn of(&self, first: &str, second: &str) -> Bytes {
+        let octets = self.prefix.len() + first.len() + second.len();
+        self.of_in(&mut BytesMut::with_capacity(octets), format_args!("{first}{second}"))
     }
 
     /// The same as a part of octets that others share: allocators make a great many.
-    fn of_in(&self, octets: &mut BytesMut, pieces: &[&str]) -> Bytes {
+    fn of_in(&self, octets: &mut BytesMut, name: fmt::Arguments<'_>) -> Bytes {
         octets.extend_from_slice(self.prefix.as_bytes());
-        pieces.iter().for_each(|piece| octets.extend_from_slice(piece.as_bytes()));
+        // It grows: nothing there fails.
+        let _written = octets.write_fmt(name);
         octets.split().freeze()
     }
 
@@ -189,8 +191,13 @@ impl Layout {
     }
 
     /// A value that is taken, in octets that others share. `value` sorts as the value does.
-    pub(crate) fn allocation(&self, octets: &mut BytesMut, pool: &str, value: &str) -> Bytes {
-        self.of_in(octets, &["allocations/", pool, "/", value])
+    pub(crate) fn allocation(
+        &self,
+        octets: &mut BytesMut,
+        pool: &str,
+        value: impl fmt::Display,
+    ) -> Bytes {
+        self.of_in(octets, format_args!("allocations/{pool}/{value}"))
     }
 
     /// All that is taken.
@@ -200,8 +207,13 @@ impl Layout {
     }
 
     /// A value that was released and rests, in octets that others share.
-    pub(crate) fn cooling(&self, octets: &mut BytesMut, pool: &str, value: &str) -> Bytes {
-        self.of_in(octets, &["cooling/", pool, "/", value])
+    pub(crate) fn cooling(
+        &self,
+        octets: &mut BytesMut,
+        pool: &str,
+        value: impl fmt::Display,
+    ) -> Bytes {
+        self.of_in(octets, format_args!("cooling/{pool}/{value}"))
     }
 
     /// All that rests.
@@ -219,13 +231,12 @@ impl Layout {
     /// The answer to a request that may be sent again. `hash` is of its idempotency key.
     #[must_use]
     pub fn idempotency(&self, hash: &str) -> Bytes {
-        self.of(&["idempotency/", hash])
+        self.of("idempotency/", hash)
     }
 
     /// The same in pieces, in octets that others share.
-    pub(crate) fn idempotency_of(&self, octets: &mut BytesMut, pieces: [&str; 4]) -> Bytes {
-        let [what, at, between, hash] = pieces;
-        self.of_in(octets, &["idempotency/", what, at, between, hash])
+    pub(crate) fn idempotency_of(&self, octets: &mut BytesMut, name: impl fmt::Display) -> Bytes {
+        self.of_in(octets, format_args!("idempotency/{name}"))
     }
 
     /// All answers that are kept.
@@ -255,7 +266,7 @@ impl Layout {
     /// A fault that somebody asked for.
     #[must_use]
     pub fn fault(&self, id: &str) -> Bytes {
-        self.of(&["faults/", id])
+        self.of("faults/", id)
     }
 
     /// All of them.

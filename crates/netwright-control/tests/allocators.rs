@@ -262,7 +262,7 @@ impl World {
         for step in 0..steps {
             let purpose = format!("{id}/{step}");
             let key = random.percent(70).then(|| purpose.clone());
-            let owner = format!("client {id}");
+            let owner: Arc<str> = format!("client {id}").into();
             if !own.is_empty() && random.percent(45) {
                 let at = random.below(u32::try_from(own.len()).expect("few"));
                 let given = own.swap_remove(usize::try_from(at).expect("few"));
@@ -280,7 +280,7 @@ impl World {
                     Err(error) if lost || error.may_pass() => Fate::Perhaps(given.clone()),
                     Err(error) => panic!("{given:?}: {error}"),
                 };
-                self.fates.lock().expect("no panic").insert(given.purpose, fate);
+                self.fates.lock().expect("no panic").insert(given.purpose.to_string(), fate);
                 continue;
             }
             let (pool, length) = POOLS[usize::try_from(random.below(5)).expect("few")];
@@ -288,7 +288,7 @@ impl World {
             let request = Request::Allocate {
                 pool: pool.into(),
                 want,
-                purpose: purpose.clone(),
+                purpose: purpose.as_str().into(),
                 reserve: false,
                 seconds: None,
             };
@@ -352,7 +352,7 @@ impl World {
             }
         }
         let by_purpose: BTreeMap<&str, &Allocation> =
-            stored.iter().map(|a| (a.purpose.as_str(), a)).collect();
+            stored.iter().map(|a| (a.purpose.as_ref(), a)).collect();
         assert_eq!(by_purpose.len(), stored.len(), "one request, two values");
         let fates = self.fates.lock().expect("no panic");
         let mut sequences = BTreeSet::new();
@@ -370,7 +370,10 @@ impl World {
             }
         }
         for allocation in &stored {
-            assert!(fates.contains_key(&allocation.purpose), "nobody asked for {allocation:?}");
+            assert!(
+                fates.contains_key(allocation.purpose.as_ref()),
+                "nobody asked for {allocation:?}"
+            );
         }
     }
 }

@@ -25,8 +25,8 @@ mod ways;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 pub use capture::{ASIDE, apart, capture};
 use facts::Fact;
@@ -441,7 +441,10 @@ fn run(job: &Mutex<Option<Job<'_>>>) -> Vec<Failure> {
 
 /// Does pieces of work on as many threads as there are processors, which end with the work and so leave the caller in its namespace.
 fn parallel<T: Sync>(work: &[T], each: impl Fn(&T) -> Vec<Failure> + Sync) -> Vec<Failure> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(work.len());
+    // Asked once: it reads several files each time.
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = work.len().min(*PROCESSORS.get_or_init(processors));
     let next = AtomicUsize::new(0);
     let mut failures = Vec::new();
     std::thread::scope(|scope| {

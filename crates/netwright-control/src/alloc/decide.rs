@@ -1,5 +1,7 @@
 //! What a request comes to, given all pools.
 
+use std::sync::Arc;
+
 use netwright_model::suggest::nearest;
 
 use super::block::overlapping;
@@ -56,7 +58,7 @@ impl State {
 
     /// There is none of that name.
     pub(super) fn no_pool(&self, pool: &str) -> Error {
-        let near = nearest(pool, self.pools.keys().map(String::as_str));
+        let near = nearest(pool, self.pools.keys().map(AsRef::as_ref));
         Error::NoPool { pool: pool.to_owned(), near: near.map(Into::into) }
     }
 
@@ -154,17 +156,17 @@ impl State {
 
     fn release(
         &self,
-        name: &str,
+        name: &Arc<str>,
         value: Value,
         sequence: Option<u64>,
         now: u64,
     ) -> Result<Decision, Error> {
-        let Some(pool) = self.pools.get(name) else { return Err(self.no_pool(name)) };
-        let missing = || Error::NotAllocated { value: value.to_string(), pool: name.to_owned() };
+        let Some(pool) = self.pools.get(name.as_ref()) else { return Err(self.no_pool(name)) };
+        let missing = || Error::NotAllocated { value: value.to_string(), pool: name.to_string() };
         let block = value.block().filter(|_| value.kind() == pool.spec.kind).ok_or_else(missing)?;
         let still_described = pool.is_described(block);
         let released = |sequence, rests_until| {
-            let pool = name.to_owned();
+            let pool = Arc::clone(name);
             Answer::Released(Released { pool, value, sequence, rests_until, still_described })
         };
         let Some(held) = pool.held.get(&block) else {
@@ -181,10 +183,10 @@ impl State {
         }
         let until = Time::of_milliseconds(now.saturating_add(pool.spec.hold_down));
         let rests = pool.spec.hold_down > 0 && !held.reserved;
-        let mut edits = vec![Edit::Unhold { pool: name.to_owned(), value }];
+        let mut edits = vec![Edit::Unhold { pool: Arc::clone(name), value }];
         if rests {
             let Held { sequence, .. } = *held;
-            edits.push(Edit::Rest(Cooling { pool: name.to_owned(), value, sequence, until }));
+            edits.push(Edit::Rest(Cooling { pool: Arc::clone(name), value, sequence, until }));
         }
         let answer = released(held.sequence, rests.then_some(until));
         Ok(Decision { edits, answer })
@@ -197,14 +199,14 @@ impl State {
         let before = self.declaration(name);
         // Another kind would make what is taken something else.
         if used > 0 && before.is_some_and(|before| before.kind != declared.kind) {
-            return Err(Error::InUse { pool: name.clone(), values: used });
+            return Err(Error::InUse { pool: name.to_string(), values: used });
         }
         let same = before == Some(declared);
         let edits = if same { Vec::new() } else { vec![Edit::Declare(declared.clone())] };
         Ok(Decision { edits, answer: Answer::Declared(declared.clone()) })
     }
 
-    fn remove(&self, name: &str) -> Result<Decision, Error> {
+    fn remove(&self, name: &Arc<str>) -> Result<Decision, Error> {
         if self.declaration(name).is_none() {
             return Err(match self.pools.get(name) {
                 Some(_) => {
@@ -217,9 +219,9 @@ impl State {
         let own = pool.filter(|pool| pool.spec.source == Source::Declared);
         let values = own.map_or(0, |pool| pool.held.len() + pool.cooling.len());
         if values > 0 {
-            return Err(Error::InUse { pool: name.to_owned(), values });
+            return Err(Error::InUse { pool: name.to_string(), values });
         }
-        let edits = vec![Edit::Undeclare(name.to_owned())];
+        let edits = vec![Edit::Undeclare(Arc::clone(name))];
         Ok(Decision { edits, answer: Answer::Removed })
     }
 }

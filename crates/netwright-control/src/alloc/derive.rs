@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use netwright_model::language::{EndpointKind, NatGateway, PeeringState, Subnet};
 use netwright_model::network::{Nat, Network, SubnetId, VpcId};
@@ -29,11 +30,11 @@ pub fn kind_of(pool: &str) -> Option<Kind> {
 
 /// All pools of a network, by name.
 #[must_use]
-pub fn derive(network: &Network) -> BTreeMap<String, Spec> {
+pub fn derive(network: &Network) -> BTreeMap<Arc<str>, Spec> {
     let mut pools = BTreeMap::new();
     let mut numbers = Spec::empty(Kind::Numbers, Source::Network);
     numbers.roots = cover(Plane::NUMBERS, 1, MAX_VNI);
-    pools.insert("vni".to_owned(), numbers);
+    pools.insert("vni".into(), numbers);
     let peers = peers(network);
     let written = network.description.vpcs.iter().map(|(_, written)| &written.cidrs[..]);
     for (index, (vpc, given)) in network.vpcs.iter().zip(written).enumerate() {
@@ -44,12 +45,12 @@ pub fn derive(network: &Network) -> BTreeMap<String, Spec> {
             let others = peers[index].iter().map(|peer| &network[*peer].name).chain([&vpc.name]);
             let both =
                 others.flat_map(|name| [format!("vpc:{name}"), format!("connectors:{name}")]);
-            both.filter(|name| name != own).collect::<Vec<_>>()
+            both.filter(|name| name != own).map(Arc::from).collect::<Vec<_>>()
         };
         let names = [format!("vpc:{}", vpc.name), format!("connectors:{}", vpc.name)];
         for (name, mut spec) in names.into_iter().zip([spec, connectors]) {
             spec.linked = linked(&name);
-            pools.insert(name, spec);
+            pools.insert(name.into(), spec);
         }
     }
     let mut taken = addresses(network);
@@ -58,7 +59,7 @@ pub fn derive(network: &Network) -> BTreeMap<String, Spec> {
         for (id, (_, written)) in vpc.subnets.iter().zip(written.subnets.iter()) {
             let taken = std::mem::take(&mut taken[id.index()]);
             let spec = subnet_addresses(network, *id, written, taken);
-            pools.insert(format!("subnet:{}", network[*id].name), spec);
+            pools.insert(format!("subnet:{}", network[*id].name).into(), spec);
         }
     }
     let gateways: BTreeMap<&str, &NatGateway> = (network.description.nat_gateways.iter())
@@ -66,7 +67,7 @@ pub fn derive(network: &Network) -> BTreeMap<String, Spec> {
         .collect();
     for nat in &network.nats {
         let written = gateways.get(nat.name.as_str()).copied();
-        pools.insert(format!("nat:{}", nat.name), nat_ports(network, nat, written));
+        pools.insert(format!("nat:{}", nat.name).into(), nat_ports(network, nat, written));
     }
     pools
 }

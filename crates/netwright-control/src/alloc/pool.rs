@@ -1,6 +1,7 @@
 //! A pool: what it has to give, who has what of it, what rests, and what is free.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -16,8 +17,8 @@ use crate::time::Time;
 /// Who has a value.
 #[derive(Debug, Clone)]
 pub(super) struct Held {
-    pub(super) purpose: Box<str>,
-    pub(super) owner: Box<str>,
+    pub(super) purpose: Arc<str>,
+    pub(super) owner: Arc<str>,
     pub(super) sequence: u64,
     pub(super) at: u64,
     pub(super) reserved: bool,
@@ -27,8 +28,8 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn of(allocation: &Allocation) -> Self {
         Self {
-            purpose: allocation.purpose.as_str().into(),
-            owner: allocation.owner.as_str().into(),
+            purpose: Arc::clone(&allocation.purpose),
+            owner: Arc::clone(&allocation.owner),
             sequence: allocation.sequence,
             at: allocation.at.milliseconds(),
             reserved: allocation.reserved,
@@ -36,12 +37,12 @@ impl Held {
         }
     }
 
-    pub(super) fn allocation(&self, pool: &str, value: Value) -> Allocation {
+    pub(super) fn allocation(&self, pool: &Arc<str>, value: Value) -> Allocation {
         Allocation {
-            pool: pool.to_owned(),
+            pool: Arc::clone(pool),
             value,
-            purpose: self.purpose.clone().into(),
-            owner: self.owner.clone().into(),
+            purpose: Arc::clone(&self.purpose),
+            owner: Arc::clone(&self.owner),
             sequence: self.sequence,
             at: Time::of_milliseconds(self.at),
             reserved: self.reserved,
@@ -298,10 +299,15 @@ pub struct Usage {
 }
 
 impl Pool {
-    pub(super) fn cooling_record(&self, pool: &str, block: Block, rest: Rest) -> Option<Cooling> {
+    pub(super) fn cooling_record(
+        &self,
+        pool: &Arc<str>,
+        block: Block,
+        rest: Rest,
+    ) -> Option<Cooling> {
         let value = self.value(block)?;
         let Rest { until, sequence } = rest;
         let until = Time::of_milliseconds(until);
-        Some(Cooling { pool: pool.to_owned(), value, sequence, until })
+        Some(Cooling { pool: Arc::clone(pool), value, sequence, until })
     }
 }

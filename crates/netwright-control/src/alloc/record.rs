@@ -1,5 +1,7 @@
 //! What the store keeps of pools and allocations, as JSON.
 
+use std::sync::Arc;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,18 +10,18 @@ use super::free::Order;
 use super::value::{Kind, Value};
 use crate::time::Time;
 
-/// A value that is somebody's.
+/// A value that is somebody's. Its texts are shared with the request that it answers: a great many are made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Allocation {
     /// The pool that it is of.
-    pub pool: String,
+    pub pool: Arc<str>,
     /// The value.
     pub value: Value,
     /// What it is for, as `subnet:prod/web`.
     #[serde(rename = "for")]
-    pub purpose: String,
+    pub purpose: Arc<str>,
     /// Who asked for it.
-    pub owner: String,
+    pub owner: Arc<str>,
     /// Higher than that of any earlier allocation: who releases it with this number releases nobody else's.
     pub sequence: u64,
     /// When it was made.
@@ -36,7 +38,7 @@ pub struct Allocation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cooling {
     /// The pool that it is of.
-    pub pool: String,
+    pub pool: Arc<str>,
     /// The value.
     pub value: Value,
     /// The sequence number that it had.
@@ -50,7 +52,7 @@ pub struct Cooling {
 #[serde(deny_unknown_fields)]
 pub struct Declared {
     /// Its name.
-    pub pool: String,
+    pub pool: Arc<str>,
     /// What it is of. Where the pool follows from the network it must be that.
     pub kind: Kind,
     /// All values of it; those that follow from the network where none are given. Of blocks of ports: addresses. Of numbers: `1-100`.
@@ -97,7 +99,7 @@ pub struct Kept {
 #[derive(Debug, Serialize)]
 pub(super) struct Keeping<'a> {
     /// Hash of the request.
-    pub(super) request: &'a str,
+    pub(super) request: super::request::Hex<'a>,
     /// Its answer.
     pub(super) answer: &'a super::request::Answer,
     /// When it was given.

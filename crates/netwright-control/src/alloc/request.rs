@@ -1,7 +1,10 @@
 //! What is asked of the allocators, and what they answer.
 
+use std::fmt;
+use std::sync::Arc;
+
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::error::Error;
@@ -40,12 +43,12 @@ pub enum Request {
     /// Gives a value to somebody.
     Allocate {
         /// The pool.
-        pool: String,
+        pool: Arc<str>,
         /// Which value.
         want: Want,
         /// What it is for.
         #[serde(rename = "for")]
-        purpose: String,
+        purpose: Arc<str>,
         /// It is kept, not used yet.
         #[serde(default)]
         reserve: bool,
@@ -56,7 +59,7 @@ pub enum Request {
     /// Gives a value back.
     Release {
         /// The pool.
-        pool: String,
+        pool: Arc<str>,
         /// The value.
         value: Value,
         /// Only where it still has this sequence number.
@@ -68,7 +71,7 @@ pub enum Request {
     /// Takes a declared pool away, or its settings.
     Remove {
         /// The pool.
-        pool: String,
+        pool: Arc<str>,
     },
 }
 
@@ -90,7 +93,7 @@ pub enum Answer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Released {
     /// The pool.
-    pub pool: String,
+    pub pool: Arc<str>,
     /// The value.
     pub value: Value,
     /// The sequence number that it had.
@@ -109,7 +112,7 @@ pub struct Asked {
     /// What.
     pub request: Request,
     /// Who: the name of an API key.
-    pub owner: String,
+    pub owner: Arc<str>,
     /// By which a request that is sent again is known.
     pub key: Option<String>,
 }
@@ -125,15 +128,25 @@ pub(super) struct Hashes {
 pub(super) type Hash = [u8; 32];
 
 /// A hash as a text of a key or record.
-pub(super) fn hex(hash: &Hash) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(2 * hash.len());
-    for octet in hash {
-        for four_bits in [octet >> 4, octet & 15] {
-            text.push(char::from(DIGITS[usize::from(four_bits)]));
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hex<'h>(pub(super) &'h Hash);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 2 * size_of::<Hash>()];
+        for (pair, octet) in text.chunks_exact_mut(2).zip(self.0) {
+            let digit = |four_bits: u8| DIGITS[usize::from(four_bits)];
+            pair.copy_from_slice(&[digit(octet >> 4), digit(octet & 15)]);
         }
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
-    text
+}
+
+impl Serialize for Hex<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
 }
 
 /// The hash that a text stands for.

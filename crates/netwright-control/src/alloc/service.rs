@@ -30,7 +30,7 @@ use tokio::time::Instant;
 use super::error::Error;
 use super::gate::Gate;
 use super::record::Allocation;
-use super::request::{Answer, Asked, Hash, Hashes, hex};
+use super::request::{Answer, Asked, Hash, Hashes, Hex};
 use super::state::State;
 use crate::beside::Beside;
 use crate::guard::Guard;
@@ -512,6 +512,10 @@ impl<S: Store, C: Store> Desk<S, C> {
             self.pace.sent(batch.answers.len());
             self.send(batch).await;
         }
+        // Who closes the gate waits for what is on its way only.
+        if self.flights.is_empty() {
+            self.setting.gate.leave();
+        }
     }
 
     /// Requests that were answered before are answered from the store.
@@ -567,7 +571,7 @@ async fn landing(flights: &mut VecDeque<Flight>) -> batch::Outcome {
 /// together lies together, and hashes alone would scatter it over the whole store. Nobody needs to find one by the hash only: who leads has read
 /// the times of all, and what he writes holds only after all that he knows.
 fn key_of_answer(layout: &Layout, text: &mut BytesMut, at: u64, key: &Hash) -> Bytes {
-    layout.idempotency_of(text, [ANSWERS, &format!("{at:0TIME$x}"), "-", &hex(key)])
+    layout.idempotency_of(text, format_args!("{ANSWERS}{at:0TIME$x}-{}", Hex(key)))
 }
 
 /// Digits of a time in the name of an answer.

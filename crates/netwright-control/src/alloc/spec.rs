@@ -1,6 +1,7 @@
 //! What a pool has to give, and how.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use netwright_model::scalar::{Prefix, Scalar};
 
@@ -66,7 +67,7 @@ pub struct Spec {
     /// Why nothing can be given.
     pub closed: Option<String>,
     /// Pools whose values are taken here too. What is linked is linked both ways.
-    pub linked: Vec<String>,
+    pub linked: Vec<Arc<str>>,
 }
 
 /// How large a value is.

@@ -24,7 +24,7 @@ pub enum Edit {
     /// It is nobody's.
     Unhold {
         /// Its pool.
-        pool: String,
+        pool: Arc<str>,
         /// The value.
         value: Value,
     },
@@ -33,25 +33,25 @@ pub enum Edit {
     /// It rests no longer.
     Unrest {
         /// Its pool.
-        pool: String,
+        pool: Arc<str>,
         /// The value.
         value: Value,
     },
     /// A pool is declared, or otherwise.
     Declare(Declared),
     /// It is not.
-    Undeclare(String),
+    Undeclare(Arc<str>),
 }
 
 /// Something that ends by itself: when, of which pool, which block.
-type Ends = (u64, String, Block);
+type Ends = (u64, Arc<str>, Block);
 
 /// All pools and what is taken of them.
 #[derive(Debug, Clone, Default)]
 pub struct State {
     network: Arc<Network>,
-    declared: BTreeMap<String, Declared>,
-    pub(super) pools: BTreeMap<String, Pool>,
+    declared: BTreeMap<Arc<str>, Declared>,
+    pub(super) pools: BTreeMap<Arc<str>, Pool>,
     /// What rests, the first that was released first.
     resting: BTreeSet<Ends>,
     /// Reservations that end.
@@ -132,8 +132,8 @@ impl State {
     }
 
     /// The pool of a name, made for what is taken of it where nothing else says that it is there.
-    fn pool(&mut self, name: &str, value: Value) -> &mut Pool {
-        self.pools.entry(name.to_owned()).or_insert_with(|| {
+    fn pool(&mut self, name: &Arc<str>, value: Value) -> &mut Pool {
+        self.pools.entry(Arc::clone(name)).or_insert_with(|| {
             let kind = kind_of(name).unwrap_or(value.kind());
             let mut spec = Spec::empty(kind, Source::Gone);
             spec.closed = Some("the network no longer has what it is of".to_owned());
@@ -147,7 +147,7 @@ impl State {
             Edit::Hold(allocation) => self.hold(&allocation),
             Edit::Unhold { pool, value } => {
                 let block = value.block()?;
-                let held = self.pools.get_mut(&pool)?.unhold(block, now)?;
+                let held = self.pools.get_mut(pool.as_ref())?.unhold(block, now)?;
                 if let Some(until) = held.until {
                     self.ending.remove(&(until, pool.clone(), block));
                 }
@@ -163,7 +163,7 @@ impl State {
             }
             Edit::Unrest { pool, value } => {
                 let block = value.block()?;
-                let own = self.pools.get_mut(&pool)?;
+                let own = self.pools.get_mut(pool.as_ref())?;
                 let rest = own.unrest(block)?;
                 let record = own.cooling_record(&pool, block, rest);
                 self.resting.remove(&(rest.until, pool.clone(), block));
@@ -226,14 +226,14 @@ impl State {
 
     fn take(&mut self, name: &str, block: Block) {
         let linked = self.pools.get(name).map(|pool| pool.spec.linked.clone());
-        for one in linked.iter().flatten().map(String::as_str).chain([name]) {
+        for one in linked.iter().flatten().map(AsRef::as_ref).chain([name]) {
             if let Some(free) = self.pools.get_mut(one).and_then(|pool| pool.free.as_mut()) {
                 free.take(block);
             }
         }
     }
 
-    fn give(&mut self, name: &str, block: Block) {
+    fn give(&mut self, name: &Arc<str>, block: Block) {
         for linked in self.around(name) {
             if self.pools.get(&linked).is_none_or(|pool| pool.free.is_none()) {
                 continue;
@@ -246,9 +246,9 @@ impl State {
     }
 
     /// A pool and those that it is linked with.
-    fn around(&self, name: &str) -> Vec<String> {
+    fn around(&self, name: &Arc<str>) -> Vec<Arc<str>> {
         let linked = self.pools.get(name).map_or(&[][..], |pool| &pool.spec.linked[..]);
-        linked.iter().cloned().chain([name.to_owned()]).collect()
+        linked.iter().cloned().chain([Arc::clone(name)]).collect()
     }
 
     /// All that is not free of a block in a pool, for whatever reason.
@@ -331,9 +331,9 @@ impl State {
     /// Names of pools in order, after one.
     #[must_use]
     pub fn names(&self, after: &str, most: usize) -> Vec<String> {
-        let later = (std::ops::Bound::Excluded(after.to_owned()), std::ops::Bound::Unbounded);
-        let all = self.pools.range(later).take(most);
-        all.map(|(name, _)| name.clone()).collect()
+        let later = (std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded);
+        let all = self.pools.range::<str, _>(later).take(most);
+        all.map(|(name, _)| name.to_string()).collect()
     }
 
     /// Whether there is a pool of a name.
@@ -363,14 +363,15 @@ impl State {
         let later = pool.held.range((from, std::ops::Bound::Unbounded));
         let known = later.filter(|(_, held)| held.sequence <= upto);
         let named = known.filter_map(|(block, held)| Some((pool.value(*block)?, held)));
-        named.take(most).map(|(value, held)| held.allocation(name, value)).collect()
+        let name = name.into();
+        named.take(most).map(|(value, held)| held.allocation(&name, value)).collect()
     }
 
     /// All that rests, the first that was released first.
     #[must_use]
     pub fn resting(&self) -> Vec<Cooling> {
         let record = |(_, pool, block): &Ends| {
-            let own = self.pools.get(pool)?;
+            let own = self.pools.get(pool.as_ref())?;
             own.cooling_record(pool, *block, *own.cooling.get(block)?)
         };
         self.resting.iter().filter_map(record).collect()
@@ -380,14 +381,15 @@ impl State {
     pub fn all(&self) -> impl Iterator<Item = Allocation> {
         self.pools.iter().flat_map(|(name, pool)| {
             let named = pool.held.iter().filter_map(|(b, held)| Some((pool.value(*b)?, held)));
-            named.map(|(value, held)| held.allocation(name, value))
+            let name = Arc::clone(name);
+            named.map(move |(value, held)| held.allocation(&name, value))
         })
     }
 }
 
 /// Links pools that somebody declared with those that have something in common with them, and takes out of them what the network describes there.
-fn connect(specs: &mut BTreeMap<String, Spec>, outer: &[Block]) {
-    let own: Vec<String> = specs
+fn connect(specs: &mut BTreeMap<Arc<str>, Spec>, outer: &[Block]) {
+    let own: Vec<Arc<str>> = specs
         .iter()
         .filter(|(_, spec)| spec.source == Source::Declared && spec.kind != Kind::Numbers)
         .map(|(name, _)| name.clone())

@@ -38,7 +38,7 @@ impl Desk {
         for edit in self.state.due(self.now, usize::MAX) {
             self.state.apply(edit, self.now);
         }
-        let asked = Asked { request, owner: owner.to_owned(), key: None };
+        let asked = Asked { request, owner: owner.into(), key: None };
         let decision = self.state.decide(&asked, self.now, self.sequence + 1)?;
         self.sequence += 1;
         for edit in decision.edits {
@@ -48,8 +48,8 @@ impl Desk {
     }
 
     fn want(&mut self, pool: &str, want: Want) -> Result<Allocation, Error> {
-        let purpose = "subnet:prod/new".to_owned();
-        let pool = pool.to_owned();
+        let purpose = "subnet:prod/new".into();
+        let pool = pool.into();
         let request = Request::Allocate { pool, want, purpose, reserve: false, seconds: None };
         match self.ask("ci", request)? {
             Answer::Allocated(allocation) => Ok(allocation),
@@ -77,7 +77,7 @@ impl Desk {
         sequence: Option<u64>,
     ) -> Result<Released, Error> {
         let value = Value::parse(value).expect("a value");
-        match self.ask("ci", Request::Release { pool: pool.to_owned(), value, sequence })? {
+        match self.ask("ci", Request::Release { pool: pool.into(), value, sequence })? {
             Answer::Released(released) => Ok(released),
             other => panic!("{other:?}"),
         }
@@ -516,7 +516,7 @@ proptest! {
 }
 
 fn allocate(pool: &str, want: Want) -> Request {
-    let (pool, purpose) = (pool.to_owned(), "x".to_owned());
+    let (pool, purpose) = (pool.into(), "x".into());
     Request::Allocate { pool, want, purpose, reserve: false, seconds: None }
 }
 

@@ -152,7 +152,7 @@ pub(super) async fn ask(
         Request::Remove { .. } => 204,
     };
     let record = who.beside(state, status);
-    Ok(state.allocator()?.ask_with(Asked { request, owner: who.name, key }, record).await?)
+    Ok(state.allocator()?.ask_with(Asked { request, owner: who.name.into(), key }, record).await?)
 }
 
 /// The answer is of another kind than what was asked: an old record under the same key.
@@ -180,7 +180,8 @@ async fn allocate(
 ) -> Result<Response, Problem> {
     let NewAllocation { pool, purpose, value, length, family, ports, reserve, seconds } = asked;
     let want = Want { value, length, family, ports };
-    let request = Request::Allocate { pool, want, purpose, reserve, seconds };
+    let request =
+        Request::Allocate { pool: pool.into(), want, purpose: purpose.into(), reserve, seconds };
     match ask(&state, who, idempotency, request).await? {
         Answer::Allocated(allocation) => Ok(created(allocation)),
         _ => Err(odd()),
@@ -193,7 +194,9 @@ async fn release(
     Once { asked, idempotency }: Once<Release>,
 ) -> Result<Json<Released>, Problem> {
     let Release { pool, value, sequence } = asked;
-    match ask(&state, who, idempotency, Request::Release { pool, value, sequence }).await? {
+    match ask(&state, who, idempotency, Request::Release { pool: pool.into(), value, sequence })
+        .await?
+    {
         Answer::Released(released) => Ok(Json(released)),
         _ => Err(odd()),
     }

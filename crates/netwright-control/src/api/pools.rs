@@ -103,7 +103,7 @@ async fn remove(
     who: Who,
     Once { asked, idempotency }: Once<Named>,
 ) -> Result<StatusCode, Problem> {
-    match ask(&state, who, idempotency, Request::Remove { pool: asked.pool }).await? {
+    match ask(&state, who, idempotency, Request::Remove { pool: asked.pool.into() }).await? {
         Answer::Removed => Ok(StatusCode::NO_CONTENT),
         _ => Err(odd()),
     }

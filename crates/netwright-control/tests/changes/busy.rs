@@ -32,9 +32,9 @@ impl Wall for Since {
 
 fn allocate(pool: &str, length: Option<u8>) -> Asked {
     let want = Want { length, ..Want::default() };
-    let (pool, purpose) = (pool.to_owned(), "subnet:prod/other".to_owned());
+    let (pool, purpose) = (pool.into(), "subnet:prod/other".into());
     let request = Request::Allocate { pool, want, purpose, reserve: false, seconds: None };
-    Asked { request, owner: "busy".to_owned(), key: None }
+    Asked { request, owner: "busy".into(), key: None }
 }
 
 /// Tells allocators what the network is.
@@ -99,7 +99,7 @@ async fn networks_are_applied_while_many_allocate_and_nothing_is_given_twice() {
     changes.propose(&store, &guard(), apply(&text)).await.unwrap();
     let declared = r#"{"pool": "numbers", "kind": "numbers", "ranges": ["0-4294967295"]}"#;
     let request = Request::Declare(serde_json::from_str(declared).unwrap());
-    allocator.ask(Asked { request, owner: "busy".to_owned(), key: None }).await.unwrap();
+    allocator.ask(Asked { request, owner: "busy".into(), key: None }).await.unwrap();
     let (ends, given) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|client| {
@@ -134,6 +134,37 @@ async fn networks_are_applied_while_many_allocate_and_nothing_is_given_twice() {
     let live = changes.keeper().newest().await.unwrap();
     let nothing = netwright_control::network::Live::empty();
     assert_eq!(clashes(&all, &nothing.network, &live.network), [""; 0]);
+}
+
+/// Time passes here only while nobody has anything to do.
+#[tokio::test(start_paused = true)]
+async fn a_change_does_not_wait_for_allocators_that_have_nothing_to_do() {
+    let store = store().await;
+    let layout = Layout::default();
+    let changes = Changes::new(Keeper::new(store.clone(), layout.clone()), clashes);
+    let (_led, led) = watch::channel(Some(guard()));
+    let (_live, live) = watch::channel(Live::default());
+    let allocator = Allocator::start(Setting {
+        store: store.clone(),
+        copy: store.clone(),
+        layout,
+        live,
+        guard: led,
+        gate: changes.gate().clone(),
+        wall: Arc::new(Since(Instant::now())),
+        seed: 1,
+        options: Options::default(),
+    });
+    for round in 0..3 {
+        let declared = format!(r#"{{"pool": "n{round}", "kind": "numbers", "ranges": ["0-9"]}}"#);
+        let request = Request::Declare(serde_json::from_str(&declared).unwrap());
+        allocator.ask(Asked { request, owner: "idle".into(), key: None }).await.unwrap();
+        // It looks from time to time what ends by itself.
+        tokio::time::sleep(Duration::from_millis(1_300 + round)).await;
+        let closing = tokio::time::Instant::now();
+        drop(changes.gate().close().await);
+        assert_eq!(closing.elapsed(), Duration::ZERO, "round {round}");
+    }
 }
 
 #[tokio::test]

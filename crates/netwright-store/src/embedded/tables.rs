@@ -30,12 +30,16 @@ const LEASES: TableDefinition<'_, u64, u64> = TableDefinition::new("leases");
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 
 const FORMAT: &str = "format";
+/// The revision when the other numbers were written last: it is that, or the last of the log. Each group would write a page more for it.
 const REVISION: &str = "revision";
 const COMPACTED: &str = "compacted";
 const GRANTED: &str = "granted";
 
 /// The version of this layout.
-const LAYOUT: u64 = 2;
+const LAYOUT: u64 = 3;
+
+/// The one before: its revision lies beside the log after each group. What it holds can be read as it is.
+const LAYOUT_BEFORE: u64 = 2;
 
 /// Octets after which a row of the log is full.
 const ROW: usize = 64 << 10;
@@ -68,6 +72,8 @@ pub(super) struct Mind {
     held: BTreeMap<LeaseId, BTreeSet<Bytes>>,
     /// The log may hold revisions that are forgotten.
     pub(super) untrimmed: bool,
+    /// The last revision that is forgotten and the last lease, as they lie in the file.
+    written: (u64, u64),
 }
 
 impl Mind {
@@ -75,17 +81,10 @@ impl Mind {
     pub(super) fn of(database: &Database, now: Duration) -> Result<Self, Error> {
         begin(database)?;
         let txn = database.begin_read().map_err(failed)?;
-        let numbers = txn.open_table(NUMBERS).map_err(failed)?;
-        let number = |name: &str| -> Result<u64, Error> {
-            Ok(numbers.get(name).map_err(failed)?.map_or(0, |value| value.value()))
-        };
-        let mut mind = Self {
-            revision: number(REVISION)?,
-            compacted: number(COMPACTED)?,
-            granted: number(GRANTED)?,
-            untrimmed: true,
-            ..Self::default()
-        };
+        let Numbers { revision, compacted, granted } = numbers_of(&txn)?;
+        let written = (compacted, granted);
+        let mut mind =
+            Self { revision, compacted, granted, untrimmed: true, written, ..Self::default() };
         for row in txn.open_table(LEASES).map_err(failed)?.iter().map_err(failed)? {
             let (id, ttl) = row.map_err(failed)?;
             mind.leases.grant(LeaseId(id.value()), Duration::from_millis(ttl.value()), now)?;
@@ -127,6 +126,9 @@ fn begin(database: &Database) -> Result<(), Error> {
                 numbers.insert(REVISION, Revision::EMPTY.0).map_err(failed)?;
             }
             Some(LAYOUT) => {}
+            Some(LAYOUT_BEFORE) => {
+                numbers.insert(FORMAT, LAYOUT).map_err(failed)?;
+            }
             Some(other) => {
                 return Err(Error::Damaged(format!(
                     "the file has layout {other}; this program reads layout {LAYOUT}"
@@ -142,10 +144,10 @@ fn begin(database: &Database) -> Result<(), Error> {
 
 /// Tables that are written to.
 pub(super) struct Tables<'t> {
+    /// Of which the tables are that are seldom written to.
+    txn: &'t WriteTransaction,
     current: Table<'t, &'static [u8], &'static [u8]>,
     log: Table<'t, u64, &'static [u8]>,
-    leases: Table<'t, u64, u64>,
-    numbers: Table<'t, &'static str, u64>,
     /// What an entry is written in before it is put, used again for each.
     octets: Vec<u8>,
     /// Revisions that are not in the log yet, as they are written there.
@@ -155,24 +157,32 @@ pub(super) struct Tables<'t> {
 impl<'t> Tables<'t> {
     pub(super) fn of(txn: &'t WriteTransaction) -> Result<Self, Error> {
         Ok(Self {
+            txn,
             current: txn.open_table(CURRENT).map_err(failed)?,
             log: txn.open_table(LOG).map_err(failed)?,
-            leases: txn.open_table(LEASES).map_err(failed)?,
-            numbers: txn.open_table(NUMBERS).map_err(failed)?,
             octets: Vec::new(),
             row: Vec::new(),
         })
     }
 
     /// Writes what is left for the log, and the numbers that have changed.
-    pub(super) fn finish(&mut self, mind: &Mind) -> Result<(), Error> {
+    pub(super) fn finish(&mut self, mind: &mut Mind) -> Result<(), Error> {
         self.log_all(mind)?;
+        if mind.written == (mind.compacted, mind.granted) {
+            return Ok(());
+        }
+        let mut numbers = self.txn.open_table(NUMBERS).map_err(failed)?;
         for (name, number) in
             [(REVISION, mind.revision), (COMPACTED, mind.compacted), (GRANTED, mind.granted)]
         {
-            self.numbers.insert(name, number).map_err(failed)?;
+            numbers.insert(name, number).map_err(failed)?;
         }
+        mind.written = (mind.compacted, mind.granted);
         Ok(())
+    }
+
+    fn leases(&self) -> Result<Table<'t, u64, u64>, Error> {
+        self.txn.open_table(LEASES).map_err(failed)
     }
 
     /// A transaction; its changes, which make a revision where there are some.
@@ -322,14 +332,14 @@ impl<'t> Tables<'t> {
         mind.leases.grant(id, ttl, now)?;
         mind.granted = id.0;
         let millis = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        self.leases.insert(id.0, millis).map_err(failed)?;
+        self.leases()?.insert(id.0, millis).map_err(failed)?;
         Ok(id)
     }
 
     /// Ends a lease; the changes, which are one revision.
     pub(super) fn end(&mut self, mind: &mut Mind, lease: LeaseId) -> Result<Vec<Change>, Error> {
         mind.leases.remove(lease);
-        self.leases.remove(lease.0).map_err(failed)?;
+        self.leases()?.remove(lease.0).map_err(failed)?;
         let next = mind.revision + 1;
         let mut changes = Vec::new();
         for key in mind.held.remove(&lease).unwrap_or_default() {
@@ -434,18 +444,34 @@ fn found(
     Ok(Found { entries, more, revision: newest })
 }
 
-fn numbers_of(txn: &ReadTransaction) -> Result<(Revision, Revision), Error> {
+/// Numbers of a store as a whole.
+struct Numbers {
+    revision: u64,
+    compacted: u64,
+    granted: u64,
+}
+
+fn numbers_of(txn: &ReadTransaction) -> Result<Numbers, Error> {
     let numbers = txn.open_table(NUMBERS).map_err(failed)?;
-    let number = |name: &str| -> Result<Revision, Error> {
-        Ok(Revision(numbers.get(name).map_err(failed)?.map_or(0, |value| value.value())))
+    let number = |name: &str| -> Result<u64, Error> {
+        Ok(numbers.get(name).map_err(failed)?.map_or(0, |value| value.value()))
     };
-    Ok((number(COMPACTED)?, number(REVISION)?))
+    let log = txn.open_table(LOG).map_err(failed)?;
+    let logged = log.last().map_err(failed)?.map_or(0, |(last, _)| last.value());
+    let revision = number(REVISION)?.max(logged);
+    Ok(Numbers { revision, compacted: number(COMPACTED)?, granted: number(GRANTED)? })
+}
+
+/// What is forgotten, and the newest revision.
+fn span_of(txn: &ReadTransaction) -> Result<(Revision, Revision), Error> {
+    let Numbers { revision, compacted, .. } = numbers_of(txn)?;
+    Ok((Revision(compacted), Revision(revision)))
 }
 
 /// Reads a range as of the last transaction.
 pub(super) fn read(database: &Database, range: &Range) -> Result<Found, Error> {
     let txn = database.begin_read().map_err(failed)?;
-    let numbers = numbers_of(&txn)?;
+    let numbers = span_of(&txn)?;
     let current = txn.open_table(CURRENT).map_err(failed)?;
     let log = txn.open_table(LOG).map_err(failed)?;
     found(&current, &log, &[], range, numbers)
@@ -457,7 +483,7 @@ type Past = (Vec<(Revision, Vec<Change>)>, Revision);
 /// Changes from a revision on, of at most so many revisions.
 pub(super) fn changes(database: &Database, from: Revision, most: usize) -> Result<Past, Error> {
     let txn = database.begin_read().map_err(failed)?;
-    let (compacted, newest) = numbers_of(&txn)?;
+    let (compacted, newest) = span_of(&txn)?;
     if from <= compacted {
         return Err(Error::Compacted { at: compacted });
     }
@@ -473,5 +499,5 @@ pub(super) fn changes(database: &Database, from: Revision, most: usize) -> Resul
 
 /// The numbers of a store: what is forgotten, and its newest revision.
 pub(super) fn numbers(database: &Database) -> Result<(Revision, Revision), Error> {
-    numbers_of(&database.begin_read().map_err(failed)?)
+    span_of(&database.begin_read().map_err(failed)?)
 }

@@ -199,7 +199,7 @@ impl Writer {
                     group.writes = true;
                 }
                 if group.writes {
-                    tables.finish(&self.mind)?;
+                    tables.finish(&mut self.mind)?;
                 }
             }
             if group.writes { txn.commit().map_err(failed) } else { txn.abort().map_err(failed) }

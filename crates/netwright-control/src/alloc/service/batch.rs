@@ -5,14 +5,14 @@ use std::pin::Pin;
 
 use bytes::{Bytes, BytesMut};
 use netwright_store::{Compare, Keys, MAX_OPS, Op, Range, Relation, Store, Target, Txn, TxnAnswer};
-use rustc_hash::{FxHashSet, FxHasher};
+use rustc_hash::{FxBuildHasher, FxHashSet, FxHasher};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{Ask, Desk, key_of_answer};
 use crate::alloc::error::Error;
 use crate::alloc::record::{Keeping, Taken, json, json_in};
-use crate::alloc::request::{Answer, Hash, hex};
+use crate::alloc::request::{Answer, Hash, Hex};
 use crate::alloc::state::Edit;
 use crate::keys::Layout;
 use crate::time::Time;
@@ -90,7 +90,7 @@ impl Parts {
             then: Vec::with_capacity(MAX_OPS),
             octets: 0,
             text: BytesMut::with_capacity(TEXT),
-            written: FxHashSet::default(),
+            written: FxHashSet::with_capacity_and_hasher(MAX_OPS, FxBuildHasher),
         }
     }
 
@@ -139,10 +139,10 @@ fn hash(key: &Bytes) -> u64 {
 
 fn key_of(layout: &Layout, text: &mut BytesMut, edit: &Edit) -> Bytes {
     match edit {
-        Edit::Hold(own) => layout.allocation(text, &own.pool, &own.value.key()),
-        Edit::Unhold { pool, value } => layout.allocation(text, pool, &value.key()),
-        Edit::Rest(own) => layout.cooling(text, &own.pool, &own.value.key()),
-        Edit::Unrest { pool, value } => layout.cooling(text, pool, &value.key()),
+        Edit::Hold(own) => layout.allocation(text, &own.pool, own.value.key()),
+        Edit::Unhold { pool, value } => layout.allocation(text, pool, value.key()),
+        Edit::Rest(own) => layout.cooling(text, &own.pool, own.value.key()),
+        Edit::Unrest { pool, value } => layout.cooling(text, pool, value.key()),
         Edit::Declare(declared) => layout.pool(&declared.pool),
         Edit::Undeclare(pool) => layout.pool(pool),
     }
@@ -154,6 +154,7 @@ impl<S: Store, C: Store> Desk<S, C> {
         let now = self.now();
         let (mut parts, mut back, mut kept) = (Parts::new(), Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(self.waiting.len().min(MAX_OPS));
+        let mut keys = Vec::with_capacity(EACH);
         let before = self.sequence;
         for edit in self.state.due(now, IN_PASSING) {
             let key = key_of(&self.setting.layout, &mut parts.text, &edit);
@@ -176,17 +177,17 @@ impl<S: Store, C: Store> Desk<S, C> {
                 }
             };
             let layout = &self.setting.layout;
-            let edits = decision.edits.into_iter();
+            let edits = decision.edits;
             let text = &mut parts.text;
-            let keyed: Vec<(Bytes, Edit)> =
-                edits.map(|edit| (key_of(layout, text, &edit), edit)).collect();
+            keys.clear();
+            keys.extend(edits.iter().map(|edit| key_of(layout, text, edit)));
             // A transaction writes each key once.
-            if keyed.iter().any(|(key, _)| parts.written.contains(&hash(key))) {
+            if keys.iter().any(|key| parts.written.contains(&hash(key))) {
                 self.waiting.push_front(ask);
                 break;
             }
             self.sequence += 1;
-            for (key, edit) in keyed {
+            for (key, edit) in keys.drain(..).zip(edits) {
                 parts.edit(key.clone(), &edit);
                 let opposite = self.state.apply(edit, now);
                 if matches!(opposite, Some(Edit::Unhold { .. })) {
@@ -196,9 +197,9 @@ impl<S: Store, C: Store> Desk<S, C> {
             }
             if let Some(hashes) = &ask.hashes {
                 let key = key_of_answer(&self.setting.layout, &mut parts.text, now, &hashes.key);
-                let (request, answer) = (hex(&hashes.request), &decision.answer);
+                let (request, answer) = (Hex(&hashes.request), &decision.answer);
                 let at = Time::of_milliseconds(now);
-                parts.put_record(key, &Keeping { request: &request, answer, at });
+                parts.put_record(key, &Keeping { request, answer, at });
                 kept.push(hashes.key);
             }
             if let Some(beside) = &ask.beside {

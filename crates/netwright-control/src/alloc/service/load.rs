@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::{ANSWERS, Desk};
 use crate::alloc::error::Error;
 use crate::alloc::record::{Allocation, Cooling, Declared, Kept, Taken};
-use crate::alloc::request::{Answer, Hash, hex, unhex};
+use crate::alloc::request::{Answer, Hash, unhex};
 use crate::alloc::state::State;
 use crate::keys::Layout;
 
@@ -123,7 +123,7 @@ impl<S: Store, C: Store> Desk<S, C> {
 pub(super) async fn kept<S: Store>(store: &S, key: Bytes, request: &Hash) -> Result<Answer, Error> {
     let found = store.range(Range::of(Keys::One(key))).await.map_err(|error| failed(&error))?;
     match found.entries.first().map(parse::<Kept>).transpose()? {
-        Some(kept) if kept.request == hex(request) => Ok(kept.answer),
+        Some(kept) if unhex(&kept.request).as_ref() == Some(request) => Ok(kept.answer),
         Some(_) => Err(Error::KeyReused),
         // It was kept as long as it had to be, and went between the two looks.
         None => Err(Error::Conflict { attempts: 1 }),

@@ -142,10 +142,10 @@ mod tests {
         let mut pools = state::State::new(network.into());
         for last in 4..14 {
             let taken = Allocation {
-                pool: "subnet:v/s".to_owned(),
+                pool: "subnet:v/s".into(),
                 value: Value::parse(&format!("10.0.1.{last}")).expect("an address"),
-                purpose: "x".to_owned(),
-                owner: "me".to_owned(),
+                purpose: "x".into(),
+                owner: "me".into(),
                 sequence: last,
                 at: Time::of_milliseconds(1),
                 reserved: false,
