@@ -186,6 +186,12 @@ impl Track {
         self.usual
     }
 
+    /// The last rounds say something else than what is declared, and are too few to say so: it may work in truth.
+    #[must_use]
+    pub fn is_undecided(&self) -> bool {
+        self.state != State::Up && !self.against.is_empty()
+    }
+
     /// What never worked until now is closed: what is usual has been seen.
     pub fn settle(&mut self) {
         if self.state != State::Up {
@@ -355,6 +361,23 @@ mod tests {
         }
         track.round(&good(500), 20);
         assert_eq!(track.round(&good(500), 21).map(|change| change.to), Some(State::Up));
+    }
+
+    #[test]
+    fn what_answered_once_is_undecided_until_it_answers_again_or_does_not() {
+        let mut track = Track::default();
+        assert!(!track.is_undecided(), "nothing is known, and nothing is coming");
+        track.round(&lost(), 0);
+        assert!(track.is_undecided(), "one round says too little");
+        track.round(&lost(), 1);
+        track.round(&lost(), 2);
+        assert_eq!((track.state(), track.is_undecided()), (State::Down, false));
+        track.round(&good(500), 3);
+        assert!(track.is_undecided(), "it may be up");
+        track.round(&good(500), 4);
+        assert_eq!((track.state(), track.is_undecided()), (State::Up, false));
+        track.round(&lost(), 5);
+        assert!(!track.is_undecided(), "it is known to work");
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub use topology::{
     PrefixList, PrivateEndpoint, Profile, Provider, Route, RouteOrigin, RouteTable, Site, Subnet,
     Transit, TransitAttachment, TransitTable, Vpc, Vpn, VpnKind,
 };
-pub use watch::{ActiveProbe, ProbeAnswer, ProbeStep};
+pub use watch::{ActiveProbe, ProbeAnswer, ProbeStep, is_secret_header};
 pub use workload::{
     Connector, Database, DatabaseEngine, Dependency, DependencyPath, Egress, EgressMode, External,
     Instance, InstanceKind, Interface, MachineType, Service, ServiceIngress,

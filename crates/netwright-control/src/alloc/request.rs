@@ -209,9 +209,10 @@ impl Asked {
     /// Two owners may use the same key.
     pub(super) fn hashes(&self) -> Option<Hashes> {
         let key = self.key.as_ref()?;
-        let own = [self.owner.as_bytes(), &[0], key.as_bytes()].concat();
+        let own = [self.owner.as_bytes(), &[0], key.as_bytes()];
+        let own = own.into_iter().fold(Sha256::new(), Digest::chain_update);
         Some(Hashes {
-            key: Sha256::digest(own).into(),
+            key: own.finalize().into(),
             request: Sha256::digest(super::record::json(&self.request)).into(),
         })
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use netwright_model::language::{ActiveProbe, Description};
+use netwright_model::language::{ActiveProbe, Description, is_secret_header};
 use netwright_model::scalar;
 use netwright_model::source::Spanned;
 use netwright_model::to_yaml;
@@ -16,8 +16,6 @@ use crate::run::activity::{self, Did, Found};
 
 /// The longest that agents ask.
 const LONGEST: Duration = Duration::from_secs(30);
-/// Header fields that hold what no host may know.
-const SECRET: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "x-api-key"];
 
 /// What is asked from an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,8 +58,7 @@ pub(super) fn refused(step: &Step) -> Option<String> {
     if provider.r#type.value == "process" {
         return Some("no program is run on hosts".to_owned());
     }
-    let secret = |name: &str| SECRET.iter().any(|own| own.eq_ignore_ascii_case(name.trim()));
-    if activity::headers(&provider.headers).iter().any(|(name, _)| secret(name)) {
+    if activity::headers(&provider.headers).iter().any(|(name, _)| is_secret_header(name)) {
         return Some("a header holds what hosts may not know".to_owned());
     }
     let tolerance = &step.tolerance.0;

@@ -29,7 +29,7 @@ impl Run<'_> {
         self.wait(Self::phase_of(phases.steady.as_ref(), 3_000))?;
         let begun = Instant::now();
         while !self.watched.is_empty()
-            && self.watched.rounds() < ROUNDS
+            && (self.watched.rounds() < ROUNDS || self.watched.is_undecided())
             && begun.elapsed() < PATIENCE
         {
             self.wait(Duration::from_millis(50))?;

@@ -171,6 +171,12 @@ impl Watched {
         known.links.iter_mut().chain(&mut known.names).for_each(Track::settle);
     }
 
+    /// Of something watched it is not clear yet whether it works.
+    pub(super) fn is_undecided(&self) -> bool {
+        let known = lock(&self.known);
+        known.links.iter().chain(&known.names).any(Track::is_undecided)
+    }
+
     /// Whether nothing is watched.
     pub(super) fn is_empty(&self) -> bool {
         self.links.is_empty() && self.names.is_empty()

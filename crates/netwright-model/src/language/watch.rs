@@ -81,3 +81,10 @@ crate::object! {
         pub headers: Vec<Spanned<String>>,
     }
 }
+
+/// Whether a header's field tells who somebody is, and so is for nobody else's eyes: RFC 9110, 11.6.2 and 11.7.2, RFC 6265, 4.2, and API keys.
+#[must_use]
+pub fn is_secret_header(name: &str) -> bool {
+    const SECRET: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "x-api-key"];
+    SECRET.iter().any(|own| own.eq_ignore_ascii_case(name.trim()))
+}

@@ -3,7 +3,7 @@
 //! The text is a description that holds this one probe, so that it means to whoever reads it what it means here. Who asks from there has neither the
 //! network nor the files of whoever watches: what a probe needs of those is not carried, and the reason is told.
 
-use netwright_model::language::{ActiveProbe, Description};
+use netwright_model::language::{ActiveProbe, Description, is_secret_header};
 use netwright_model::network::Network;
 use netwright_model::scalar;
 use netwright_model::source::{Sources, Spanned};
@@ -14,9 +14,6 @@ use crate::probe::target::{Spec, Target};
 
 /// Longest text of a probe, in octets.
 pub const LONGEST: usize = 4_096;
-
-/// Headers that hold what nobody else may know.
-const SECRET: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "x-api-key"];
 
 /// A probe's text.
 ///
@@ -95,8 +92,7 @@ fn secret(probe: &ActiveProbe) -> bool {
         user.is_some_and(|user| user.contains(':'))
     };
     let header = |header: &Spanned<String>| {
-        let name = header.value.split(':').next().unwrap_or_default().trim();
-        SECRET.iter().any(|secret| name.eq_ignore_ascii_case(secret))
+        is_secret_header(header.value.split(':').next().unwrap_or_default())
     };
     let step = |(_, step): &(Spanned<String>, netwright_model::language::ProbeStep)| {
         password(&step.target) || step.headers.iter().any(header)

@@ -5,6 +5,7 @@ pub mod answer;
 use std::net::IpAddr;
 use std::time::Instant;
 
+use netwright_model::language::is_secret_header;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 pub use answer::Answer;
@@ -125,10 +126,8 @@ pub(crate) fn request(
         line(name, value);
     }
     // Who is redirected elsewhere takes no secrets along.
-    let secret = |name: &str| {
-        matches!(name, "authorization" | "cookie" | "host" | "proxy-authorization" | "x-api-key")
-    };
-    for (name, value) in target.headers.iter().filter(|(name, _)| same || !secret(name)) {
+    let stays = |name: &str| name == "host" || is_secret_header(name);
+    for (name, value) in target.headers.iter().filter(|(name, _)| same || !stays(name)) {
         line(name, value);
     }
     // A body goes to who was asked first.

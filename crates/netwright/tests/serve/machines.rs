@@ -17,9 +17,9 @@ const NETWORK: &str = "
 vpcs: { prod: { cidr: 10.20.0.0/16, subnets: { web: { cidr: 10.20.1.0/24 } } } }
 filters: { f: { rules: [ { direction: egress }, { direction: ingress, protocol: tcp, port: 80 } ] } }
 instances:
-  a: { subnet: web, address: 10.20.1.10, filters: f, exec: [ { run: 'until getent ahosts b.internal > FOUND; do sleep 0.2; done; exec sleep 98761' } ] }
-  b: { subnet: web, address: 10.20.1.11, filters: f, exec: [ { run: 'exec sleep 98762' } ] }
-  c: { subnet: web, address: 10.20.1.12, filters: f, exec: [ { run: 'exec sleep 98763' } ] }
+  a: { subnet: web, address: 10.20.1.10, filters: f, exec: [ { run: 'until getent ahosts b.internal > FOUND; do sleep 0.2; done; exec sleep 98761' }, { run: 'SERVE' } ] }
+  b: { subnet: web, address: 10.20.1.11, filters: f, exec: [ { run: 'exec sleep 98762' }, { run: 'SERVE' } ] }
+  c: { subnet: web, address: 10.20.1.12, filters: f, exec: [ { run: 'exec sleep 98763' }, { run: 'SERVE' } ] }
 dns_zones: { internal: { vpcs: prod, records: [ { name: b, value: 10.20.1.11 } ] } }
 expect:
   a-b: { from: a, to: b, service: tcp/80 }
@@ -27,6 +27,9 @@ expect:
   c-a: { from: c, to: a, service: tcp/80 }
   closed: { from: a, to: b, service: tcp/22, outcome: blocked }
 ";
+
+/// Something that answers at the port that the network expects to be answered.
+const SERVE: &str = "exec redis-server --port 80 --bind 0.0.0.0 --protected-mode no --save \"\"";
 
 /// The commands of the guide, with the number of the machine that each is for.
 fn commands() -> Vec<(usize, String)> {
@@ -241,7 +244,7 @@ fn the_guide_for_three_machines_works_as_it_is_written() {
             .unwrap();
 
         let found = folder.text("found");
-        let network = NETWORK.replace("FOUND", &found);
+        let network = NETWORK.replace("FOUND", &found).replace("SERVE", SERVE);
         std::fs::write(folder.text("network.yaml"), &network).unwrap();
         std::fs::write(folder.text("changed.yaml"), network.replace("port: 80", "port: 80-81"))
             .unwrap();
@@ -261,6 +264,8 @@ fn the_guide_for_three_machines_works_as_it_is_written() {
         assert!(found.contains("10.20.1.11"), "a name that a host's name server gave: {found:?}");
         let probed = said("netwright observe");
         assert!(probed.contains("probed: 4 confirmed, 0 seen otherwise, 0 not seen"), "{probed}");
+        let watched = said("netwright watch");
+        assert!(watched.contains("4 up"), "{watched}");
         let consensus: serde_json::Value =
             serde_json::from_str(said("/api/v1/consensus/status")).unwrap();
         let members = consensus["members"].as_array().unwrap();
