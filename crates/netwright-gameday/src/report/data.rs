@@ -7,7 +7,7 @@ use netwright_report::{Check, DataImpact, Loser, Moment, Witness, WitnessOperati
 use serde_json::{Map, Value};
 
 use super::{Source, word};
-use crate::journal::{Event, Found, Lost};
+use crate::journal::{Event, Found, Lost, Verdict};
 
 /// Operations of a witness at most.
 const SHOWN: usize = 12;
@@ -109,11 +109,14 @@ pub(super) fn impact(source: &Source<'_>) -> DataImpact {
             impact.audited_losers = Some(*losers);
             impact.losers = some.iter().map(loser).collect();
         }
-        let Event::Checked { model, figures, .. } = event else { continue };
+        let Event::Checked { model, figures, verdict, .. } = event else { continue };
         match model.as_str() {
             "lost-writes" | "set" | "set-full" | "total-queue" => {
                 add(&mut impact.acknowledged, count(figures, "acknowledged"));
-                add(&mut impact.lost, count(figures, "lost"));
+                // What did not come out of a run that was broken off may come yet: nobody knows that it is lost.
+                if *verdict != Verdict::Unknown {
+                    add(&mut impact.lost, count(figures, "lost"));
+                }
                 add(&mut impact.recovered, count(figures, "recovered"));
                 add(&mut impact.stale_reads, count(figures, "stale"));
                 add(&mut impact.duplicated_deliveries, count(figures, "duplicated"));
@@ -124,4 +127,31 @@ pub(super) fn impact(source: &Source<'_>) -> DataImpact {
         }
     }
     impact
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::{Source, impact};
+    use crate::journal::Line;
+
+    /// What a report says is lost where a check of a queue came to a verdict.
+    fn lost(verdict: &str) -> Option<u64> {
+        let line = json!({
+            "v": 1, "at": "2026-11-22T09:39:13.836574711Z", "mono": 1, "kind": "checked", "name": "queue", "history": "history-1.jsonl",
+            "model": "total-queue", "verdict": verdict, "why": "", "operations": 74, "figures": { "acknowledged": 58, "lost": 58 }, "findings": [],
+        });
+        let lines: Vec<Line> = vec![serde_json::from_value(line).unwrap()];
+        let source = Source { lines: &lines, begun: 0, histories: &BTreeMap::new() };
+        impact(&source).lost
+    }
+
+    #[test]
+    fn what_did_not_come_out_of_a_run_that_was_broken_off_is_not_called_lost() {
+        assert_eq!(lost("unknown"), None);
+        assert_eq!(lost("fail"), Some(58));
+    }
 }

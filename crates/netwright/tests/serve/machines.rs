@@ -162,6 +162,10 @@ fn follow(machines: &mut BTreeMap<usize, Machine>, folder: &Path) -> BTreeMap<St
         if command.starts_with("netwright observe") {
             killed(machines);
         }
+        if command.starts_with("netwright watch") {
+            // Where the agent asks the store, somebody was asked from too.
+            machines.get_mut(&2).unwrap().must("ls /run/netwright/agent/ns | grep instance");
+        }
         told.insert(command, said);
     }
     told
@@ -265,7 +269,7 @@ fn the_guide_for_three_machines_works_as_it_is_written() {
         let probed = said("netwright observe");
         assert!(probed.contains("probed: 4 confirmed, 0 seen otherwise, 0 not seen"), "{probed}");
         let watched = said("netwright watch");
-        assert!(watched.contains("4 up"), "{watched}");
+        assert!(watched.contains("4 watched: 4 healthy"), "{watched}");
         let consensus: serde_json::Value =
             serde_json::from_str(said("/api/v1/consensus/status")).unwrap();
         let members = consensus["members"].as_array().unwrap();
