@@ -19,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use netwright_store::embedded::{Embedded, File};
 use netwright_store::{Clock, Error, Event, Keys, Monotonic, Op, Range, Revision, Store, Txn};
-use redb::{Database, StorageBackend};
+use redb::{Database, StorageBackend, TableDefinition};
 
 fn clock() -> Arc<dyn Clock> {
     Arc::new(Monotonic::default())
@@ -386,4 +386,93 @@ fn a_file_that_another_process_has_is_refused_with_the_reason() {
         assert!(matches!(other, Error::Unavailable(_) | Error::Damaged(_)), "{other}");
     });
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// A folder with a store's file, and its numbers as the file has them.
+struct Kept(std::path::PathBuf);
+
+impl Kept {
+    const NUMBERS: TableDefinition<'static, &'static str, u64> = TableDefinition::new("numbers");
+
+    fn new(name: &str) -> Self {
+        let folder =
+            std::env::temp_dir().join(format!("netwright-store-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn open(&self) -> Result<Embedded, Error> {
+        loop {
+            match Embedded::open(&self.0.join("store"), clock()) {
+                // The thread that has the file ends by itself.
+                Err(Error::Unavailable(why)) if why.contains("another process") => {
+                    std::thread::yield_now();
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    fn set(&self, numbers: &[(&str, u64)]) {
+        let database = loop {
+            match Database::open(self.0.join("store")) {
+                Err(redb::DatabaseError::DatabaseAlreadyOpen) => std::thread::yield_now(),
+                opened => break opened.unwrap(),
+            }
+        };
+        let txn = database.begin_write().unwrap();
+        for (name, number) in numbers {
+            txn.open_table(Self::NUMBERS).unwrap().insert(name, number).unwrap();
+        }
+        txn.commit().unwrap();
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let _stays = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn the_revision_is_known_when_all_before_it_is_forgotten() {
+    let kept = Kept::new("forgotten");
+    runtime().block_on(async {
+        let store = kept.open().unwrap();
+        for number in 0..5 {
+            store.txn(twice(number)).await.unwrap();
+        }
+        let newest = store.status().await.unwrap().revision;
+        store.compact(newest).await.unwrap();
+        drop(store);
+        let store = kept.open().unwrap();
+        assert_eq!(store.status().await.unwrap().revision, newest);
+        store.txn(twice(5)).await.unwrap();
+        drop(store);
+        let store = kept.open().unwrap();
+        assert_eq!(store.status().await.unwrap().revision, newest.next());
+    });
+}
+
+#[test]
+fn a_file_of_the_layout_before_is_read_as_it_is_and_one_of_another_is_refused() {
+    let kept = Kept::new("layout");
+    runtime().block_on(async {
+        let store = kept.open().unwrap();
+        for number in 0..9 {
+            store.txn(twice(number)).await.unwrap();
+        }
+        drop(store);
+        // Its revision lay beside the log after each group.
+        kept.set(&[("format", 2), ("revision", 10)]);
+        let store = kept.open().unwrap();
+        is_whole(&store, 9, "the layout before").await;
+        drop(store);
+        kept.set(&[("format", 9)]);
+        let refused = kept.open().err().unwrap().to_string();
+        assert!(
+            refused.contains("the file has layout 9; this program reads layout 3"),
+            "{refused}"
+        );
+    });
 }
