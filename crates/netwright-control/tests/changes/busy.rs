@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use netwright_control::alloc::{Allocator, Asked, Error, Live, Options, Request, Setting, Want};
 use netwright_control::change::Changes;
 use netwright_control::change::clashes::clashes;
+use netwright_control::guard::Guard;
 use netwright_control::keys::Layout;
 use netwright_control::network::Keeper;
 use netwright_control::time::{Time, Wall};
+use netwright_store::memory::Memory;
 use netwright_store::{Keys, Range, Store};
 use tokio::sync::watch;
 
@@ -35,6 +37,26 @@ fn allocate(pool: &str, length: Option<u8>) -> Asked {
     let (pool, purpose) = (pool.into(), "subnet:prod/other".into());
     let request = Request::Allocate { pool, want, purpose, reserve: false, seconds: None };
     Asked { request, owner: "busy".into(), key: None }
+}
+
+/// An allocator beside changes of the same store.
+fn allocator(
+    store: &Memory,
+    changes: &Changes<Memory>,
+    live: watch::Receiver<Live>,
+    guard: watch::Receiver<Option<Guard>>,
+) -> Allocator {
+    Allocator::start(Setting {
+        store: store.clone(),
+        copy: store.clone(),
+        layout: Layout::default(),
+        live,
+        guard,
+        gate: changes.gate().clone(),
+        wall: Arc::new(Since(Instant::now())),
+        seed: 1,
+        options: Options::default(),
+    })
 }
 
 /// Tells allocators what the network is.
@@ -83,17 +105,7 @@ async fn networks_are_applied_while_many_allocate_and_nothing_is_given_twice() {
     let changes = Changes::new(Keeper::new(store.clone(), layout.clone()), clashes);
     let (_led, led) = watch::channel(Some(guard()));
     let (live, seen) = watch::channel(Live::default());
-    let allocator = Allocator::start(Setting {
-        store: store.clone(),
-        copy: store.clone(),
-        layout: layout.clone(),
-        live: seen,
-        guard: led,
-        gate: changes.gate().clone(),
-        wall: Arc::new(Since(Instant::now())),
-        seed: 1,
-        options: Options::default(),
-    });
+    let allocator = allocator(&store, &changes, seen, led);
     let following = tokio::spawn(tell(changes.keeper().states(), live));
     let mut text = NETWORK.replace("vpcs:\n", "vpcs:\n  other: { cidr: 10.8.0.0/16 }\n");
     changes.propose(&store, &guard(), apply(&text)).await.unwrap();
@@ -140,21 +152,10 @@ async fn networks_are_applied_while_many_allocate_and_nothing_is_given_twice() {
 #[tokio::test(start_paused = true)]
 async fn a_change_does_not_wait_for_allocators_that_have_nothing_to_do() {
     let store = store().await;
-    let layout = Layout::default();
-    let changes = Changes::new(Keeper::new(store.clone(), layout.clone()), clashes);
+    let changes = Changes::new(Keeper::new(store.clone(), Layout::default()), clashes);
     let (_led, led) = watch::channel(Some(guard()));
     let (_live, live) = watch::channel(Live::default());
-    let allocator = Allocator::start(Setting {
-        store: store.clone(),
-        copy: store.clone(),
-        layout,
-        live,
-        guard: led,
-        gate: changes.gate().clone(),
-        wall: Arc::new(Since(Instant::now())),
-        seed: 1,
-        options: Options::default(),
-    });
+    let allocator = allocator(&store, &changes, live, led);
     for round in 0..3 {
         let declared = format!(r#"{{"pool": "n{round}", "kind": "numbers", "ranges": ["0-9"]}}"#);
         let request = Request::Declare(serde_json::from_str(&declared).unwrap());
