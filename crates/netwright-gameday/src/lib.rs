@@ -22,3 +22,4 @@ pub mod report;
 pub mod run;
 pub mod scenarios;
 pub mod schedule;
+mod steps;

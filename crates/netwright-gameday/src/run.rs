@@ -26,13 +26,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 use std::time::Duration;
 
-use netwright_dataplane::kernel::pause;
 use netwright_dataplane::plan::HostPlan;
 use netwright_lab::faults::Breaking;
 
 use crate::journal::{About, Criterion, Event, Journal, Phase, Verdict};
 use crate::plan::Plan;
 use crate::reference;
+use crate::steps::{Abort, Steps};
 pub use system::reference_programs;
 
 use clocks::Clocks;
@@ -149,10 +149,6 @@ impl Record {
     }
 }
 
-/// Why steps were broken off.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Abort(pub(crate) String);
-
 /// A run under way.
 pub(crate) struct Run<'a> {
     pub(crate) setting: &'a Setting<'a>,
@@ -181,8 +177,6 @@ pub(crate) struct Run<'a> {
 pub const INTERRUPTED: &str = "it was interrupted";
 /// How often rates are told.
 const RATES: Duration = Duration::from_secs(1);
-/// How long nothing is looked at while steps wait.
-const LOOK: Duration = Duration::from_millis(5);
 
 /// Does what a plan says. `stop` is asked whether the run is to be broken off; `say` is told of events as they happen.
 ///
@@ -372,10 +366,6 @@ impl Run<'_> {
         self.drain();
     }
 
-    pub(crate) fn criterion(&mut self, name: &str, verdict: Verdict, evidence: impl Into<String>) {
-        self.criteria.push(Criterion { name: name.to_owned(), verdict, evidence: evidence.into() });
-    }
-
     /// Passes on what happened.
     fn drain(&mut self) {
         if !self.jobs.all.is_empty() && self.told.is_none_or(|last| last.elapsed() > RATES) {
@@ -384,19 +374,6 @@ impl Run<'_> {
         }
         while let Ok(event) = self.events.try_recv() {
             (self.say)(&event);
-        }
-    }
-
-    /// Lets time pass while everything else goes on.
-    pub(crate) fn wait(&mut self, time: Duration) -> Result<(), Abort> {
-        let until = std::time::Instant::now() + time;
-        loop {
-            self.tick()?;
-            let left = until.saturating_duration_since(std::time::Instant::now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            pause(left.min(LOOK));
         }
     }
 

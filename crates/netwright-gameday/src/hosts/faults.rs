@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::pause;
 
-use super::{Abort, LOOK, Run, Stand, lock, now};
+use super::{LOOK, Run, Stand, lock, now};
 use crate::active::{Active, Due};
 use crate::journal::{Event, Verdict};
 use crate::plan::Does;
+use crate::steps::{Abort, Steps};
 
 /// How long hosts may take to have a fault, or to have nothing of it any more beside its lease.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -38,23 +39,13 @@ pub(super) struct Episode {
 /// All faults of a run.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
-    active: Active,
+    pub(super) active: Active,
     pub(super) episodes: Vec<Episode>,
-}
-
-impl Faults {
-    pub(super) fn any_active(&self) -> bool {
-        self.active.any()
-    }
-
-    pub(super) fn is_active(&self, fault: usize) -> bool {
-        self.active.holds(fault)
-    }
 }
 
 impl Run<'_, '_, '_, '_> {
     /// Begins a fault that lasts for a time.
-    pub(super) fn inject(&mut self, fault: usize, length: Duration) -> Result<(), Abort> {
+    pub(super) fn begin_fault(&mut self, fault: usize, length: Duration) -> Result<(), Abort> {
         let turns = self.setting.plan.faults[fault].turns;
         let episode = self.put_on(fault)?;
         // It lasts from when the hosts have it.
@@ -128,7 +119,7 @@ impl Run<'_, '_, '_, '_> {
         }
         let effective = now();
         self.faults.episodes[episode].effective = effective;
-        self.put(&Event::On {
+        self.put(Event::On {
             fault: planned.name.clone(),
             what: planned.what.clone(),
             place: planned.place.clone(),
@@ -160,7 +151,7 @@ impl Run<'_, '_, '_, '_> {
         let met = matches!(planned.does, Does::Cut(_)).then_some(own.met);
         let name = planned.name.clone();
         self.ended = Some(effective);
-        self.put(&Event::Off { fault: name.clone(), met, requested, effective });
+        self.put(Event::Off { fault: name.clone(), met, requested, effective });
         if stand.gone {
             return Ok(());
         }
@@ -191,7 +182,7 @@ impl Run<'_, '_, '_, '_> {
             .collect();
         let effective = now();
         self.ended = self.ended.or(Some(effective));
-        self.put(&Event::Healed { left: left.clone(), requested, effective });
+        self.put(Event::Healed { left: left.clone(), requested, effective });
         let (verdict, evidence) = if left.is_empty() {
             (Verdict::Pass, "read back on every host: nothing of a fault is left".to_owned())
         } else {
@@ -217,7 +208,7 @@ impl Run<'_, '_, '_, '_> {
             };
             if !matches!(fault.does, Does::Cut(_)) {
                 let (fault, proof) = (fault.name.clone(), evidence.clone());
-                self.put(&Event::Felt { fault, by, proof });
+                self.put(Event::Felt { fault, by, proof });
             }
             let verdict = if by > 0 { Verdict::Pass } else { Verdict::Unknown };
             self.criterion(&format!("the fault {} bit", fault.name), verdict, evidence);

@@ -1,16 +1,14 @@
 //! What came out: what faults did, what else was concerned, and whether all is as before.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
-use netwright_dataplane::kernel::pause;
-
+use super::Run;
 use super::seen::Look;
-use super::{LOOK, RECOVER, Run, now};
 use crate::detect::State;
-use crate::journal::{Event, Verdict};
+use crate::journal::Verdict;
 use crate::language::FaultKind;
 use crate::plan::{Does, Planned};
+use crate::steps::Steps;
 
 /// What a fault has a flow do: whether it is not answered while it is on; none where packets do not tell.
 fn unanswered(fault: &Planned, ends: (usize, usize), port: Option<u16>) -> Option<bool> {
@@ -106,43 +104,6 @@ impl Run<'_, '_, '_, '_> {
                 (_, false) => (Verdict::Fail, others.into_iter().collect::<Vec<_>>().join(", ")),
             };
             self.criterion("nothing else was concerned", verdict, evidence);
-        }
-    }
-
-    /// Until everything that worked works again.
-    pub(super) fn recover(&mut self) {
-        let experiment = &self.setting.plan.experiment;
-        let most =
-            experiment.phases.recover.as_ref().map_or(RECOVER, |most| most.value.as_millis());
-        let (begun, ended) = (Instant::now(), self.ended.unwrap_or_else(now));
-        let bad = loop {
-            let bad = self.shared.seen.bad(self.shared.live);
-            let bad = bad.unwrap_or_else(|why| vec![format!("hosts could not be asked: {why}")]);
-            let late = begun.elapsed() > Duration::from_millis(most);
-            if bad.is_empty() || late || (self.stop)() {
-                break bad;
-            }
-            pause(LOOK);
-        };
-        self.drain();
-        let after = now().saturating_sub(ended);
-        #[expect(clippy::cast_precision_loss, reason = "times of a run are far below 2^52 µs")]
-        let seconds = after as f64 / 1_000_000.0;
-        let limit = experiment.expect.recovered.as_ref();
-        let name = limit
-            .map_or("recovered".to_owned(), |limit| format!("recovered within {}", limit.value));
-        let late = limit.is_some_and(|limit| after > limit.value.as_millis().saturating_mul(1000));
-        if bad.is_empty() {
-            self.put(&Event::Recovered { after });
-            let evidence = format!(
-                "everything that worked before was seen to work {seconds:.2} s after the last fault ended"
-            );
-            let verdict = if late { Verdict::Fail } else { Verdict::Pass };
-            self.criterion(&name, verdict, evidence);
-        } else {
-            let evidence =
-                format!("still, {seconds:.1} s after the last fault ended: {}", bad.join("; "));
-            self.criterion(&name, Verdict::Fail, evidence);
         }
     }
 

@@ -20,12 +20,10 @@ pub fn refused(plan: &Plan) -> Vec<String> {
     if !experiment.workload.is_empty() {
         all.push("no workload is run on hosts: let your own run meanwhile".to_owned());
     }
-    if !experiment.recovery.is_empty() {
-        all.push("recovery is of systems that a run starts: use `rollbacks`".to_owned());
-    }
     let lists = [
         ("steady-state-hypothesis", &experiment.steady_state_hypothesis.probes),
         ("method", &experiment.method),
+        ("recovery", &experiment.recovery),
         ("rollbacks", &experiment.rollbacks),
     ];
     let controller = experiment.safety.controller.as_ref();

@@ -45,6 +45,8 @@ struct Fake {
     harms: bool,
     /// What is cut is answered all the same.
     passes: bool,
+    /// How often what is asked from a machine is not answered before it is.
+    answers_after: usize,
 }
 
 impl Live for Fake {
@@ -94,13 +96,14 @@ impl Live for Fake {
     }
 
     fn ask(&self, away: &Away) -> Result<Said, String> {
-        lock(&self.asked).push(away.clone());
-        let status = (!self.passes).then_some(204);
+        let mut asked = lock(&self.asked);
+        asked.push(away.clone());
+        let status = (!self.passes && asked.len() > self.answers_after).then_some(204);
         Ok(Said { answered: Some(status.is_some()), status, why: "refused".to_owned() })
     }
 }
 
-const CUT: &str = "{ title: t, faults: { cut: { between: a, and: b } }, method: [ { fault: cut, for: 400ms } ], safety: { lease: 500ms } }";
+const CUT: &str = "{ title: t, faults: { cut: { between: a, and: b } }, method: [ { fault: cut, for: 400ms } ], safety: { lease: 500ms }, phases: { steady: 0s, after: 0s } }";
 
 fn ran(name: &str, text: &str, said: Fake, stop: &dyn Fn() -> bool) -> (Outcome, Fake) {
     let (plan, host) = planned(text);
@@ -201,6 +204,26 @@ fn an_activity_that_comes_from_an_endpoint_is_asked_from_its_machine_and_judged_
     assert!(asked[0].probe.contains("X-Y: z"), "{}", asked[0].probe);
     let (outcome, _) = ran("away-not", &with("200"), Fake::default(), &|| false);
     has(&outcome, "the steady state holds before", Verdict::Fail);
+}
+
+#[test]
+fn steps_mean_on_hosts_what_they_mean_in_a_lab() {
+    let page = "type: http, url: 'http://b/', from: a";
+    let text = format!(
+        "{{ title: t, faults: {{ cut: {{ between: a, and: b }} }}, safety: {{ lease: 500ms }}, phases: {{ steady: 0s, after: 100ms }},
+           steady-state-hypothesis: {{ title: s, probes: [ {{ type: probe, name: page, tolerance: 204, within: 5s, provider: {{ {page} }} }} ] }},
+           method: [ {{ fault: cut, for: 400ms, background: true }}, {{ ref: page }} ],
+           recovery: [ {{ type: action, name: drain, provider: {{ {page}, method: POST }} }} ] }}"
+    );
+    let said = Fake { answers_after: 1, ..Fake::default() };
+    let (outcome, said) = ran("steps", &text, said, &|| false);
+    assert_eq!(outcome.verdict, Verdict::Pass, "{:#?}", outcome.criteria);
+    has(&outcome, "the steady state holds before", Verdict::Pass);
+    has(&outcome, "recovered", Verdict::Pass);
+    let asked = lock(&said.asked).clone();
+    let posted: Vec<bool> = asked.iter().map(|away| away.probe.contains("POST")).collect();
+    // Once more because nobody answered at first, by its name, in recovery, and after all.
+    assert_eq!(posted, [false, false, false, true, false], "{asked:#?}");
 }
 
 #[test]

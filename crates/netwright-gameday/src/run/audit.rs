@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::own::told;
 use super::{Run, now};
 use crate::journal::{Event, Lost};
+use crate::steps::Steps;
 
 /// How long one answer may take, and how long it is asked for one.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -9,6 +9,7 @@ use netwright_history::{History, Model, Options, check, read_text};
 use super::Run;
 use super::workload::Job;
 use crate::journal::{Event, Found, Verdict};
+use crate::steps::Steps;
 
 /// How long the reads in the end may take in all.
 const READ: Duration = Duration::from_secs(120);

@@ -7,12 +7,13 @@ use netwright_dns::settings::Trouble;
 use netwright_lab::control;
 use netwright_lab::faults::{Act, Done, Strike};
 
-use super::{Abort, Run, now};
+use super::{Run, now};
 use crate::active::{Active, Due};
 use crate::cut::{counter, elements, healed, rules};
 use crate::detect::State;
 use crate::journal::{Event, Verdict};
 use crate::plan::Does;
+use crate::steps::{Abort, Steps};
 
 /// How often counters are read until the first packet was met.
 const READ: Duration = Duration::from_millis(15);
@@ -40,7 +41,7 @@ pub(crate) struct Episode {
 /// All faults of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    active: Active,
+    pub(super) active: Active,
     pub(crate) episodes: Vec<Episode>,
     read: Option<Instant>,
 }
@@ -61,17 +62,12 @@ impl Run<'_> {
     }
 
     /// Begins a fault that lasts for a time.
-    pub(super) fn inject(&mut self, fault: usize, length: Duration) -> Result<(), Abort> {
+    pub(super) fn begin_fault(&mut self, fault: usize, length: Duration) -> Result<(), Abort> {
         let begins = Instant::now();
         let turns = self.setting.plan.faults[fault].turns;
         let episode = self.put_on(fault)?;
         self.faults.active.begin((fault, episode), turns, (begins, length));
         Ok(())
-    }
-
-    /// Whether any fault's step has not ended.
-    pub(super) fn any_active(&self) -> bool {
-        self.faults.active.any()
     }
 
     /// Does what is due of faults: turns, ends, and the proof that they bite.

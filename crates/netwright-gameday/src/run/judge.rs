@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::Run;
 use super::watch::{Declared, INTERVAL};
-use super::{Abort, Run};
 use crate::detect::{Change, State};
 use crate::journal::{Detection, Event, Link, Verdict};
+use crate::steps::{Abort, Steps};
 
 /// Faults of less than this may end before three rounds were missed.
 const SHORTEST: u64 = 2_600_000;

@@ -13,9 +13,10 @@ use netwright_servers::{Program, Ready, Step};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::activity::{address, namespace};
-use super::{Abort, Failure, Run, Setting};
+use super::{Failure, Run, Setting};
 use crate::language::Server;
 use crate::reference;
+use crate::steps::Abort;
 
 /// How long a program may take to be ready, unless it says otherwise.
 const READY: Duration = Duration::from_secs(60);
