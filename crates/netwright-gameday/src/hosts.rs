@@ -12,9 +12,8 @@ mod seen;
 mod steps;
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
@@ -22,7 +21,9 @@ use netwright_dataplane::kernel::pause;
 
 use crate::journal::{Criterion, Event, Journal, Phase, Verdict};
 use crate::plan::Planned;
-use crate::run::{Failure, Outcome, Setting, begin, now};
+use crate::run::check::histories;
+use crate::run::workload::{Around, Jobs, work};
+use crate::run::{Audience, Failure, Outcome, Record, Setting, begin, lock, now};
 use crate::steps::{Abort, Steps};
 
 pub use away::{Away, Said};
@@ -94,10 +95,6 @@ pub trait Live: Sync {
 /// How often what is waited for is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
-fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
-    what.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// What goes on beside the steps.
 struct Shared<'a> {
     live: &'a dyn Live,
@@ -106,7 +103,7 @@ struct Shared<'a> {
     /// Why something could not be renewed.
     lost: Mutex<Option<String>>,
     over: AtomicBool,
-    seen: Seen,
+    seen: Seen<'a>,
 }
 
 /// A run under way.
@@ -114,15 +111,15 @@ struct Run<'s, 'e, 'a, 'w> {
     setting: &'a Setting<'a>,
     shared: &'e Shared<'a>,
     scope: &'s Scope<'s, 'e>,
-    journal: Journal,
-    told: Receiver<Event>,
+    record: &'a Record,
+    jobs: &'a Jobs<'a>,
+    audience: Audience<'w>,
+    phase: &'a Mutex<Phase>,
     stop: &'a dyn Fn() -> bool,
-    say: &'w mut dyn FnMut(&Event),
     faults: Faults,
     criteria: Vec<Criterion>,
     /// When the last fault ended.
     ended: Option<u64>,
-    broken: bool,
 }
 
 /// Does what a plan says to a live network. `stop` is asked whether the run is to be broken off; `say` is told of events as they happen.
@@ -130,42 +127,49 @@ struct Run<'s, 'e, 'a, 'w> {
 /// # Errors
 ///
 /// The run could not begin: nothing was done then.
-pub fn run<'a>(
-    setting: &'a Setting<'a>,
-    live: &'a dyn Live,
-    stop: &'a dyn Fn() -> bool,
+pub fn run(
+    setting: &Setting<'_>,
+    live: &dyn Live,
+    stop: &dyn Fn() -> bool,
     say: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, Failure> {
     let path = setting.folder.join("journal.jsonl");
-    let journal = Journal::begin(&path)
-        .map_err(|error| Failure { message: format!("{}: {error}", path.display()), help: None })?;
-    let (tell, told) = channel();
-    let shared = &Shared {
+    let journal = Journal::begin(&path).map_err(Failure::during(&path.to_string_lossy()))?;
+    let (record, events) = Record::of(journal);
+    let jobs = Jobs::of(&setting.plan.experiment);
+    let phase = Mutex::new(Phase::Steady);
+    let shared = Shared {
         live,
         held: Mutex::default(),
         lost: Mutex::default(),
         over: AtomicBool::new(false),
-        seen: Seen::of(setting.plan, tell),
+        seen: Seen::of(setting.plan, &record),
     };
     let lease = setting.plan.lease;
+    record.put(begin(setting));
     let (verdict, criteria) = std::thread::scope(|scope| {
+        let (shared, jobs) = (&shared, &jobs);
         scope.spawn(move || renew(shared, lease));
+        for number in 0..jobs.count() {
+            let (record, watched, over) = (&record, None, &shared.over);
+            let around = Around { setting, record, watched, phase: &phase, over };
+            scope.spawn(move || work(around, jobs, number));
+        }
         let mut run = Run {
             setting,
             shared,
             scope,
-            journal,
-            told,
+            record: &record,
+            jobs,
+            audience: Audience::of(events, say),
+            phase: &phase,
             stop,
-            say,
             faults: Faults::default(),
             criteria: Vec::new(),
             ended: None,
-            broken: false,
         };
-        run.put(begin(setting));
         let verdict = run.all();
-        shared.over.store(true, Ordering::SeqCst);
+        run.drain();
         (verdict, run.criteria)
     });
     Ok(Outcome { verdict, criteria, journal: path })
@@ -197,32 +201,45 @@ fn renew(shared: &Shared<'_>, lease: Duration) {
 impl Run<'_, '_, '_, '_> {
     /// Everything, from the steady state to the verdict.
     fn all(&mut self) -> Verdict {
-        self.put(Event::Phase { phase: Phase::Steady });
+        self.enter(Phase::Steady);
         if let Err(Abort(why)) = self.steady() {
             self.put(Event::Aborted { why: why.clone() });
             self.criterion("the experiment could begin", Verdict::Unknown, why);
+            self.jobs.give_up();
         } else {
-            self.put(Event::Phase { phase: Phase::Faults });
+            self.enter(Phase::Faults);
             let done = self.method();
             if let Err(Abort(why)) = &done {
                 self.put(Event::Aborted { why: why.clone() });
                 self.criterion("all steps were done", Verdict::Unknown, why.clone());
             }
-            self.put(Event::Phase { phase: Phase::Heal });
+            self.enter(Phase::Heal);
             self.heal();
             self.bites();
+            // What was broken off may not come back by itself: nobody waits for it.
             if done.is_ok() {
-                self.put(Event::Phase { phase: Phase::Recovery });
+                self.enter(Phase::Recovery);
                 self.recover();
-                self.put(Event::Phase { phase: Phase::After });
+                self.enter(Phase::After);
                 self.after();
+            } else {
+                self.jobs.give_up();
             }
         }
         self.rollbacks();
-        self.put(Event::Phase { phase: Phase::Verdict });
+        // The workload ends, and tells what came of it, before all is judged.
+        self.shared.over.store(true, Ordering::SeqCst);
+        histories(self);
+        self.enter(Phase::Verdict);
         let verdict = self.judge();
         self.put(Event::Verdict { verdict, criteria: self.criteria.clone() });
         verdict
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        *lock(self.phase) = phase;
+        self.put(Event::Phase { phase });
+        self.drain();
     }
 }
 

@@ -392,8 +392,9 @@ object! {
         /// A program that makes them, as the shell reads it, and writes a history (JSON lines) to the file that `NETWRIGHT_HISTORY` names. It is
         /// told what links are through `NETWRIGHT_LINKS`.
         pub run ("command"): Option<Spanned<String>>,
-        /// The endpoint in whose network the program runs, or that requests come from.
-        pub from ("on"): Spanned<String>,
+        /// The endpoint in whose network the program runs, or that requests come from: in a lab, `safety.controller` unless given. To hosts with agents it
+        /// comes from the machine that runs the game day, and neither is given.
+        pub from ("on"): Option<Spanned<String>>,
         /// Where requests go, as `http://endpoint:port`.
         pub url: Option<Spanned<String>>,
         /// Requests a second, begun whether or not others were answered. 20 unless given.

@@ -5,26 +5,29 @@
 
 pub mod activity;
 mod audit;
-mod check;
+pub(crate) mod check;
 mod clocks;
 mod faults;
 mod hold;
 mod judge;
 mod own;
+mod refused;
+pub(crate) mod request;
 pub(crate) mod sample;
 mod steps;
 mod system;
 pub mod watch;
-mod workload;
+pub(crate) mod workload;
 
 use std::fmt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netwright_dataplane::plan::HostPlan;
 use netwright_lab::faults::Breaking;
@@ -33,6 +36,7 @@ use crate::journal::{About, Criterion, Event, Journal, Phase, Verdict};
 use crate::plan::Plan;
 use crate::reference;
 use crate::steps::{Abort, Steps};
+pub use refused::refused;
 pub use system::reference_programs;
 
 use clocks::Clocks;
@@ -40,7 +44,7 @@ use faults::Faults;
 use hold::Hold;
 use system::System;
 use watch::Watched;
-use workload::Jobs;
+use workload::{Around, Jobs};
 
 /// What a run needs.
 #[derive(Debug)]
@@ -65,6 +69,19 @@ pub struct Setting<'a> {
     pub folder: &'a Path,
     /// The words with which this machine runs a command inside the lab, before the endpoint's name.
     pub exec: &'a [String],
+    /// The words with which this program becomes a command of this machine, which signals end: this program may have blocked them.
+    pub here: &'a [String],
+}
+
+impl Setting<'_> {
+    /// A command in a namespace of the lab, or on this machine.
+    fn command(&self, from: Option<&str>) -> Result<Command, String> {
+        let words = if from.is_some() { self.exec } else { self.here };
+        let (program, rest) = words.split_first().ok_or("there is no way into the lab")?;
+        let mut command = Command::new(program);
+        command.args(rest).args(from).arg("--");
+        Ok(command)
+    }
 }
 
 /// Why a run could not begin.
@@ -91,7 +108,7 @@ impl From<netwright_lab::failure::Failure> for Failure {
 }
 
 impl Failure {
-    fn during(what: &str) -> impl Fn(std::io::Error) -> Self {
+    pub(crate) fn during(what: &str) -> impl Fn(std::io::Error) -> Self {
         move |error| Self { message: format!("{what}: {error}"), help: None }
     }
 }
@@ -128,7 +145,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    fn of(journal: Journal) -> (Self, Receiver<Event>) {
+    pub(crate) fn of(journal: Journal) -> (Self, Receiver<Event>) {
         let (told, events) = channel();
         let (journal, told) = (Mutex::new(journal), Mutex::new(told));
         (Self { journal, told, broken: AtomicBool::new(false) }, events)
@@ -142,10 +159,40 @@ impl Record {
         self.tell(event);
     }
 
+    /// Whether anything could not be written.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::SeqCst)
+    }
+
     /// Passes an event on that need not be kept.
     fn tell(&self, event: Event) {
         // Whoever listened has gone.
         let _nobody = lock(&self.told).send(event);
+    }
+}
+
+/// Whoever is told what happens, as it happens.
+pub(crate) struct Audience<'a> {
+    events: Receiver<Event>,
+    say: &'a mut dyn FnMut(&Event),
+    /// When rates were told last.
+    rates: Option<Instant>,
+}
+
+impl<'a> Audience<'a> {
+    pub(crate) fn of(events: Receiver<Event>, say: &'a mut dyn FnMut(&Event)) -> Self {
+        Self { events, say, rates: None }
+    }
+
+    /// Passes on what happened.
+    pub(crate) fn drain(&mut self, record: &Record, jobs: &Jobs<'_>) {
+        if !jobs.all.is_empty() && self.rates.is_none_or(|last| last.elapsed() > RATES) {
+            self.rates = Some(Instant::now());
+            record.tell(Event::Rates { all: jobs.tallies() });
+        }
+        while let Ok(event) = self.events.try_recv() {
+            (self.say)(&event);
+        }
     }
 }
 
@@ -160,13 +207,10 @@ pub(crate) struct Run<'a> {
     pub(crate) faults: Faults,
     pub(crate) criteria: Vec<Criterion>,
     pub(crate) stop: &'a dyn Fn() -> bool,
-    events: Receiver<Event>,
-    say: &'a mut dyn FnMut(&Event),
+    audience: Audience<'a>,
     phase: &'a Mutex<Phase>,
     /// When it began.
     begun: u64,
-    /// When rates were told last.
-    told: Option<std::time::Instant>,
     /// When the last fault ended.
     pub(crate) ended: Option<u64>,
     /// The programs of the system under test, or why they do not run.
@@ -222,10 +266,9 @@ pub fn run(
             jobs.none();
         }
         for number in 0..jobs.count() {
-            let (record, watched, over, phase) = (&record, &watched, &over, &phase);
-            scope.spawn(move || {
-                workload::work(setting, (jobs, number), (record, watched), (over, phase));
-            });
+            let (record, watched) = (&record, Some(&watched));
+            let around = Around { setting, record, watched, phase: &phase, over: &over };
+            scope.spawn(move || workload::work(around, jobs, number));
         }
         let mut run = Run {
             setting,
@@ -237,11 +280,9 @@ pub fn run(
             faults: Faults::default(),
             criteria: Vec::new(),
             stop,
-            events,
-            say,
+            audience: Audience::of(events, say),
             phase: &phase,
             begun,
-            told: None,
             ended: None,
             system,
         };
@@ -352,7 +393,7 @@ impl Run<'_> {
         self.rollbacks();
         // The workload ends, and tells what came of it, before all is judged.
         over.store(true, Ordering::SeqCst);
-        self.histories();
+        check::histories(self);
         self.enter(Phase::Verdict);
         let verdict = self.judge();
         self.record.put(Event::Verdict { verdict, criteria: self.criteria.clone() });
@@ -368,13 +409,7 @@ impl Run<'_> {
 
     /// Passes on what happened.
     fn drain(&mut self) {
-        if !self.jobs.all.is_empty() && self.told.is_none_or(|last| last.elapsed() > RATES) {
-            self.told = Some(std::time::Instant::now());
-            self.record.tell(Event::Rates { all: self.jobs.tallies() });
-        }
-        while let Ok(event) = self.events.try_recv() {
-            (self.say)(&event);
-        }
+        self.audience.drain(self.record, self.jobs);
     }
 
     /// Does what is due; why the steps are to be broken off, where they are.
@@ -386,7 +421,7 @@ impl Run<'_> {
         if let Some(why) = self.hold.lost() {
             return Err(Abort(why));
         }
-        if self.record.broken.load(Ordering::SeqCst) {
+        if self.record.is_broken() {
             return Err(Abort("the journal cannot be written".to_owned()));
         }
         if let Some(why) = self.died() {

@@ -10,6 +10,7 @@ use crate::journal::{Criterion, Event, Verdict};
 use crate::language::Step;
 use crate::load::{name_of, time};
 use crate::run::activity::{self, Did};
+use crate::run::workload::Jobs;
 use crate::run::{Setting, now};
 
 /// How often what is waited for is looked at.
@@ -73,6 +74,9 @@ pub(crate) trait Steps<'a> {
 
     /// Does an activity once.
     fn done(&mut self, step: &Step) -> Did;
+
+    /// The histories that are made meanwhile.
+    fn jobs(&self) -> &'a Jobs<'a>;
 
     /// What worked before and does not work now, in words.
     fn bad(&mut self) -> Vec<String>;

@@ -13,6 +13,7 @@ use crate::language::{Provider, Step};
 use crate::load::{json, unable};
 use crate::run::Setting;
 use crate::run::activity::{self, Did, Found};
+use crate::run::request;
 
 /// The longest that agents ask.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -58,7 +59,7 @@ pub(super) fn refused(step: &Step) -> Option<String> {
     if provider.r#type.value == "process" {
         return Some("no program is run on hosts".to_owned());
     }
-    if activity::headers(&provider.headers).iter().any(|(name, _)| is_secret_header(name)) {
+    if request::headers(&provider.headers).iter().any(|(name, _)| is_secret_header(name)) {
         return Some("a header holds what hosts may not know".to_owned());
     }
     let tolerance = &step.tolerance.0;
@@ -75,7 +76,7 @@ fn is_of_status(tolerance: &Node) -> bool {
 /// What an activity asks from an endpoint.
 pub(super) fn asked(setting: &Setting<'_>, step: &Step, from: &str) -> Result<Away, String> {
     let provider = step.provider.as_ref().ok_or("it does nothing")?;
-    let place = activity::namespace(setting, from)?;
+    let place = request::namespace(setting, from)?;
     let time_out = activity::patience(provider).min(LONGEST);
     let milliseconds = u64::try_from(time_out.as_millis()).unwrap_or(u64::MAX);
     let probe = ActiveProbe {
@@ -100,9 +101,9 @@ fn tcp(setting: &Setting<'_>, provider: &Provider) -> Result<ActiveProbe, String
 
 fn http(setting: &Setting<'_>, provider: &Provider) -> Result<ActiveProbe, String> {
     let url = provider.url.as_ref().ok_or("an http provider needs `url`")?;
-    let (host, port, path) = activity::parts(&url.value)?;
-    let to = activity::address(setting, &host, port)?;
-    let mut fields = activity::headers(&provider.headers);
+    let (host, port, path) = request::parts(&url.value)?;
+    let to = request::address(setting, &host, port)?;
+    let mut fields = request::headers(&provider.headers);
     let body = match (&provider.body, json(&provider.arguments.0)) {
         (Some(body), _) => Some(body.value.clone()),
         (None, Value::Null) => None,

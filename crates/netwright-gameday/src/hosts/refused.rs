@@ -3,6 +3,7 @@
 use super::away;
 use crate::load::name_of;
 use crate::plan::{Does, Plan};
+use crate::run::workload::origin;
 
 /// What of a plan is not done to a live network, in words: nothing is begun where there is anything.
 #[must_use]
@@ -17,8 +18,13 @@ pub fn refused(plan: &Plan) -> Vec<String> {
     if experiment.reference.is_some() || !experiment.system.is_empty() {
         all.push("no system is started on hosts: what runs there is what is broken".to_owned());
     }
-    if !experiment.workload.is_empty() {
-        all.push("no workload is run on hosts: let your own run meanwhile".to_owned());
+    for work in &experiment.workload {
+        if let Some(from) = origin(experiment, work) {
+            let name = work.name.as_ref().map_or("the workload", |name| name.value.as_str());
+            all.push(format!(
+                "{name} comes from {from}: what is done to hosts comes from this machine, without `from` and `safety.controller`"
+            ));
+        }
     }
     let lists = [
         ("steady-state-hypothesis", &experiment.steady_state_hypothesis.probes),

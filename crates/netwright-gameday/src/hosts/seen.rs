@@ -1,12 +1,12 @@
 //! What hosts saw when they asked with packets of their own: before faults, while they are on, and after.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
 
 use super::{Live, lock, now};
 use crate::journal::Event;
 use crate::plan::Plan;
+use crate::run::Record;
 
 /// Flows that are asked at a time: those that faults concern, and as many others.
 const FLOWS: usize = 100;
@@ -70,7 +70,7 @@ pub(super) struct Look {
 }
 
 /// Everything that was seen.
-pub(super) struct Seen {
+pub(super) struct Seen<'a> {
     pub(super) flows: Vec<(Flow, (usize, usize))>,
     /// What worked before anything was done.
     usual: Mutex<Vec<bool>>,
@@ -78,24 +78,23 @@ pub(super) struct Seen {
     /// Only one asks at a time.
     turn: Mutex<()>,
     asking: AtomicUsize,
-    tell: Mutex<Sender<Event>>,
+    record: &'a Record,
 }
 
-impl Seen {
-    pub(super) fn of(plan: &Plan, tell: Sender<Event>) -> Self {
+impl<'a> Seen<'a> {
+    pub(super) fn of(plan: &Plan, record: &'a Record) -> Self {
         Self {
             flows: flows(plan),
             usual: Mutex::default(),
             looks: Mutex::default(),
             turn: Mutex::default(),
             asking: AtomicUsize::new(0),
-            tell: Mutex::new(tell),
+            record,
         }
     }
 
     fn note(&self, text: String) {
-        // Whoever listened has gone.
-        let _nobody = lock(&self.tell).send(Event::Note { text });
+        self.record.put(Event::Note { text });
     }
 
     fn ask(&self, live: &dyn Live) -> Result<Vec<Option<bool>>, String> {

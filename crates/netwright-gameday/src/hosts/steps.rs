@@ -9,6 +9,7 @@ use crate::active::Active;
 use crate::journal::{Criterion, Event};
 use crate::language::Step;
 use crate::run::activity::{self, Did};
+use crate::run::workload::Jobs;
 use crate::run::{INTERRUPTED, Setting, now};
 use crate::steps::{Abort, Steps, length, usual};
 
@@ -29,9 +30,7 @@ impl Run<'_, '_, '_, '_> {
 
     /// Passes on what was seen meanwhile.
     pub(super) fn drain(&mut self) {
-        while let Ok(event) = self.told.try_recv() {
-            self.put(event);
-        }
+        self.audience.drain(self.record, self.jobs);
     }
 }
 
@@ -41,8 +40,7 @@ impl<'a> Steps<'a> for Run<'_, '_, 'a, '_> {
     }
 
     fn put(&mut self, event: Event) {
-        self.broken |= self.journal.write(&event, now()).is_err();
-        (self.say)(&event);
+        self.record.put(event);
     }
 
     fn criteria(&mut self) -> &mut Vec<Criterion> {
@@ -71,7 +69,7 @@ impl<'a> Steps<'a> for Run<'_, '_, 'a, '_> {
             if let Some(why) = lock(&self.shared.lost).clone() {
                 return Err(Abort(format!("a fault could not be renewed: {why}")));
             }
-            if self.broken {
+            if self.record.is_broken() {
                 return Err(Abort("the journal cannot be written".to_owned()));
             }
             self.turn()?;
@@ -98,6 +96,10 @@ impl<'a> Steps<'a> for Run<'_, '_, 'a, '_> {
                 away::did(step, asked.and_then(|away| self.shared.live.ask(&away)))
             }
         }
+    }
+
+    fn jobs(&self) -> &'a Jobs<'a> {
+        self.jobs
     }
 
     fn bad(&mut self) -> Vec<String> {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where it cannot go on")]
 
+mod workload;
+
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 
@@ -123,6 +125,7 @@ fn ran(name: &str, text: &str, said: Fake, stop: &dyn Fn() -> bool) -> (Outcome,
         network: Path::new("network.yaml"),
         folder: &folder,
         exec: &[],
+        here: &["/usr/bin/env".to_owned()],
     };
     assert_eq!(refused(&plan), Vec::<String>::new());
     let outcome = run(&setting, &said, stop, &mut |_| {}).unwrap();

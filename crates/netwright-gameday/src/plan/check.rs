@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use netwright_history::{MODELS, Model};
 use netwright_model::diagnostic::Diagnostic;
+use netwright_model::source::Spanned;
 use netwright_model::suggest::nearest;
 use netwright_servers::VARIANTS;
 
@@ -11,6 +13,7 @@ use super::{Planned, lasts};
 use crate::journal::Blast;
 use crate::language::{Experiment, Step};
 use crate::parties::Parties;
+use crate::run::request::parts;
 
 /// The longest that all steps may take, unless the file says otherwise.
 const LONGEST: Duration = Duration::from_secs(30 * 60);
@@ -82,6 +85,62 @@ pub(super) fn steps(experiment: &Experiment, wrong: &mut Vec<Diagnostic>) {
             );
         }
         on.push((&fault.value, begins + length));
+    }
+}
+
+fn unknown(what: &str, name: &Spanned<String>, near: Option<&str>, otherwise: &str) -> Diagnostic {
+    let message = format!("there is no {what} `{}`", name.value);
+    let help = near.map_or_else(|| otherwise.to_owned(), |near| format!("did you mean `{near}`?"));
+    Diagnostic::error("NW-GD-003", name.span, message).with_help(help)
+}
+
+/// What is done again is an activity that there is.
+pub(super) fn references(experiment: &Experiment, wrong: &mut Vec<Diagnostic>) {
+    let probes = &experiment.steady_state_hypothesis.probes;
+    let all = probes.iter().chain(&experiment.method).filter(|step| step.provider.is_some());
+    let names: Vec<&str> =
+        all.filter_map(|step| Some(step.name.as_ref()?.value.as_str())).collect();
+    let steps = experiment.method.iter().chain(&experiment.recovery);
+    for wanted in steps.filter_map(|step| step.r#ref.as_ref()) {
+        if !names.contains(&wanted.value.as_str()) {
+            let near = nearest(&wanted.value, names.iter().copied());
+            let otherwise = "activities of the steady state and of the method are known by `name`";
+            wrong.push(unknown("activity", wanted, near, otherwise));
+        }
+    }
+}
+
+/// Workloads come from what is there, go somewhere, do something, and are checked by what there is.
+pub(super) fn workload(experiment: &Experiment, parties: &Parties, wrong: &mut Vec<Diagnostic>) {
+    for work in &experiment.workload {
+        if let Some(from) = &work.from
+            && parties.named(&from.value).is_none()
+        {
+            let near = nearest(&from.value, parties.0.iter().map(|party| party.name.as_str()));
+            wrong.push(unknown("endpoint", from, near, "a workload comes from one endpoint"));
+        }
+        if let Some(model) = &work.model
+            && Model::of(&model.value).is_none()
+        {
+            let near = nearest(&model.value, MODELS.iter().map(|model| model.name));
+            let all = MODELS.map(|model| model.name).join(", ");
+            wrong.push(unknown("model", model, near, &format!("there are {all}")));
+        }
+        let mut missing = |what: &str, help: &str| {
+            let message = format!("the workload {what}");
+            wrong.push(Diagnostic::error("NW-GD-002", work.span.0, message).with_help(help));
+        };
+        if work.run.is_some() {
+            continue;
+        }
+        if work.operations.is_empty() && work.write.is_none() {
+            missing("does nothing", "`write: PATH` for requests, or a program: `run: COMMAND`");
+        }
+        match work.url.as_ref().map(|url| (url.span, parts(&url.value))) {
+            None => missing("goes nowhere", "`url: \"http://ENDPOINT:PORT\"`"),
+            Some((span, Err(why))) => wrong.push(Diagnostic::error("NW-GD-002", span, why)),
+            Some((_, Ok(_))) => {}
+        }
     }
 }
 

@@ -169,6 +169,29 @@ fn what_names_nothing_cuts_everything_never_ends_or_overlaps_is_refused_with_all
 }
 
 #[test]
+fn what_is_done_again_and_what_clients_do_is_looked_at_before_anything_is_begun() {
+    let faults = "faults: { cut: { between: gateway, and: database } }";
+    let work = |fields: &str| {
+        format!("{faults}, method: [ {{ fault: cut, for: 5s }} ], workload: [ {{ {fields} }} ]")
+    };
+    let cases = [
+        (
+            &format!("{faults}, method: [ {{ fault: cut, for: 5s }}, {{ ref: pages }} ]"),
+            "there is no activity `pages`",
+        ),
+        (&work("from: gatway, url: 'http://database', write: /w"), "did you mean `gateway`"),
+        (&work("url: 'https://database', write: /w"), "only http://"),
+        (&work("url: 'http://database'"), "the workload does nothing"),
+        (&work("write: /w"), "the workload goes nowhere"),
+        (&work("run: ./clients, model: lost-write"), "did you mean `lost-writes`"),
+    ];
+    for (text, wanted) in cases {
+        let why = wrong(&format!("{{ title: t, {text} }}"));
+        assert!(why.contains(wanted), "{text}\n{why}");
+    }
+}
+
+#[test]
 fn clocks_are_wrong_by_so_much_and_no_connection_shows_it() {
     let plan = planned("{ title: t, reference: {}, faults: { f: { kind: clock, on: [gateway, worker], behind: 5m } }, method: [ { fault: f, for: 5s } ] }").unwrap();
     let fault = &plan.faults[0];

@@ -1,24 +1,22 @@
 //! One activity: a request, a program, a connection, and whether it found what it must.
 
-use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::io::Read;
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::pause;
-use netwright_lab::monitor::connect;
 use netwright_model::tree::Node;
 use serde_json::Value;
 
 use super::Setting;
+use super::request::{LONGEST, Target, address, ask, headers, namespace, open, parts};
 use crate::journal::Verdict;
 use crate::language::{Provider, Step};
 use crate::load::{json, time, unable};
 
 /// How long an activity may take, unless it says otherwise.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Longest answer that is read.
-const LONGEST: u64 = 4 * 1024 * 1024;
 /// What is kept of an answer in the journal, in characters.
 const KEPT: usize = 400;
 
@@ -69,17 +67,6 @@ pub struct Found {
     pub status: i64,
     /// What was said.
     pub body: String,
-}
-
-/// An HTTP answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// Its status.
-    pub status: u16,
-    /// What stands before its body.
-    pub head: String,
-    /// Its body.
-    pub body: Vec<u8>,
 }
 
 /// Does an activity.
@@ -235,141 +222,13 @@ fn from(setting: &Setting<'_>, provider: &Provider) -> Result<Option<String>, St
     namespace(setting, &name.value).map(Some)
 }
 
-/// The namespace of an endpoint.
-pub(crate) fn namespace(setting: &Setting<'_>, name: &str) -> Result<String, String> {
-    let party = setting.plan.parties.named(name);
-    let party = party.ok_or_else(|| format!("{name} is no endpoint of this network"))?;
-    party.namespaces.first().cloned().ok_or_else(|| format!("{name} does not stand in the lab"))
-}
-
-/// A host and port as an address: an address, or the name of an endpoint.
-pub(crate) fn address(setting: &Setting<'_>, host: &str, port: u16) -> Result<SocketAddr, String> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    if let Ok(address) = bare.parse::<IpAddr>() {
-        return Ok(SocketAddr::new(address, port));
-    }
-    let party = setting.plan.parties.named(host).and_then(|party| party.source.or(party.public));
-    let party = party
-        .ok_or_else(|| format!("{host} is neither an address nor an endpoint of this network"))?;
-    Ok(SocketAddr::new(party, port))
-}
-
-/// The parts of a URL: host, port, path.
-pub(crate) fn parts(url: &str) -> Result<(String, u16, String), String> {
-    let rest = url
-        .strip_prefix("http://")
-        .ok_or_else(|| format!("`{url}`: only http:// is spoken here"))?;
-    let (host, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
-    let (host, port) = match host.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && !port.contains(']') => {
-            (host, port.parse().map_err(|_| format!("`{url}`: {port} is no port"))?)
-        }
-        _ => (host, 80),
-    };
-    Ok((host.to_owned(), port, path.to_owned()))
-}
-
-/// A connection out of an endpoint of the lab, or of this machine.
-pub(super) fn open(
-    setting: &Setting<'_>,
-    from: Option<&str>,
-    target: SocketAddr,
-    patience: Duration,
-) -> Result<TcpStream, String> {
-    match from {
-        Some(namespace) => {
-            connect(setting.lab, namespace, target, patience).map_err(|failure| failure.message)
-        }
-        None => TcpStream::connect_timeout(&target, patience).map_err(|error| error.to_string()),
-    }
-}
-
-/// One request over a connection of its own, with HTTP/1.0, so that its end is the end of the connection.
-pub(super) fn ask(
-    stream: &mut TcpStream,
-    (method, path, host): (&str, &str, &str),
-    headers: &[(String, String)],
-    body: &[u8],
-    patience: Duration,
-) -> Result<Answer, String> {
-    let until = Instant::now() + patience;
-    let mut text =
-        format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {}\r\n", body.len());
-    for (name, value) in headers {
-        // What would end the line is no part of a field.
-        let clean = |text: &str| text.replace(['\r', '\n'], " ");
-        text.push_str(&format!("{}: {}\r\n", clean(name), clean(value)));
-    }
-    text.push_str("\r\n");
-    let mut all = text.into_bytes();
-    all.extend_from_slice(body);
-    stream.set_write_timeout(Some(patience)).map_err(|error| error.to_string())?;
-    stream.write_all(&all).map_err(|error| error.to_string())?;
-    let mut answer = Vec::new();
-    let mut part = [0; 16 * 1024];
-    while (answer.len() as u64) < LONGEST {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err("no answer in time".to_owned());
-        }
-        stream.set_read_timeout(Some(left)).map_err(|error| error.to_string())?;
-        match stream.read(&mut part) {
-            Ok(0) => break,
-            Ok(read) => answer.extend_from_slice(part.get(..read).unwrap_or_default()),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
-                ) =>
-            {
-                return Err("no answer in time".to_owned());
-            }
-            Err(error) => return Err(error.to_string()),
-        }
-        if is_whole(&answer) {
-            break;
-        }
-    }
-    let status =
-        answer.get(9..12).and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
-    let status = status.filter(|_| answer.starts_with(b"HTTP/1."));
-    let status = status.ok_or_else(|| "what answers does not speak HTTP".to_owned())?;
-    let body = head(&answer).map_or_else(Vec::new, |at| answer.split_off(at));
-    Ok(Answer { status, head: String::from_utf8_lossy(&answer).into_owned(), body })
-}
-
-/// Where the body of an answer begins.
-fn head(answer: &[u8]) -> Option<usize> {
-    answer.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)
-}
-
-/// Whether an answer that says how long it is has come whole.
-fn is_whole(answer: &[u8]) -> bool {
-    let Some(at) = head(answer) else { return false };
-    let text = String::from_utf8_lossy(answer.get(..at).unwrap_or_default()).to_lowercase();
-    let length = text
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
-    length.is_some_and(|length| answer.len() >= at + length)
-}
-
-/// Header fields as they are written.
-pub(crate) fn headers(
-    fields: &netwright_model::decode::Entries<crate::language::Any>,
-) -> Vec<(String, String)> {
-    fields
-        .iter()
-        .map(|(name, value)| (name.value.clone(), value.0.as_text().unwrap_or_default().to_owned()))
-        .collect()
-}
-
 fn http(setting: &Setting<'_>, provider: &Provider) -> Result<Found, String> {
     let url = provider.url.as_ref().ok_or("an http provider needs `url`")?;
     let (host, port, path) = parts(&url.value)?;
-    let target = address(setting, &host, port)?;
     let patience = patience(provider);
     let from = from(setting, provider)?;
-    let mut stream = open(setting, from.as_deref(), target, patience)?;
+    let target = Target::of(setting, from.as_deref(), (&host, port), patience)?;
+    let mut stream = open(setting, from.as_deref(), &target, patience)?;
     let mut fields = headers(&provider.headers);
     let body = match (&provider.body, json(&provider.arguments.0)) {
         (Some(body), _) => body.value.clone(),
@@ -387,19 +246,25 @@ fn http(setting: &Setting<'_>, provider: &Provider) -> Result<Found, String> {
     })
 }
 
-/// Where a connection is made to.
-pub(crate) fn tcp_target(setting: &Setting<'_>, provider: &Provider) -> Result<SocketAddr, String> {
+/// The host and port that a connection is made to.
+fn host_and_port(provider: &Provider) -> Result<(&str, u16), String> {
     let target = provider.target.as_ref().ok_or("a tcp provider needs `target`")?;
     let (host, port) =
         target.value.rsplit_once(':').ok_or_else(|| format!("`{}` names no port", target.value))?;
-    let port = port.parse().map_err(|_| format!("`{port}` is no port"))?;
+    Ok((host, port.parse().map_err(|_| format!("`{port}` is no port"))?))
+}
+
+/// Where a connection is made to from an endpoint.
+pub(crate) fn tcp_target(setting: &Setting<'_>, provider: &Provider) -> Result<SocketAddr, String> {
+    let (host, port) = host_and_port(provider)?;
     address(setting, host, port)
 }
 
 fn tcp(setting: &Setting<'_>, provider: &Provider) -> Result<Found, String> {
-    let target = tcp_target(setting, provider)?;
+    let patience = patience(provider);
     let from = from(setting, provider)?;
-    open(setting, from.as_deref(), target, patience(provider))?;
+    let target = Target::of(setting, from.as_deref(), host_and_port(provider)?, patience)?;
+    open(setting, from.as_deref(), &target, patience)?;
     Ok(Found { status: 0, body: "connected".to_owned() })
 }
 
@@ -416,15 +281,14 @@ fn process(setting: &Setting<'_>, provider: &Provider) -> Result<Found, String> 
             .collect(),
         other => vec![plain(&other)],
     };
-    let mut words: Vec<String> = Vec::new();
-    if let Some(from) = &provider.from {
-        words.extend(setting.exec.iter().cloned());
-        words.extend([namespace(setting, &from.value)?, "--".to_owned()]);
+    let from = provider.from.as_ref().map(|from| namespace(setting, &from.value)).transpose()?;
+    let mut command = setting.command(from.as_deref())?;
+    let found = ran(command.arg(&path.value).args(arguments), patience(provider))?;
+    // As a shell says of what it cannot start: nothing was done then.
+    if matches!(found.status, 126 | 127) {
+        return Err(found.body.trim().to_owned());
     }
-    words.push(path.value.clone());
-    words.extend(arguments);
-    let (program, rest) = words.split_first().ok_or("there is no program")?;
-    ran(Command::new(program).args(rest), patience(provider))
+    Ok(found)
 }
 
 fn plain(value: &Value) -> String {
@@ -506,13 +370,5 @@ mod tests {
         assert_eq!(fits("{type: jsonpath, path: '$.nothing', count: 0}", 200, body), Some(true));
         assert_eq!(fits("{type: regex, pattern: o+}", 200, "oo"), None, "not known is not fine");
         assert_eq!(fits("{type: jsonpath, path: '$.all[?(@.n>1)]'}", 200, body), None);
-    }
-
-    #[test]
-    fn urls_fall_into_host_port_and_path() {
-        assert_eq!(parts("http://gateway:8080/a?b"), Ok(("gateway".into(), 8080, "/a?b".into())));
-        assert_eq!(parts("http://10.0.0.1"), Ok(("10.0.0.1".into(), 80, "/".into())));
-        assert!(parts("https://x").is_err());
-        assert!(parts("http://x:y/").is_err());
     }
 }

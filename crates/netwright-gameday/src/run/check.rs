@@ -3,11 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use netwright_dataplane::kernel::pause;
 use netwright_history::{History, Model, Options, check, read_text};
 
-use super::Run;
-use super::workload::Job;
 use crate::journal::{Event, Found, Verdict};
 use crate::steps::Steps;
 
@@ -103,30 +100,21 @@ fn said(
     }
 }
 
-impl Run<'_> {
-    /// Waits for the reads in the end, and checks each history that has a model.
-    pub(super) fn histories(&mut self) {
-        let begun = Instant::now();
-        while self.jobs.work() && begun.elapsed() < READ {
-            self.drain();
-            pause(Duration::from_millis(10));
-        }
-        let mut refusals = Refusals::default();
-        for job in &self.jobs.all {
-            let Some(model) = &job.model else { continue };
-            self.history(job, model, &mut refusals);
-        }
-        let told = refusals.judged().filter(|_| self.setting.plan.experiment.reference.is_some());
-        if let Some((verdict, evidence)) = told {
-            self.criterion("who is refused is told why", verdict, evidence);
-        }
+/// Waits for the reads in the end, and checks each history that has a model.
+pub(crate) fn histories<'a>(run: &mut impl Steps<'a>) {
+    let (setting, jobs) = (run.setting(), run.jobs());
+    let begun = Instant::now();
+    while jobs.work() && begun.elapsed() < READ {
+        // Where it was interrupted, what is there is read none the less.
+        let _interrupted = run.still(Duration::from_millis(10));
     }
-
-    fn history(&mut self, job: &Job<'_>, model: &str, refusals: &mut Refusals) {
-        let options = Options { unfinished: self.jobs.gave_up(), ..Options::default() };
-        let said = said(&self.setting.folder.join(&job.file), (model, &options), refusals);
+    let mut refusals = Refusals::default();
+    let options = Options { unfinished: jobs.gave_up(), ..Options::default() };
+    for job in &jobs.all {
+        let Some(model) = &job.model else { continue };
+        let said = said(&setting.folder.join(&job.file), (model, &options), &mut refusals);
         let evidence = format!("{}; {} operations", said.why, said.operations);
-        self.record.put(Event::Checked {
+        run.put(Event::Checked {
             name: job.name.clone(),
             history: job.file.clone(),
             model: model.to_owned(),
@@ -136,7 +124,11 @@ impl Run<'_> {
             figures: said.figures,
             findings: said.findings,
         });
-        self.criterion(&format!("{}: {model}", job.name), said.verdict, evidence);
+        run.criterion(&format!("{}: {model}", job.name), said.verdict, evidence);
+    }
+    let told = refusals.judged().filter(|_| setting.plan.experiment.reference.is_some());
+    if let Some((verdict, evidence)) = told {
+        run.criterion("who is refused is told why", verdict, evidence);
     }
 }
 

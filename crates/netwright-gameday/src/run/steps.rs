@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use netwright_dataplane::kernel::pause;
 
 use super::activity::{self, Did};
+use super::workload::Jobs;
 use super::{INTERRUPTED, Run, Setting, now};
 use crate::active::Active;
 use crate::journal::{Criterion, Event};
@@ -80,6 +81,10 @@ impl<'a> Steps<'a> for Run<'a> {
 
     fn done(&mut self, step: &Step) -> Did {
         activity::done(self.setting, step)
+    }
+
+    fn jobs(&self) -> &'a Jobs<'a> {
+        self.jobs
     }
 
     fn bad(&mut self) -> Vec<String> {

@@ -12,7 +12,7 @@ use netwright_lab::monitor::connect;
 use netwright_servers::{Program, Ready, Step};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::activity::{address, namespace};
+use super::request::{address, namespace};
 use super::{Failure, Run, Setting};
 use crate::language::Server;
 use crate::reference;
@@ -223,23 +223,21 @@ fn log_name(name: &str) -> String {
 impl Part {
     /// A command inside the lab, on the part's machine; what it writes goes to the end of the part's log.
     fn command(&self, setting: &Setting<'_>, words: &[String]) -> Result<Command, String> {
-        let (program, rest) = setting.exec.split_first().ok_or("there is no way into the lab")?;
+        let mut command = setting.command(Some(&self.namespace))?;
         let log = setting.folder.join(log_name(&self.name));
         let log = File::options().create(true).append(true).open(log);
         let log = log.map_err(|error| error.to_string())?;
         let errors = log.try_clone().map_err(|error| error.to_string())?;
-        let own = Path::new(program).parent().unwrap_or(Path::new("."));
+        let own = Path::new(command.get_program()).parent().unwrap_or(Path::new("."));
         let places = std::env::var("PATH").unwrap_or_default();
         let home = std::path::absolute(setting.home).unwrap_or_else(|_| setting.home.to_owned());
-        let mut command = Command::new(program);
+        let places = format!("{}:{places}", own.display());
         command
-            .args(rest)
-            .args([&self.namespace, "--"])
             .args(words)
             .envs(&self.env)
             .env("NETWRIGHT_RUN", setting.folder)
             .env("NETWRIGHT_EXPERIMENT", home)
-            .env("PATH", format!("{}:{places}", own.display()))
+            .env("PATH", places)
             .current_dir(setting.folder)
             .stdin(Stdio::null())
             .stdout(Stdio::from(log))

@@ -21,8 +21,10 @@ use serde_json::{Value, json};
 use self::client::{Asked, Client, Told};
 use self::history::{Beside, History};
 use self::kinds::Kind;
+use super::request::namespace;
 use super::watch::Watched;
 use super::{Record, Setting, lock};
+use crate::detect::State;
 use crate::journal::{Event, Phase};
 use crate::language::{Experiment, Operations, Workload};
 
@@ -37,12 +39,12 @@ const KIND_RATE: u32 = 5;
 const BURST: u64 = 4;
 
 /// One history that is to be made.
-pub(super) struct Job<'a> {
-    pub(super) name: String,
+pub(crate) struct Job<'a> {
+    pub(crate) name: String,
     /// Its file, in the run's folder.
-    pub(super) file: String,
+    pub(crate) file: String,
     /// What it must be.
-    pub(super) model: Option<String>,
+    pub(crate) model: Option<String>,
     work: &'a Workload,
     what: What,
     tally: Tally,
@@ -71,15 +73,15 @@ impl Tally {
 }
 
 /// All histories of a run, and how many of them are still being made.
-pub(super) struct Jobs<'a> {
-    pub(super) all: Vec<Job<'a>>,
+pub(crate) struct Jobs<'a> {
+    pub(crate) all: Vec<Job<'a>>,
     left: AtomicUsize,
     /// Nothing is read in the end: the run was broken off.
     given_up: AtomicBool,
 }
 
 impl<'a> Jobs<'a> {
-    pub(super) fn of(experiment: &'a Experiment) -> Self {
+    pub(crate) fn of(experiment: &'a Experiment) -> Self {
         let mut all = Vec::new();
         for work in &experiment.workload {
             let own = work.name.as_ref().map(|name| name.value.clone());
@@ -106,32 +108,32 @@ impl<'a> Jobs<'a> {
     }
 
     /// How many histories are to be made.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.left.load(Ordering::SeqCst)
     }
 
     /// None is made.
-    pub(super) fn none(&self) {
+    pub(crate) fn none(&self) {
         self.left.store(0, Ordering::SeqCst);
     }
 
     /// The run was broken off: what was written is not read in the end.
-    pub(super) fn give_up(&self) {
+    pub(crate) fn give_up(&self) {
         self.given_up.store(true, Ordering::SeqCst);
     }
 
     /// Whether the run was broken off, so that nothing was read in the end.
-    pub(super) fn gave_up(&self) -> bool {
+    pub(crate) fn gave_up(&self) -> bool {
         self.given_up.load(Ordering::SeqCst)
     }
 
     /// Whether any history is still being made.
-    pub(super) fn work(&self) -> bool {
+    pub(crate) fn work(&self) -> bool {
         self.left.load(Ordering::SeqCst) > 0
     }
 
     /// Operations that have ended, of each history: done, not done, not known.
-    pub(super) fn tallies(&self) -> Vec<(String, [u64; 3])> {
+    pub(crate) fn tallies(&self) -> Vec<(String, [u64; 3])> {
         let of = |job: &Job<'_>| {
             let count = |place: usize| job.tally.0[place].load(Ordering::Relaxed);
             (job.name.clone(), [count(0), count(1), count(2)])
@@ -140,24 +142,41 @@ impl<'a> Jobs<'a> {
     }
 }
 
+/// The run that histories are made in.
+#[derive(Clone, Copy)]
+pub(crate) struct Around<'a> {
+    pub(crate) setting: &'a Setting<'a>,
+    pub(crate) record: &'a Record,
+    /// What is known of connections, where they are watched.
+    pub(crate) watched: Option<&'a Watched>,
+    pub(crate) phase: &'a Mutex<Phase>,
+    /// Nothing more is begun.
+    pub(crate) over: &'a AtomicBool,
+}
+
+/// The endpoint that a workload comes from; none where it comes from this machine.
+pub(crate) fn origin<'e>(experiment: &'e Experiment, work: &'e Workload) -> Option<&'e str> {
+    let from = work.from.as_ref().or(experiment.safety.controller.as_ref());
+    from.map(|from| from.value.as_str())
+}
+
+/// The namespace of that endpoint.
+fn source(setting: &Setting<'_>, work: &Workload) -> Result<Option<String>, String> {
+    let from = origin(&setting.plan.experiment, work);
+    from.map(|from| namespace(setting, from)).transpose()
+}
+
 /// Makes a history until all is over.
-pub(super) fn work(
-    setting: &Setting<'_>,
-    (jobs, number): (&Jobs<'_>, usize),
-    (record, watched): (&Record, &Watched),
-    (over, phase): (&AtomicBool, &Mutex<Phase>),
-) {
+pub(crate) fn work(around: Around<'_>, jobs: &Jobs<'_>, number: usize) {
     let Some(job) = jobs.all.get(number) else { return };
     let (name, history, model) = (job.name.clone(), job.file.clone(), job.model.clone());
-    record.put(Event::Workload { name, history, model });
+    around.record.put(Event::Workload { name, history, model });
     let done = match job.what {
-        What::Program => program::run(setting, (number, job.work), (&job.file, watched), over),
-        What::Paths | What::Kind(_) => {
-            requests(setting, (jobs, number), (record, watched), (over, phase))
-        }
+        What::Program => program::run(around, (number, job.work), &job.file),
+        What::Paths | What::Kind(_) => requests(around, jobs, number),
     };
     if let Err(why) = done {
-        record.put(Event::Note { text: format!("{}: {why}", job.name) });
+        around.record.put(Event::Note { text: format!("{}: {why}", job.name) });
     }
     jobs.left.fetch_sub(1, Ordering::SeqCst);
 }
@@ -203,8 +222,7 @@ struct Clients<'a> {
     client: Client<'a>,
     history: &'a History,
     job: &'a Job<'a>,
-    watched: &'a Watched,
-    phase: &'a Mutex<Phase>,
+    around: Around<'a>,
     counts: Mutex<BTreeMap<u8, Counts>>,
     idle: AtomicUsize,
 }
@@ -228,11 +246,10 @@ impl Clients<'_> {
 
     /// One operation, with its beginning and its end in the history.
     fn one(&self, number: u64) {
-        let at = *lock(self.phase);
+        let at = *lock(self.around.phase);
         let asked = self.source.next(number);
         let id = self.source.id(number);
-        let link = self.watched.between(&self.job.work.from.value, &self.client.host);
-        let link = link.map(crate::detect::State::word);
+        let link = self.link().map(State::word);
         let beside = Beside { link, id: Some(&id), attempt: 1 };
         let what = (asked.key.as_ref(), asked.value.as_ref());
         let process = self.history.begin_beside(asked.f, what, beside);
@@ -261,6 +278,12 @@ impl Clients<'_> {
         *own.entry(kind).or_default() += 1;
     }
 
+    /// What is known of the connection that operations go over.
+    fn link(&self) -> Option<State> {
+        let from = origin(&self.around.setting.plan.experiment, self.job.work)?;
+        self.around.watched?.between(from, &self.client.host)
+    }
+
     fn seen(&self, asked: &Asked, answer: &Value) -> Option<Value> {
         match &self.source {
             Source::Kind(kind) => kind.seen(asked, answer),
@@ -269,10 +292,10 @@ impl Clients<'_> {
     }
 
     /// Tells how many operations of each phase ended how.
-    fn tell(&self, record: &Record) {
+    fn tell(&self) {
         for (phase, own) in lock(&self.counts).values() {
             let of = |kind: &str| own.get(kind).copied().unwrap_or_default();
-            record.put(Event::Operations {
+            self.around.record.put(Event::Operations {
                 name: self.job.name.clone(),
                 phase: *phase,
                 ok: of("ok"),
@@ -303,12 +326,8 @@ impl Rate {
     }
 }
 
-fn requests(
-    setting: &Setting<'_>,
-    (jobs, number): (&Jobs<'_>, usize),
-    (record, watched): (&Record, &Watched),
-    (over, phase): (&AtomicBool, &Mutex<Phase>),
-) -> Result<(), String> {
+fn requests(around: Around<'_>, jobs: &Jobs<'_>, number: usize) -> Result<(), String> {
+    let (setting, over) = (around.setting, around.over);
     let job = jobs.all.get(number).ok_or("there is no such workload")?;
     let work = job.work;
     let kind = matches!(job.what, What::Kind(_));
@@ -333,13 +352,12 @@ fn requests(
         source,
         history: &history,
         job,
-        watched,
-        phase,
+        around,
         counts: Mutex::default(),
         idle: AtomicUsize::new(0),
     };
-    let count = open_loop(&clients, &rate, over);
-    clients.tell(record);
+    let count = open_loop(&clients, &rate);
+    clients.tell();
     if let Some(why) = history.broken() {
         return Err(format!("the history cannot be written: {why}"));
     }
@@ -366,7 +384,8 @@ fn requests(
 }
 
 /// Begins requests when they are due, each by a client that has nothing to do; how many were begun.
-fn open_loop(clients: &Clients<'_>, rate: &Rate, over: &AtomicBool) -> u64 {
+fn open_loop(clients: &Clients<'_>, rate: &Rate) -> u64 {
+    let over = clients.around.over;
     let (send, receive) = channel();
     let receive = Mutex::new(receive);
     let begun = Instant::now();
@@ -380,7 +399,7 @@ fn open_loop(clients: &Clients<'_>, rate: &Rate, over: &AtomicBool) -> u64 {
                 pause(left.min(Duration::from_millis(20)));
             }
             // The last phases only look: what is written there would not be looked at.
-            let at = *lock(clients.phase);
+            let at = *lock(clients.around.phase);
             let ends = matches!(at, Phase::After | Phase::Verdict);
             if ends || over.load(Ordering::SeqCst) || clients.history.broken().is_some() {
                 break;

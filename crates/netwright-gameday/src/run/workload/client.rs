@@ -1,14 +1,15 @@
 //! Requests of a workload, and what became of each: done, not done, or nobody knows.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::pause;
 use serde_json::Value;
 
+use super::source;
 use crate::language::Workload;
 use crate::run::Setting;
-use crate::run::activity::{Answer, address, ask, headers, namespace, open, parts};
+use crate::run::request::{Answer, Target, ask, headers, open, parts};
+use crate::steps::length;
 
 /// Tries of a request whose end was not seen, all with the same idempotency key.
 const TRIES: u32 = 2;
@@ -18,9 +19,10 @@ const LAST: Duration = Duration::from_secs(60);
 /// Where requests come from and go to.
 pub(super) struct Client<'a> {
     setting: &'a Setting<'a>,
-    from: String,
+    /// The namespace of the lab, where they come from one.
+    from: Option<String>,
     pub(super) host: String,
-    target: SocketAddr,
+    target: Target,
     base: String,
     patience: Duration,
     fields: Vec<(String, String)>,
@@ -57,13 +59,15 @@ impl<'a> Client<'a> {
         let (host, port, base) = parts(&url.value)?;
         let mut fields = headers(&work.headers);
         fields.push(("Content-Type".to_owned(), "application/json".to_owned()));
-        let patience = work.timeout.as_ref().map_or(2_000, |time| time.value.as_millis());
+        let patience = length(work.timeout.as_ref(), 2_000);
+        let from = source(setting, work)?;
+        let target = Target::of(setting, from.as_deref(), (&host, port), patience)?;
         Ok(Self {
             setting,
-            from: namespace(setting, &work.from.value)?,
-            target: address(setting, &host, port)?,
+            from,
+            target,
             base: base.trim_end_matches('/').to_owned(),
-            patience: Duration::from_millis(patience),
+            patience,
             host,
             fields,
         })
@@ -89,7 +93,8 @@ impl<'a> Client<'a> {
     fn once(&self, asked: &Asked, key: Option<&str>) -> Told {
         let reads = asked.method == "GET";
         // What was never sent was not done, and what only reads does nothing.
-        let mut stream = match open(self.setting, Some(&self.from), self.target, self.patience) {
+        let from = self.from.as_deref();
+        let mut stream = match open(self.setting, from, &self.target, self.patience) {
             Ok(stream) => stream,
             Err(why) => return Told::Not(why),
         };

@@ -1,16 +1,15 @@
 //! A program that makes the operations of a workload.
 
 use std::fs::File;
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::Stdio;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::pause;
 use serde_json::{Value, json};
 
+use super::{Around, source};
 use crate::language::Workload;
-use crate::run::Setting;
-use crate::run::activity::namespace;
 use crate::run::watch::Watched;
 
 /// How long a program may take to end when it was asked to.
@@ -18,24 +17,24 @@ const ENDS: Duration = Duration::from_secs(20);
 
 /// A program that makes the operations and writes the history itself.
 pub(super) fn run(
-    setting: &Setting<'_>,
+    around: Around<'_>,
     (number, work): (usize, &Workload),
-    (file, watched): (&str, &Watched),
-    over: &AtomicBool,
+    file: &str,
 ) -> Result<(), String> {
+    let (setting, over) = (around.setting, around.over);
     let run = work.run.as_ref().ok_or("there is no program")?;
-    let from = namespace(setting, &work.from.value)?;
-    let links = setting.folder.join("links.json");
-    let (program, rest) = setting.exec.split_first().ok_or("there is no way into the lab")?;
+    let mut command = setting.command(source(setting, work)?.as_deref())?;
+    let watched = around.watched.map(|watched| (watched, setting.folder.join("links.json")));
     let log = File::create(setting.folder.join(format!("workload-{number}.log")))
         .map_err(|error| error.to_string())?;
     let errors = log.try_clone().map_err(|error| error.to_string())?;
-    tell_links(watched, &links);
-    let mut child = Command::new(program)
-        .args(rest)
-        .args([&from, "--", "/bin/sh", "-c", &format!("exec {}", run.value)])
-        .env("NETWRIGHT_HISTORY", setting.folder.join(file))
-        .env("NETWRIGHT_LINKS", &links)
+    command.args(["/bin/sh", "-c", &format!("exec {}", run.value)]);
+    command.env("NETWRIGHT_HISTORY", setting.folder.join(file));
+    if let Some((watched, links)) = &watched {
+        tell_links(watched, links);
+        command.env("NETWRIGHT_LINKS", links);
+    }
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::from(log))
         .stderr(Stdio::from(errors))
@@ -50,10 +49,11 @@ pub(super) fn run(
                 Err(format!("the program ended: {status}"))
             };
         }
-        let states = watched.states();
-        if states != known {
-            tell_links(watched, &links);
-            known = states;
+        if let Some((watched, links)) = &watched
+            && watched.states() != known
+        {
+            known = watched.states();
+            tell_links(watched, links);
         }
         pause(Duration::from_millis(50));
     }

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use ureq::http::Method;
 
 use super::live::Live;
-use super::run::{folder, told};
+use super::run::{can, folder, here, told};
 use super::{open, plan};
 use crate::arguments::{Format, GamedayRun, Remote};
 use crate::client::Client;
@@ -57,13 +57,7 @@ pub(super) fn run(
     let text = body.get("description").and_then(Value::as_str).unwrap_or_default();
     std::fs::write(&network, text).map_err(|error| Failure::output(&network, &error))?;
     let opened = open(&arguments.experiment, Some(&network), &arguments.changes)?;
-    let not_done = refused(&opened.plan);
-    if let Some(first) = not_done.first() {
-        let more = not_done.get(1..).unwrap_or_default();
-        let help = more.iter().map(|why| format!("also: {why}")).collect::<Vec<_>>().join("; ");
-        let help = (!help.is_empty()).then_some(help);
-        return Err(Failure::usage(format!("this is not done to hosts: {first}"), help));
-    }
+    can("to hosts", &refused(&opened.plan))?;
     // From here on a signal takes everything back first.
     let interrupt = Interrupt::note().map_err(lab::told)?;
     let text = arguments.format == Format::Text;
@@ -83,6 +77,7 @@ pub(super) fn run(
         network: &network,
         folder: &folder,
         exec: &[],
+        here: &here()?,
     };
     let broken = Broken { client, plan: &opened.plan };
     let stop = || interrupt.asked();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use netwright_gameday::journal::Verdict;
-use netwright_gameday::run::{Outcome, Setting, new_id, reference_programs, run as go};
+use netwright_gameday::run::{Outcome, Setting, new_id, reference_programs, refused, run as go};
 use netwright_lab::interrupt::Interrupt;
 use netwright_lab::{control, keeper, place};
 use netwright_report::{Span, Summary};
@@ -19,6 +19,7 @@ use crate::failure::Failure;
 
 pub(super) fn run(arguments: &GamedayRun, console: &mut Console) -> Result<Code, Failure> {
     let opened = open(&arguments.experiment, arguments.network.as_deref(), &arguments.changes)?;
+    can("in a lab", &refused(&opened.plan))?;
     let id = new_id();
     let folder = folder(arguments, &id)?;
     let setting = Setting {
@@ -32,6 +33,7 @@ pub(super) fn run(arguments: &GamedayRun, console: &mut Console) -> Result<Code,
         network: &opened.network,
         folder: &folder,
         exec: &exec(&arguments.lab.name)?,
+        here: &here()?,
     };
     // What is not installed is told before anything is begun.
     reference_programs(&setting)
@@ -56,6 +58,14 @@ pub(super) fn run(arguments: &GamedayRun, console: &mut Console) -> Result<Code,
     }
     let outcome = outcome.map_err(|failure| Failure::usage(failure.message, failure.help))?;
     told(&outcome, (&id, &folder), text, console)
+}
+
+/// Whether all of an experiment can be done somewhere: nothing is begun where anything cannot.
+pub(super) fn can(place: &str, not_done: &[String]) -> Result<(), Failure> {
+    let Some((first, more)) = not_done.split_first() else { return Ok(()) };
+    let help = more.iter().map(|why| format!("also: {why}")).collect::<Vec<_>>().join("; ");
+    let help = (!help.is_empty()).then_some(help);
+    Err(Failure::usage(format!("this is not done {place}: {first}"), help))
 }
 
 /// Where the journal, histories and report of a run go.
@@ -111,10 +121,20 @@ fn shown(path: &Path) -> String {
 
 /// The words with which this program runs a command in a lab.
 fn exec(lab: &str) -> Result<Vec<String>, Failure> {
+    own(&["lab", "exec", "--name", lab])
+}
+
+/// The words with which this program becomes a command of this machine.
+pub(super) fn here() -> Result<Vec<String>, Failure> {
+    own(&["lab", "step"])
+}
+
+/// This program, and words for it.
+fn own(words: &[&str]) -> Result<Vec<String>, Failure> {
     let program = std::env::current_exe()
         .map_err(|error| Failure::usage(format!("this program cannot be found: {error}"), None))?;
     let program = program.to_string_lossy().into_owned();
-    Ok([program.as_str(), "lab", "exec", "--name", lab].into_iter().map(str::to_owned).collect())
+    Ok([program.as_str()].iter().chain(words).map(|word| (*word).to_owned()).collect())
 }
 
 /// The lab of the network: the one that runs, or one that is started and ends with this program.
