@@ -8,6 +8,7 @@ use netwright_model::source::Sources;
 use netwright_model::tree::{self, Limits, Node};
 
 use crate::language::{Any, Experiment, Provider, Step};
+use crate::run::activity::pattern;
 
 /// Reads an experiment: of this language, or of the Chaos Toolkit, as YAML or JSON.
 ///
@@ -67,6 +68,12 @@ pub fn left_out(experiment: &Experiment) -> Vec<String> {
             let name = name_of(step, place);
             if let Some(why) = unable(step) {
                 all.push(format!("{list}: {name}: {why}"));
+            }
+            if let Some(Err(why)) = pattern(&step.tolerance.0) {
+                let why = why.lines().last().unwrap_or_default().trim().to_owned();
+                all.push(format!(
+                    "{list}: {name}: tolerance: the pattern is not understood: {why}"
+                ));
             }
             if !step.controls.0.is_null() && !step.controls.0.items().is_empty() {
                 all.push(format!("{list}: {name}: controls: hooks are not run"));

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::pause;
 use netwright_model::tree::Node;
+use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::Setting;
@@ -17,6 +18,8 @@ use crate::load::{json, time, unable};
 
 /// How long an activity may take, unless it says otherwise.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Largest program of a pattern, in octets.
+const PATTERN: usize = 1 << 20;
 /// What is kept of an answer in the journal, in characters.
 const KEPT: usize = 400;
 
@@ -151,6 +154,13 @@ pub fn tolerated(tolerance: &Node, found: &Found) -> Option<bool> {
     let body: Value = serde_json::from_str(&found.body).unwrap_or_default();
     match text("type")? {
         "contains" => Some(found.body.contains(text("text")?)),
+        "regex" => {
+            let pattern = pattern(tolerance)?.ok()?;
+            Some(match text("target") {
+                Some("status") => pattern.is_match(&found.status.to_string()),
+                _ => pattern.is_match(&found.body),
+            })
+        }
         "range" => {
             let ends: Vec<f64> = tolerance
                 .get("range")?
@@ -179,6 +189,14 @@ pub fn tolerated(tolerance: &Node, found: &Found) -> Option<bool> {
         }
         _ => None,
     }
+}
+
+/// The pattern of a tolerance by a regular expression, or why it is none; nothing where the tolerance is another.
+#[must_use]
+pub fn pattern(tolerance: &Node) -> Option<Result<Regex, String>> {
+    let text = |key: &str| tolerance.get(key).and_then(Node::as_text);
+    let pattern = text("pattern").filter(|_| text("type") == Some("regex"))?;
+    Some(RegexBuilder::new(pattern).size_limit(PATTERN).build().map_err(|error| error.to_string()))
 }
 
 /// The values at a path of names, numbers in brackets and `[*]`; `None` for paths of other kinds.
@@ -368,7 +386,11 @@ mod tests {
         assert_eq!(fits("{type: jsonpath, path: '$.all[*].n', expect: 1}", 200, body), Some(true));
         assert_eq!(fits("{type: jsonpath, path: '$.all[0].n', expect: 2}", 200, body), Some(false));
         assert_eq!(fits("{type: jsonpath, path: '$.nothing', count: 0}", 200, body), Some(true));
-        assert_eq!(fits("{type: regex, pattern: o+}", 200, "oo"), None, "not known is not fine");
+        assert_eq!(fits("{type: regex, pattern: o+k}", 200, "it is ook"), Some(true));
+        assert_eq!(fits("{type: regex, pattern: '^o+k$', target: stdout}", 0, "no"), Some(false));
+        assert_eq!(fits("{type: regex, pattern: '^2..$', target: status}", 204, ""), Some(true));
+        let ahead = "{type: regex, pattern: '(?=o)o'}";
+        assert_eq!(fits(ahead, 200, "oo"), None, "not known is not fine");
         assert_eq!(fits("{type: jsonpath, path: '$.all[?(@.n>1)]'}", 200, body), None);
     }
 }
