@@ -117,7 +117,7 @@ mod tests {
         let text = "{ title: t, faults: { cut: { between: a, schedule: { on: 30s, off: 20s } } },
             method: [ { fault: cut, for: 90s }, { wait: 10s } ] }";
         let mut experiment =
-            crate::load::parse(Path::new("e"), text, &mut Sources::default()).unwrap();
+            crate::load::parse(Path::new("e"), text, &mut Sources::default(), &|_| None).unwrap();
         changes.apply(&mut experiment).unwrap();
         experiment
     }

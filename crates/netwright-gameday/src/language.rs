@@ -195,13 +195,13 @@ object! {
         pub method: Option<Spanned<String>>,
         /// For `http`: header fields.
         pub headers: Entries<Any>,
-        /// For `http`: the body.
+        /// For `http`: with `GET` what is asked for, else the body, as JSON or as the form that `Content-Type` says. For `process`: its words.
         pub arguments: Any,
         /// For `http`: the body as it is sent.
         pub body: Option<Spanned<String>>,
         /// For `process`: the program.
         pub path: Option<Spanned<String>>,
-        /// How long it may take: seconds, or a duration.
+        /// How long it may take: seconds, or a duration; of the Chaos Toolkit also two of them, for the connection and for the answer.
         pub timeout: Any,
         /// The endpoint that it is done from. For `http` and `tcp`, `safety.controller` unless given; for `process`, this machine.
         pub from ("on"): Option<Spanned<String>>,
@@ -213,9 +213,9 @@ object! {
         pub func: Option<Spanned<String>>,
         /// Secrets, which are not read here.
         pub secrets: Any,
-        /// For `http`, of the Chaos Toolkit: whether certificates are looked at. HTTP without TLS is spoken here.
+        /// For `http`, of the Chaos Toolkit: whether certificates are looked at. They are in any case.
         pub verify_tls: Any,
-        /// For `http`, of the Chaos Toolkit: the status that is no failure.
+        /// For `http`, of the Chaos Toolkit: the status that is no failure: any other is one.
         pub expected_status: Any,
     }
 }
@@ -451,7 +451,7 @@ object! {
         pub seed: Option<Spanned<u64>>,
         /// The version of the Chaos Toolkit that the file is for.
         pub version: Any,
-        /// Settings of the Chaos Toolkit, which are not read here.
+        /// Values that stand in the place of `${name}` anywhere in the file: as they are written, or `{ type: env, key: VARIABLE, default: … }`.
         pub configuration: Any,
         /// Secrets of the Chaos Toolkit, which are not read here.
         pub secrets: Any,

@@ -1,5 +1,7 @@
 //! From text to an experiment: with the project's own reader, so that all errors of a file are told at once, with their places.
 
+mod configuration;
+
 use std::path::Path;
 
 use netwright_model::decode::{Decode, Decoder};
@@ -9,8 +11,9 @@ use netwright_model::tree::{self, Limits, Node};
 
 use crate::language::{Any, Experiment, Provider, Step};
 use crate::run::activity::pattern;
+pub use configuration::Environment;
 
-/// Reads an experiment: of this language, or of the Chaos Toolkit, as YAML or JSON.
+/// Reads an experiment: of this language, or of the Chaos Toolkit, as YAML or JSON. Values of its `configuration` may come from the environment.
 ///
 /// # Errors
 ///
@@ -19,9 +22,11 @@ pub fn parse(
     path: &Path,
     text: &str,
     sources: &mut Sources,
+    environment: Environment<'_>,
 ) -> Result<Experiment, Vec<Diagnostic>> {
     let file = sources.add(path, text.to_owned());
     let node = tree::yaml::parse(text, file, &Limits::default()).map_err(|error| vec![error])?;
+    let node = configuration::filled(node, environment)?;
     let mut cx = Decoder::default();
     let experiment = Experiment::decode(&node, &mut cx);
     match experiment {
@@ -48,7 +53,6 @@ pub fn left_out(experiment: &Experiment) -> Vec<String> {
         }
     };
     told("controls", &experiment.controls, "hooks are not run");
-    told("configuration", &experiment.configuration, "values are not put into activities");
     told("secrets", &experiment.secrets, "secrets are not read");
     told("extensions", &experiment.extensions, "extensions are not read");
     told("runtime", &experiment.runtime, "strategies are not read: rollbacks are always done");
@@ -57,6 +61,10 @@ pub fn left_out(experiment: &Experiment) -> Vec<String> {
         &experiment.steady_state_hypothesis.controls,
         "hooks are not run",
     );
+    let configured = experiment.configuration.0.entries().iter();
+    all.extend(configured.filter_map(|(name, value)| {
+        Some(format!("configuration: {}: {}", name.text, configuration::unread(value)?))
+    }));
     let lists = [
         ("steady-state-hypothesis", &experiment.steady_state_hypothesis.probes),
         ("method", &experiment.method),
@@ -74,6 +82,12 @@ pub fn left_out(experiment: &Experiment) -> Vec<String> {
                 all.push(format!(
                     "{list}: {name}: tolerance: the pattern is not understood: {why}"
                 ));
+            }
+            let unverified = |own: &Provider| own.verify_tls.0.as_bool() == Some(false);
+            if step.provider.as_ref().is_some_and(unverified) {
+                let why =
+                    "certificates are always looked at: `SSL_CERT_FILE` names who else is trusted";
+                all.push(format!("{list}: {name}: verify_tls: {why}"));
             }
             if !step.controls.0.is_null() && !step.controls.0.items().is_empty() {
                 all.push(format!("{list}: {name}: controls: hooks are not run"));

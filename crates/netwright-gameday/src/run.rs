@@ -16,6 +16,7 @@ pub(crate) mod request;
 pub(crate) mod sample;
 mod steps;
 mod system;
+mod tls;
 pub mod watch;
 pub(crate) mod workload;
 
@@ -405,30 +406,6 @@ impl Run<'_> {
         *lock(self.phase) = phase;
         self.record.put(Event::Phase { phase });
         self.drain();
-    }
-
-    /// Passes on what happened.
-    fn drain(&mut self) {
-        self.audience.drain(self.record, self.jobs);
-    }
-
-    /// Does what is due; why the steps are to be broken off, where they are.
-    pub(crate) fn tick(&mut self) -> Result<(), Abort> {
-        self.drain();
-        if (self.stop)() {
-            return Err(Abort(INTERRUPTED.to_owned()));
-        }
-        if let Some(why) = self.hold.lost() {
-            return Err(Abort(why));
-        }
-        if self.record.is_broken() {
-            return Err(Abort("the journal cannot be written".to_owned()));
-        }
-        if let Some(why) = self.died() {
-            return Err(Abort(why));
-        }
-        self.turn()?;
-        self.others()
     }
 }
 

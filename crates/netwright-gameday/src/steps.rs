@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use netwright_dataplane::kernel::pause;
 use netwright_model::scalar;
 use netwright_model::source::Spanned;
 
@@ -11,8 +12,10 @@ use crate::language::Step;
 use crate::load::{name_of, time};
 use crate::run::activity::{self, Did};
 use crate::run::workload::Jobs;
-use crate::run::{Setting, now};
+use crate::run::{INTERRUPTED, Setting, now};
 
+/// How long nothing is done while time passes.
+const TICK: Duration = Duration::from_millis(5);
 /// How often what is waited for is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long is waited until something is asked again that did not find what it must.
@@ -58,19 +61,18 @@ pub(crate) trait Steps<'a> {
     /// Why it is not on.
     fn inject(&mut self, fault: usize, length: Duration) -> Result<(), Abort>;
 
-    /// Lets time pass while everything else goes on: faults take their turns, and end.
+    /// Does what is due while faults may be on: they take their turns, and end.
     ///
     /// # Errors
     ///
     /// Why the steps are to be broken off.
-    fn wait(&mut self, time: Duration) -> Result<(), Abort>;
+    fn tick(&mut self) -> Result<(), Abort>;
 
-    /// Lets time pass when nothing is held any more.
-    ///
-    /// # Errors
-    ///
-    /// It was interrupted.
-    fn still(&mut self, time: Duration) -> Result<(), Abort>;
+    /// Passes on what happened meanwhile.
+    fn drain(&mut self);
+
+    /// Whether somebody wants it broken off.
+    fn is_interrupted(&self) -> bool;
 
     /// Does an activity once.
     fn done(&mut self, step: &Step) -> Did;
@@ -80,6 +82,34 @@ pub(crate) trait Steps<'a> {
 
     /// What worked before and does not work now, in words.
     fn bad(&mut self) -> Vec<String>;
+
+    /// Lets time pass while everything else goes on.
+    ///
+    /// # Errors
+    ///
+    /// Why the steps are to be broken off.
+    fn wait(&mut self, time: Duration) -> Result<(), Abort> {
+        let until = Instant::now() + time;
+        loop {
+            self.tick()?;
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            pause(left.min(TICK));
+        }
+    }
+
+    /// Lets time pass when nothing is held any more.
+    ///
+    /// # Errors
+    ///
+    /// It was interrupted.
+    fn still(&mut self, time: Duration) -> Result<(), Abort> {
+        pause(time);
+        self.drain();
+        if self.is_interrupted() { Err(Abort(INTERRUPTED.to_owned())) } else { Ok(()) }
+    }
 
     fn criterion(&mut self, name: &str, verdict: Verdict, evidence: impl Into<String>) {
         let evidence = evidence.into();

@@ -52,7 +52,7 @@ fn planned(faults: &str) -> Plan {
     let text = format!(
         "{{ title: t, safety: {{ most_pairs: 100% }}, faults: {{ {faults} }}, method: [ {{ wait: 1s }} ] }}"
     );
-    let experiment = load::parse(Path::new("e.yaml"), &text, &mut sources).unwrap();
+    let experiment = load::parse(Path::new("e.yaml"), &text, &mut sources, &|_| None).unwrap();
     plan(experiment, &network, &lab_plan(&network)).unwrap()
 }
 

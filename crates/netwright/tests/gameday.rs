@@ -64,7 +64,7 @@ fn planned_of(faults: &str) -> Plan {
     let text = format!(
         "{{ title: t, safety: {{ most_pairs: 100% }}, faults: {{ {faults} }}, method: [ {{ fault: f, for: 5s }} ] }}"
     );
-    let experiment = load::parse(Path::new("e.yaml"), &text, &mut sources);
+    let experiment = load::parse(Path::new("e.yaml"), &text, &mut sources, &|_| None);
     plan(experiment.unwrap(), &network, &lab_plan(&network))
         .unwrap_or_else(|wrong| panic!("{wrong:#?}"))
 }

@@ -7,12 +7,11 @@ use netwright_model::scalar;
 use netwright_model::source::Spanned;
 use netwright_model::to_yaml;
 use netwright_model::tree::Node;
-use serde_json::Value;
 
 use crate::language::{Provider, Step};
-use crate::load::{json, unable};
+use crate::load::unable;
 use crate::run::Setting;
-use crate::run::activity::{self, Did, Found};
+use crate::run::activity::{self, Content, Did, Found};
 use crate::run::request;
 
 /// The longest that agents ask.
@@ -62,6 +61,13 @@ pub(super) fn refused(step: &Step) -> Option<String> {
     if request::headers(&provider.headers).iter().any(|(name, _)| is_secret_header(name)) {
         return Some("a header holds what hosts may not know".to_owned());
     }
+    let secure = |url: &Spanned<String>| request::parts(&url.value).is_ok_and(|url| url.secure);
+    if provider.url.as_ref().is_some_and(secure) {
+        return Some("hosts ask over HTTP without TLS".to_owned());
+    }
+    if !provider.expected_status.0.is_null() {
+        return Some("the status that it expects is its `tolerance`".to_owned());
+    }
     let tolerance = &step.tolerance.0;
     (!is_of_status(tolerance)).then(|| "only the status of an answer is told by hosts".to_owned())
 }
@@ -101,17 +107,9 @@ fn tcp(setting: &Setting<'_>, provider: &Provider) -> Result<ActiveProbe, String
 
 fn http(setting: &Setting<'_>, provider: &Provider) -> Result<ActiveProbe, String> {
     let url = provider.url.as_ref().ok_or("an http provider needs `url`")?;
-    let (host, port, path) = request::parts(&url.value)?;
+    let request::Url { host, port, path, .. } = request::parts(&url.value)?;
     let to = request::address(setting, &host, port)?;
-    let mut fields = request::headers(&provider.headers);
-    let body = match (&provider.body, json(&provider.arguments.0)) {
-        (Some(body), _) => Some(body.value.clone()),
-        (None, Value::Null) => None,
-        (None, arguments) => {
-            fields.push(("Content-Type".to_owned(), "application/json".to_owned()));
-            Some(arguments.to_string())
-        }
-    };
+    let Content { path, fields, body } = Content::of(provider, path);
     let field = |(name, value): (String, String)| Spanned::bare(format!("{name}: {value}"));
     Ok(ActiveProbe {
         method: provider.method.clone(),

@@ -1,10 +1,8 @@
 //! Steps that are done to hosts, and the steady state before them: hosts are asked what works.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use netwright_dataplane::kernel::pause;
-
-use super::{LOOK, Run, away, lock};
+use super::{Run, away, lock};
 use crate::active::Active;
 use crate::journal::{Criterion, Event};
 use crate::language::Step;
@@ -26,11 +24,6 @@ impl Run<'_, '_, '_, '_> {
             return Err(Abort("nothing was seen to work before anything is done".to_owned()));
         }
         self.holds_before()
-    }
-
-    /// Passes on what was seen meanwhile.
-    pub(super) fn drain(&mut self) {
-        self.audience.drain(self.record, self.jobs);
     }
 }
 
@@ -59,32 +52,26 @@ impl<'a> Steps<'a> for Run<'_, '_, 'a, '_> {
         self.begin_fault(fault, length)
     }
 
-    fn wait(&mut self, time: Duration) -> Result<(), Abort> {
-        let until = Instant::now() + time;
-        loop {
-            self.drain();
-            if (self.stop)() {
-                return Err(Abort(INTERRUPTED.to_owned()));
-            }
-            if let Some(why) = lock(&self.shared.lost).clone() {
-                return Err(Abort(format!("a fault could not be renewed: {why}")));
-            }
-            if self.record.is_broken() {
-                return Err(Abort("the journal cannot be written".to_owned()));
-            }
-            self.turn()?;
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            pause(left.min(LOOK));
+    fn tick(&mut self) -> Result<(), Abort> {
+        self.drain();
+        if self.is_interrupted() {
+            return Err(Abort(INTERRUPTED.to_owned()));
         }
+        if let Some(why) = lock(&self.shared.lost).clone() {
+            return Err(Abort(format!("a fault could not be renewed: {why}")));
+        }
+        if self.record.is_broken() {
+            return Err(Abort("the journal cannot be written".to_owned()));
+        }
+        self.turn()
     }
 
-    fn still(&mut self, time: Duration) -> Result<(), Abort> {
-        pause(time);
-        self.drain();
-        if (self.stop)() { Err(Abort(INTERRUPTED.to_owned())) } else { Ok(()) }
+    fn drain(&mut self) {
+        self.audience.drain(self.record, self.jobs);
+    }
+
+    fn is_interrupted(&self) -> bool {
+        (self.stop)()
     }
 
     fn done(&mut self, step: &Step) -> Did {

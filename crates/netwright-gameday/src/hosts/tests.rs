@@ -27,7 +27,7 @@ fn planned(text: &str) -> (Plan, netwright_dataplane::plan::HostPlan) {
     let mut sources = Sources::default();
     let network = netwright_model::load("network", NETWORK, &mut sources).unwrap();
     let host = lab_plan(&network);
-    let experiment = load::parse(Path::new("e.yaml"), text, &mut sources).unwrap();
+    let experiment = load::parse(Path::new("e.yaml"), text, &mut sources, &|_| None).unwrap();
     (plan(experiment, &network, &host).unwrap(), host)
 }
 

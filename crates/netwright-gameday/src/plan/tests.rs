@@ -32,7 +32,8 @@ fn planned(experiment: &str) -> Result<Plan, String> {
             .map(|one| format!("{}: {} ({})", one.code, one.message, one.help.unwrap_or_default()));
         words.collect::<Vec<_>>().join("\n")
     };
-    let experiment = load::parse(Path::new("e.yaml"), experiment, &mut sources).map_err(told)?;
+    let experiment =
+        load::parse(Path::new("e.yaml"), experiment, &mut sources, &|_| None).map_err(told)?;
     plan(experiment, &network, &lab_plan(&network)).map_err(told)
 }
 
@@ -180,7 +181,7 @@ fn what_is_done_again_and_what_clients_do_is_looked_at_before_anything_is_begun(
             "there is no activity `pages`",
         ),
         (&work("from: gatway, url: 'http://database', write: /w"), "did you mean `gateway`"),
-        (&work("url: 'https://database', write: /w"), "only http://"),
+        (&work("url: 'ftp://database', write: /w"), "only http://"),
         (&work("url: 'http://database'"), "the workload does nothing"),
         (&work("write: /w"), "the workload goes nowhere"),
         (&work("run: ./clients, model: lost-write"), "did you mean `lost-writes`"),
@@ -205,9 +206,9 @@ fn clocks_are_wrong_by_so_much_and_no_connection_shows_it() {
 fn experiments_of_the_chaos_toolkit_are_read_and_what_is_not_done_is_told() {
     let text = r#"{
       "version": "1.0.0", "title": "What happens", "description": "d", "tags": ["a"],
-      "configuration": {"x": {"type": "env", "key": "X"}},
+      "configuration": {"port": {"type": "env", "key": "PORT", "default": "8080"}, "x": {"type": "vault", "path": "y"}},
       "steady-state-hypothesis": {"title": "up", "probes": [
-        {"type": "probe", "name": "answers", "tolerance": 200, "provider": {"type": "http", "url": "http://gateway:8080/", "timeout": 3}},
+        {"type": "probe", "name": "answers", "tolerance": 200, "provider": {"type": "http", "url": "http://gateway:${port}/", "timeout": 3}},
         {"type": "probe", "name": "says", "tolerance": {"type": "regex", "pattern": "(?=o)k"}, "provider": {"type": "http", "url": "http://gateway:8080/"}},
         {"type": "probe", "name": "code", "tolerance": true, "provider": {"type": "python", "module": "m", "func": "f", "arguments": {"a": 1}}}
       ]},
@@ -221,7 +222,7 @@ fn experiments_of_the_chaos_toolkit_are_read_and_what_is_not_done_is_told() {
     assert_eq!(
         plan.left_out,
         [
-            "configuration: values are not put into activities",
+            "configuration: x: values of the type vault are not read",
             "steady-state-hypothesis: says: tolerance: the pattern is not understood: error: look-around, including look-ahead and look-behind, is not supported",
             "steady-state-hypothesis: code: functions of Python are not run: m.f",
         ]

@@ -11,9 +11,10 @@ use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::Setting;
-use super::request::{LONGEST, Target, address, ask, headers, namespace, open, parts};
+use super::request::{LONGEST, Target, Url, address, ask, begin, headers, namespace, open, parts};
+use super::tls::Tls;
 use crate::journal::Verdict;
-use crate::language::{Provider, Step};
+use crate::language::{Any, Provider, Step};
 use crate::load::{json, time, unable};
 
 /// How long an activity may take, unless it says otherwise.
@@ -228,9 +229,13 @@ fn at<'v>(value: &'v Value, path: &str) -> Option<Vec<&'v Value>> {
     Some(all)
 }
 
-/// How long an activity may take.
+/// How long an activity may take. The Chaos Toolkit may write two times: for the connection, and for the answer.
 pub(crate) fn patience(provider: &Provider) -> Duration {
-    time(&provider.timeout).unwrap_or(PATIENCE)
+    let parts = provider.timeout.0.items().iter().map(|part| time(&Any(part.clone())));
+    match parts.collect::<Option<Vec<Duration>>>() {
+        Some(parts) if !parts.is_empty() => parts.iter().sum(),
+        _ => time(&provider.timeout).unwrap_or(PATIENCE),
+    }
 }
 
 /// The endpoint that requests come from, as the lab calls it.
@@ -240,24 +245,65 @@ fn from(setting: &Setting<'_>, provider: &Provider) -> Result<Option<String>, St
     namespace(setting, &name.value).map(Some)
 }
 
+fn method(provider: &Provider) -> &str {
+    provider.method.as_ref().map_or("GET", |method| method.value.as_str())
+}
+
+/// What a request says: as the Chaos Toolkit has it, `arguments` are part of what is asked for by `GET`, and the body of all else.
+pub(crate) struct Content {
+    pub(crate) path: String,
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) body: Option<String>,
+}
+
+impl Content {
+    pub(crate) fn of(provider: &Provider, path: String) -> Self {
+        let mut fields = headers(&provider.headers);
+        let arguments = json(&provider.arguments.0);
+        let pairs = || {
+            let pairs = arguments.as_object().into_iter().flatten();
+            let pairs = pairs.map(|(name, value)| (name, plain(value)));
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+        };
+        if let Some(body) = &provider.body {
+            return Self { path, fields, body: Some(body.value.clone()) };
+        }
+        if arguments.is_null() {
+            return Self { path, fields, body: None };
+        }
+        if method(provider).eq_ignore_ascii_case("GET") {
+            let sign = if path.contains('?') { '&' } else { '?' };
+            return Self { path: format!("{path}{sign}{}", pairs()), fields, body: None };
+        }
+        let kind = fields.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let is_form = kind.is_some_and(|(_, kind)| {
+            kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded")
+        });
+        if kind.is_none() {
+            fields.push(("Content-Type".to_owned(), "application/json".to_owned()));
+        }
+        let body = if is_form { pairs() } else { arguments.to_string() };
+        Self { path, fields, body: Some(body) }
+    }
+}
+
 fn http(setting: &Setting<'_>, provider: &Provider) -> Result<Found, String> {
     let url = provider.url.as_ref().ok_or("an http provider needs `url`")?;
-    let (host, port, path) = parts(&url.value)?;
+    let Url { secure, host, port, path } = parts(&url.value)?;
     let patience = patience(provider);
     let from = from(setting, provider)?;
     let target = Target::of(setting, from.as_deref(), (&host, port), patience)?;
-    let mut stream = open(setting, from.as_deref(), &target, patience)?;
-    let mut fields = headers(&provider.headers);
-    let body = match (&provider.body, json(&provider.arguments.0)) {
-        (Some(body), _) => body.value.clone(),
-        (None, Value::Null) => String::new(),
-        (None, arguments) => {
-            fields.push(("Content-Type".to_owned(), "application/json".to_owned()));
-            arguments.to_string()
-        }
-    };
-    let method = provider.method.as_ref().map_or("GET", |method| method.value.as_str());
-    let answer = ask(&mut stream, (method, &path, &host), &fields, body.as_bytes(), patience)?;
+    let tls = secure.then(Tls::of_machine).transpose()?;
+    let stream = open(setting, from.as_deref(), &target, patience)?;
+    let mut stream = begin(stream, (&host, tls.as_ref()), patience)?;
+    let Content { path, fields, body } = Content::of(provider, path);
+    let body = body.unwrap_or_default();
+    let answer =
+        ask(&mut stream, (method(provider), &path, &host), &fields, body.as_bytes(), patience)?;
+    let expected = provider.expected_status.0.as_i64();
+    if let Some(expected) = expected.filter(|expected| *expected != i64::from(answer.status)) {
+        return Err(format!("{} was answered, and {expected} expected", answer.status));
+    }
     Ok(Found {
         status: answer.status.into(),
         body: String::from_utf8_lossy(&answer.body).into_owned(),
@@ -372,6 +418,30 @@ mod tests {
         let file = sources.add("t", tolerance.to_owned());
         let node = yaml::parse(tolerance, file, &Limits::default()).unwrap();
         tolerated(&node, &Found { status, body: body.to_owned() })
+    }
+
+    fn content(provider: &str) -> (String, Vec<(String, String)>, Option<String>) {
+        let text = format!(
+            "{{ title: t, method: [ {{ provider: {{ type: http, url: 'http://a/', {provider} }} }} ] }}"
+        );
+        let mut sources = Sources::default();
+        let path = std::path::Path::new("e.yaml");
+        let experiment = crate::load::parse(path, &text, &mut sources, &|_| None).unwrap();
+        let provider = experiment.method[0].provider.as_ref().unwrap();
+        let Content { path, fields, body } = Content::of(provider, "/a?b=c".to_owned());
+        (path, fields, body)
+    }
+
+    #[test]
+    fn arguments_are_asked_for_by_get_and_sent_by_all_else() {
+        let arguments = "arguments: { name: 'a b', n: 3 }";
+        assert_eq!(content(arguments), ("/a?b=c&name=a+b&n=3".to_owned(), vec![], None));
+        let (path, fields, body) = content(&format!("method: POST, {arguments}"));
+        assert_eq!((path.as_str(), body.as_deref()), ("/a?b=c", Some(r#"{"name":"a b","n":3}"#)));
+        assert_eq!(fields, [("Content-Type".to_owned(), "application/json".to_owned())]);
+        let form = "headers: { content-type: application/x-www-form-urlencoded }";
+        let (_, fields, body) = content(&format!("method: PUT, {form}, {arguments}"));
+        assert_eq!((fields.len(), body.as_deref()), (1, Some("name=a+b&n=3")));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::Setting;
-use super::request::{Answer, Target, ask, namespace, open};
+use super::request::{Answer, Target, ask, begin, namespace, open};
 use crate::reference::{OPERATOR_KEY, socket};
 
 /// Asks the program of a machine, as an operator.
@@ -18,7 +18,8 @@ pub(super) fn asked(
     let from = namespace(setting, machine)?;
     let target = socket(&setting.plan.parties, machine).map_err(|failure| failure.message)?;
     let target = Target::from(target);
-    let mut stream = open(setting, Some(&from), &target, patience)?;
+    let stream = open(setting, Some(&from), &target, patience)?;
+    let mut stream = begin(stream, (machine, None), patience)?;
     let headers = [("X-API-Key".to_owned(), OPERATOR_KEY.to_owned())];
     ask(&mut stream, (method, path, machine), &headers, body.as_bytes(), patience)
 }

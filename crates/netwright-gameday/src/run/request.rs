@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use netwright_lab::monitor::connect;
 
 use super::Setting;
+use super::tls::{Stream, Tls};
 
 /// Longest answer that is read, in octets.
 pub(super) const LONGEST: u64 = 4 * 1024 * 1024;
@@ -42,19 +43,46 @@ pub(crate) fn address(setting: &Setting<'_>, host: &str, port: u16) -> Result<So
     Ok(SocketAddr::new(party, port))
 }
 
-/// The parts of a URL: host, port, path.
-pub(crate) fn parts(url: &str) -> Result<(String, u16, String), String> {
-    let rest = url
-        .strip_prefix("http://")
-        .ok_or_else(|| format!("`{url}`: only http:// is spoken here"))?;
+/// The parts of a URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Url {
+    /// With TLS.
+    pub(crate) secure: bool,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// With what is asked of it.
+    pub(crate) path: String,
+}
+
+/// Takes a URL apart.
+pub(crate) fn parts(url: &str) -> Result<Url, String> {
+    let (secure, rest) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+        (Some(rest), _) => (false, rest),
+        (_, Some(rest)) => (true, rest),
+        _ => return Err(format!("`{url}`: only http:// and https:// are spoken here")),
+    };
     let (host, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
     let (host, port) = match host.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() && !port.contains(']') => {
             (host, port.parse().map_err(|_| format!("`{url}`: {port} is no port"))?)
         }
-        _ => (host, 80),
+        _ => (host, if secure { 443 } else { 80 }),
     };
-    Ok((host.to_owned(), port, path.to_owned()))
+    Ok(Url { secure, host: host.to_owned(), port, path: path.to_owned() })
+}
+
+/// A connection for requests to a host.
+pub(super) fn begin(
+    stream: TcpStream,
+    (host, tls): (&str, Option<&Tls>),
+    patience: Duration,
+) -> Result<Stream, String> {
+    let Some(tls) = tls else { return Ok(Stream::Plain(stream)) };
+    let set = stream
+        .set_read_timeout(Some(patience))
+        .and_then(|()| stream.set_write_timeout(Some(patience)));
+    set.map_err(|error| error.to_string())?;
+    tls.begin(host, stream)
 }
 
 /// Where a connection is made to: the addresses that are tried, one after the other.
@@ -127,7 +155,7 @@ pub(super) fn open(
 
 /// One request over a connection of its own, with HTTP/1.0, so that its end is the end of the connection.
 pub(super) fn ask(
-    stream: &mut TcpStream,
+    stream: &mut Stream,
     (method, path, host): (&str, &str, &str),
     headers: &[(String, String)],
     body: &[u8],
@@ -144,8 +172,8 @@ pub(super) fn ask(
     text.push_str("\r\n");
     let mut all = text.into_bytes();
     all.extend_from_slice(body);
-    stream.set_write_timeout(Some(patience)).map_err(|error| error.to_string())?;
-    stream.write_all(&all).map_err(|error| error.to_string())?;
+    stream.tcp().set_write_timeout(Some(patience)).map_err(|error| error.to_string())?;
+    stream.write_all(&all).and_then(|()| stream.flush()).map_err(|error| error.to_string())?;
     let mut answer = Vec::new();
     let mut part = [0; 16 * 1024];
     while (answer.len() as u64) < LONGEST {
@@ -153,7 +181,7 @@ pub(super) fn ask(
         if left.is_zero() {
             return Err("no answer in time".to_owned());
         }
-        stream.set_read_timeout(Some(left)).map_err(|error| error.to_string())?;
+        stream.tcp().set_read_timeout(Some(left)).map_err(|error| error.to_string())?;
         match stream.read(&mut part) {
             Ok(0) => break,
             Ok(read) => answer.extend_from_slice(part.get(..read).unwrap_or_default()),
@@ -212,9 +240,13 @@ mod tests {
 
     #[test]
     fn urls_fall_into_host_port_and_path() {
-        assert_eq!(parts("http://gateway:8080/a?b"), Ok(("gateway".into(), 8080, "/a?b".into())));
-        assert_eq!(parts("http://10.0.0.1"), Ok(("10.0.0.1".into(), 80, "/".into())));
-        assert!(parts("https://x").is_err());
+        let of = |secure: bool, host: &str, port: u16, path: &str| {
+            Ok(Url { secure, host: host.to_owned(), port, path: path.to_owned() })
+        };
+        assert_eq!(parts("http://gateway:8080/a?b"), of(false, "gateway", 8080, "/a?b"));
+        assert_eq!(parts("http://10.0.0.1"), of(false, "10.0.0.1", 80, "/"));
+        assert_eq!(parts("https://[::1]/x"), of(true, "[::1]", 443, "/x"));
+        assert!(parts("ftp://x").is_err());
         assert!(parts("http://x:y/").is_err());
     }
 
@@ -225,5 +257,53 @@ mod tests {
         assert!(found.iter().all(|one| one.ip().is_loopback() && one.port() == 80), "{found:?}");
         let why = resolved("nobody.invalid", 80, patience).unwrap_err();
         assert!(why.contains("nobody.invalid"), "{why}");
+    }
+
+    /// A server with a certificate of its own, which answers one request; what trusts it.
+    fn server(name: &str) -> (SocketAddr, Tls) {
+        let own = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(own.cert.der().clone()).unwrap();
+        let key =
+            rustls::pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![own.cert.der().clone()], key)
+            .unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let session = rustls::ServerConnection::new(std::sync::Arc::new(config)).unwrap();
+            let mut stream = rustls::StreamOwned::new(session, stream);
+            let mut part = [0; 4096];
+            // Who does not trust it sends nothing.
+            let Ok(1..) = stream.read(&mut part) else { return };
+            let answer = b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok";
+            let _gone = stream.write_all(answer);
+        });
+        (address, Tls::trusting(roots).unwrap())
+    }
+
+    fn asked(address: SocketAddr, host: &str, tls: &Tls) -> Result<Answer, String> {
+        let patience = Duration::from_secs(20);
+        let stream = TcpStream::connect(address).unwrap();
+        let mut stream = begin(stream, (host, Some(tls)), patience)?;
+        ask(&mut stream, ("GET", "/", host), &[], b"", patience)
+    }
+
+    #[test]
+    fn over_tls_only_who_is_trusted_by_its_name_is_asked() {
+        let (address, tls) = server("shop.example");
+        assert_eq!(asked(address, "shop.example", &tls).unwrap().body, b"ok");
+        let (address, tls) = server("shop.example");
+        let why = asked(address, "bank.example", &tls).unwrap_err();
+        assert!(why.contains("not valid for name"), "{why}");
+        let (address, _) = server("shop.example");
+        let why = asked(address, "shop.example", &tls).unwrap_err();
+        assert!(why.starts_with("TLS: "), "{why}");
     }
 }

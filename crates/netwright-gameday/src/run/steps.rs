@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use netwright_dataplane::kernel::pause;
-
 use super::activity::{self, Did};
 use super::workload::Jobs;
 use super::{INTERRUPTED, Run, Setting, now};
@@ -16,8 +14,6 @@ use crate::steps::{Abort, Steps, length, usual};
 const ROUNDS: u64 = 4;
 /// How long those may take beside the steady phase.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How long nothing is looked at while steps wait.
-const LOOK: Duration = Duration::from_millis(5);
 
 impl Run<'_> {
     /// What holds while nothing is wrong: it is watched, and asked.
@@ -61,22 +57,30 @@ impl<'a> Steps<'a> for Run<'a> {
         self.begin_fault(fault, length)
     }
 
-    fn wait(&mut self, time: Duration) -> Result<(), Abort> {
-        let until = Instant::now() + time;
-        loop {
-            self.tick()?;
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            pause(left.min(LOOK));
+    fn tick(&mut self) -> Result<(), Abort> {
+        self.drain();
+        if self.is_interrupted() {
+            return Err(Abort(INTERRUPTED.to_owned()));
         }
+        if let Some(why) = self.hold.lost() {
+            return Err(Abort(why));
+        }
+        if self.record.is_broken() {
+            return Err(Abort("the journal cannot be written".to_owned()));
+        }
+        if let Some(why) = self.died() {
+            return Err(Abort(why));
+        }
+        self.turn()?;
+        self.others()
     }
 
-    fn still(&mut self, time: Duration) -> Result<(), Abort> {
-        pause(time);
-        self.drain();
-        if (self.stop)() { Err(Abort(INTERRUPTED.to_owned())) } else { Ok(()) }
+    fn drain(&mut self) {
+        self.audience.drain(self.record, self.jobs);
+    }
+
+    fn is_interrupted(&self) -> bool {
+        (self.stop)()
     }
 
     fn done(&mut self, step: &Step) -> Did {

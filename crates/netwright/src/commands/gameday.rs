@@ -87,7 +87,7 @@ fn open(
         return Err(Failure::usage(message, Some(help)));
     };
     let mut sources = netwright_model::source::Sources::default();
-    let mut read = match load::parse(file, &text, &mut sources) {
+    let mut read = match load::parse(file, &text, &mut sources, &|name| std::env::var(name).ok()) {
         Ok(read) => read,
         Err(diagnostics) => return Err(Failure::Input { diagnostics, sources }),
     };

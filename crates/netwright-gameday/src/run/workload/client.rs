@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::source;
 use crate::language::Workload;
 use crate::run::Setting;
-use crate::run::request::{Answer, Target, ask, headers, open, parts};
+use crate::run::request::{Answer, Target, Url, ask, begin, headers, open, parts};
+use crate::run::tls::Tls;
 use crate::steps::length;
 
 /// Tries of a request whose end was not seen, all with the same idempotency key.
@@ -23,6 +24,7 @@ pub(super) struct Client<'a> {
     from: Option<String>,
     pub(super) host: String,
     target: Target,
+    tls: Option<Tls>,
     base: String,
     patience: Duration,
     fields: Vec<(String, String)>,
@@ -56,7 +58,7 @@ pub(super) struct Asked {
 impl<'a> Client<'a> {
     pub(super) fn of(setting: &'a Setting<'a>, work: &Workload) -> Result<Self, String> {
         let url = work.url.as_ref().ok_or("requests need `url`, or a program `run`")?;
-        let (host, port, base) = parts(&url.value)?;
+        let Url { secure, host, port, path: base } = parts(&url.value)?;
         let mut fields = headers(&work.headers);
         fields.push(("Content-Type".to_owned(), "application/json".to_owned()));
         let patience = length(work.timeout.as_ref(), 2_000);
@@ -66,6 +68,7 @@ impl<'a> Client<'a> {
             setting,
             from,
             target,
+            tls: secure.then(Tls::of_machine).transpose()?,
             base: base.trim_end_matches('/').to_owned(),
             patience,
             host,
@@ -94,7 +97,9 @@ impl<'a> Client<'a> {
         let reads = asked.method == "GET";
         // What was never sent was not done, and what only reads does nothing.
         let from = self.from.as_deref();
-        let mut stream = match open(self.setting, from, &self.target, self.patience) {
+        let begun = open(self.setting, from, &self.target, self.patience)
+            .and_then(|stream| begin(stream, (&self.host, self.tls.as_ref()), self.patience));
+        let mut stream = match begun {
             Ok(stream) => stream,
             Err(why) => return Told::Not(why),
         };

@@ -91,7 +91,10 @@ pub(super) fn list(format: Format, console: &mut Console) -> Code {
     let mut rows = Vec::new();
     for scenario in SCENARIOS {
         let mut sources = netwright_model::source::Sources::default();
-        let read = load::parse(std::path::Path::new(scenario.name), scenario.text, &mut sources);
+        let read =
+            load::parse(std::path::Path::new(scenario.name), scenario.text, &mut sources, &|_| {
+                None
+            });
         let title = read.map(|read| read.title.value).unwrap_or_default();
         rows.push([scenario.name.to_owned(), title]);
     }
