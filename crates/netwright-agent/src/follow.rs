@@ -2,9 +2,10 @@
 
 mod asking;
 mod breaking;
+mod drift;
 mod errands;
+mod words;
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,15 +13,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use netwright_control::agents::{
-    Mode, NAMED, Others, Outage, Processes, Registration, Report, STEPS, Step, Trouble,
+    Mode, NAMED, Others, Outage, Registration, Report, STEPS, Step, Trouble,
 };
-use netwright_control::faults::{Broken, Standing};
+use netwright_control::faults::Broken;
 use netwright_control::probes::{Probed, Question, Seen};
-use netwright_dataplane::kernel::Failure;
 use netwright_dataplane::plan::HostPlan;
 use netwright_lab::probe::near::{self, Near};
 use netwright_lab::tasks::mark::{self, Mark as ProcessMark};
-use netwright_lab::tasks::{self, State, Tasks};
+use netwright_lab::tasks::{self, Tasks};
 
 use crate::host::{Host, boot, concerned};
 use crate::part::part;
@@ -29,9 +29,8 @@ use asking::Asking;
 use breaking::Breaking;
 use errands::Desk;
 pub use errands::NEWS;
+use words::{cut, deviation, stands_otherwise, trouble};
 
-/// Characters of what is said of one object.
-const SAID: usize = 300;
 /// The first wait before something refused is tried again; it doubles.
 const FIRST_TRY: Duration = Duration::from_millis(500);
 /// The longest.
@@ -250,14 +249,6 @@ impl Agent {
         }
     }
 
-    /// After how long everything is read back for the first time: hosts that begin together, as after a loss of power, do not all read at the same time.
-    fn first_check(&self) -> Duration {
-        let name =
-            BuildHasherDefault::<DefaultHasher>::default().hash_one(&self.settings.host.host);
-        let thousandths = u32::try_from(name % 1000).unwrap_or_default();
-        self.settings.check / 2 + self.settings.check / 2 * thousandths / 1000
-    }
-
     /// Brings the host to what is wanted.
     fn work(&mut self, say: &mut dyn FnMut(&str)) {
         let Some(mut wanted) = self.wanted.take() else { return };
@@ -400,63 +391,6 @@ impl Agent {
         Ok(brought.changes)
     }
 
-    /// Looks whether the kernel still holds what was applied, and repairs it where it does not.
-    fn check(&mut self, say: &mut dyn FnMut(&str)) {
-        let processes = self.processes();
-        if self.report.processes.as_ref() != Some(&processes) {
-            self.report.processes = Some(processes);
-            self.publish();
-        }
-        if self.again.is_some() {
-            return;
-        }
-        let (found, failures) = self.host.repair();
-        if found.is_empty() && failures.is_empty() {
-            return;
-        }
-        self.drifted(&found, say);
-        for failure in &failures {
-            say(&format!("not repaired: {failure}"));
-        }
-        self.troubles(failures.iter().map(trouble).collect());
-        if !failures.is_empty() {
-            self.again = Some(Instant::now() + FIRST_TRY);
-        }
-        self.publish();
-    }
-
-    /// How the processes of this host are.
-    fn processes(&self) -> Processes {
-        let mut all = Processes::default();
-        for row in self.tasks.all() {
-            match row.state {
-                State::Starting | State::Ready => all.run += 1,
-                State::Ended | State::Stopping => {}
-                State::Waiting | State::Failed | State::Held => {
-                    let object = format!("{} {}", row.namespace, row.name);
-                    let said = row.last.unwrap_or_else(|| row.state.word().to_owned());
-                    all.fail.push(Trouble { object, said: cut(&said) });
-                }
-            }
-        }
-        all.more = all.fail.len().saturating_sub(NAMED);
-        all.fail.truncate(NAMED);
-        all
-    }
-
-    fn drifted(&mut self, found: &[String], say: &mut dyn FnMut(&str)) {
-        if found.is_empty() {
-            return;
-        }
-        for what in found.iter().take(NAMED) {
-            say(&format!("found otherwise than it was left: {what}"));
-        }
-        let drift = &mut self.report.drift;
-        drift.found += found.len() as u64;
-        drift.at = Some((self.settings.clock)());
-        drift.last = found.iter().take(NAMED).map(|what| cut(what)).collect();
-    }
-
     fn troubles(&mut self, mut troubles: Vec<Trouble>) {
         self.report.more_errors = troubles.len().saturating_sub(NAMED);
         troubles.truncate(NAMED);
@@ -470,50 +404,6 @@ impl Agent {
         self.report.processes = Some(self.processes());
         self.report.at = self.now();
         self.desk.publish(&self.report);
-    }
-}
-
-/// The faults that stand otherwise than before, with how.
-fn stands_otherwise<'f>(before: &[Broken], now: &'f [Broken]) -> Vec<(&'f Broken, String)> {
-    let had = |fault: &Broken| {
-        let own = before.iter().find(|own| own.id == fault.id);
-        own.is_some_and(|own| own.standing == fault.standing)
-    };
-    let words = |fault: &Broken| match fault.standing {
-        Standing::Waiting => "is waited for".to_owned(),
-        Standing::On => "is on".to_owned(),
-        Standing::Off if fault.struck > 0 => {
-            format!("is off; it struck {} processes", fault.struck)
-        }
-        Standing::Off => format!("is off; it met {} packets", fault.there + fault.back),
-        Standing::Refused => {
-            format!("is refused: {}", fault.why.as_deref().unwrap_or("nobody says why"))
-        }
-    };
-    now.iter().filter(|fault| !had(fault)).map(|fault| (fault, words(fault))).collect()
-}
-
-fn cut(text: &str) -> String {
-    if text.chars().count() <= SAID {
-        return text.to_owned();
-    }
-    text.chars().take(SAID).chain(['…']).collect()
-}
-
-fn deviation(what: &str) -> Trouble {
-    let (object, said) = what.split_once(": ").unwrap_or(("this host", what));
-    Trouble { object: object.to_owned(), said: said.to_owned() }
-}
-
-fn trouble(failure: &Failure) -> Trouble {
-    match failure {
-        Failure::Refused { namespace, object, said } => {
-            Trouble { object: format!("{namespace}: {object}"), said: said.clone() }
-        }
-        Failure::Ruleset { namespace, .. } => {
-            Trouble { object: format!("{namespace}: ruleset"), said: failure.to_string() }
-        }
-        other => Trouble { object: "this host".to_owned(), said: other.to_string() },
     }
 }
 
