@@ -33,11 +33,11 @@ fn main() -> ExitCode {
         ["demo"] => demo::run(),
         ["test"] => test::run(),
         ["bench", names @ ..] => bench::run(names),
-        ["fuzz"] => fuzz::run(fuzz::SECONDS, None),
+        ["fuzz"] => fuzz::run(fuzz::SECONDS),
         ["fuzz", seconds] => seconds
             .parse()
             .map_err(|_| format!("`{seconds}` is not a number of seconds"))
-            .and_then(|seconds| fuzz::run(seconds, None)),
+            .and_then(fuzz::run),
         ["docs"] => docs::run(),
         [] | ["help" | "--help" | "-h"] => {
             say(HELP);

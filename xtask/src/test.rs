@@ -10,11 +10,6 @@ use results::Results;
 use crate::fuzz;
 use crate::shell::{self, Outcome, cargo, has, say, step};
 
-/// Seconds for each fuzz target.
-const FUZZ_SECONDS: u32 = 10;
-/// Where each begins, so that a change is blamed for its own faults; `cargo xtask fuzz` looks elsewhere each time.
-const FUZZ_SEED: u32 = 1;
-
 pub(crate) fn run() -> Result<Outcome, String> {
     let mut failed: Vec<&str> = Vec::new();
     step("formatting");
@@ -36,7 +31,7 @@ pub(crate) fn run() -> Result<Outcome, String> {
     match fuzz::missing() {
         Some(why) => say(&format!("left out: {why}")),
         None => {
-            if fuzz::run(FUZZ_SECONDS, Some(FUZZ_SEED))? == Outcome::Failed {
+            if fuzz::moment()? == Outcome::Failed {
                 failed.push("fuzzing");
             }
         }

@@ -253,13 +253,13 @@ mod networks;
 mod random;
 
 /// Random networks that are asked. Some are no valid descriptions, which other tests are about.
-const RANDOM: u64 = 200;
+const RANDOM: u64 = 150;
 
 /// The same of networks in which most connections through balancers work.
-const BALANCED: u64 = 60;
+const BALANCED: u64 = 50;
 
 /// How many of them at a time: most of the time goes into waiting for answers that do not come.
-const AT_A_TIME: u64 = 4;
+const AT_A_TIME: u64 = 6;
 
 #[test]
 fn every_verdict_of_random_networks_is_confirmed() {
