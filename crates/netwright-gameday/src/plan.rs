@@ -110,6 +110,7 @@ pub fn plan(
         faults.extend(choosing.fault(name, fault));
     }
     check::steps(&experiment, &mut wrong);
+    check::faults_elsewhere(&experiment, &mut wrong);
     check::references(&experiment, &mut wrong);
     check::workload(&experiment, &parties, &mut wrong);
     check::reference(&experiment, &mut wrong);

@@ -94,6 +94,20 @@ fn unknown(what: &str, name: &Spanned<String>, near: Option<&str>, otherwise: &s
     Diagnostic::error("NW-GD-003", name.span, message).with_help(help)
 }
 
+/// Faults are injected by the method: before it nothing is broken, and after it everything is taken back.
+pub(super) fn faults_elsewhere(experiment: &Experiment, wrong: &mut Vec<Diagnostic>) {
+    let probes = &experiment.steady_state_hypothesis.probes;
+    let steps = probes.iter().chain(&experiment.recovery).chain(&experiment.rollbacks);
+    for fault in steps.filter_map(|step| step.fault.as_ref()) {
+        let message =
+            format!("the fault {} is injected where nothing is to be broken", fault.value);
+        wrong.push(
+            Diagnostic::error("NW-GD-001", fault.span, message)
+                .with_help("only steps of the `method` inject faults"),
+        );
+    }
+}
+
 /// What is done again is an activity that there is.
 pub(super) fn references(experiment: &Experiment, wrong: &mut Vec<Diagnostic>) {
     let probes = &experiment.steady_state_hypothesis.probes;

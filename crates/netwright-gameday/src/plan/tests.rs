@@ -180,6 +180,12 @@ fn what_is_done_again_and_what_clients_do_is_looked_at_before_anything_is_begun(
             &format!("{faults}, method: [ {{ fault: cut, for: 5s }}, {{ ref: pages }} ]"),
             "there is no activity `pages`",
         ),
+        (
+            &format!(
+                "{faults}, method: [ {{ fault: cut, for: 5s }} ], recovery: [ {{ fault: cut, for: 5s }} ]"
+            ),
+            "injected where nothing is to be broken",
+        ),
         (&work("from: gatway, url: 'http://database', write: /w"), "did you mean `gateway`"),
         (&work("url: 'ftp://database', write: /w"), "only http://"),
         (&work("url: 'http://database'"), "the workload does nothing"),
