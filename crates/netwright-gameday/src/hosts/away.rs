@@ -8,7 +8,7 @@ use netwright_model::source::Spanned;
 use netwright_model::to_yaml;
 use netwright_model::tree::Node;
 
-use crate::language::{Provider, Step};
+use crate::language::{Experiment, Provider, Step};
 use crate::load::unable;
 use crate::run::Setting;
 use crate::run::activity::{self, Content, Did, Found};
@@ -40,13 +40,10 @@ pub struct Said {
 }
 
 /// The endpoint that an activity is done from, where it is not done from this machine.
-pub(super) fn from<'s>(
-    step: &'s Step,
-    controller: Option<&'s Spanned<String>>,
-) -> Option<&'s Spanned<String>> {
+pub(super) fn from<'s>(step: &'s Step, experiment: &'s Experiment) -> Option<&'s Spanned<String>> {
     let provider = step.provider.as_ref()?;
-    let program = provider.r#type.value == "process";
-    provider.from.as_ref().or(controller.filter(|_| !program))
+    let own = provider.from.as_ref();
+    if provider.r#type.value == "process" { own } else { request::origin(experiment, own) }
 }
 
 /// Why an activity is not done from an endpoint of a live network, where that is so.

@@ -3,7 +3,8 @@
 use super::away;
 use crate::load::name_of;
 use crate::plan::{Does, Plan};
-use crate::run::workload::origin;
+use crate::run::request::origin;
+use crate::run::workload;
 
 /// What of a plan is not done to a live network, in words: nothing is begun where there is anything.
 #[must_use]
@@ -19,10 +20,11 @@ pub fn refused(plan: &Plan) -> Vec<String> {
         all.push("no system is started on hosts: what runs there is what is broken".to_owned());
     }
     for work in &experiment.workload {
-        if let Some(from) = origin(experiment, work) {
-            let name = work.name.as_ref().map_or("the workload", |name| name.value.as_str());
+        if let Some(from) = origin(experiment, work.from.as_ref()) {
             all.push(format!(
-                "{name} comes from {from}: what is done to hosts comes from this machine, without `from` and `safety.controller`"
+                "{} comes from {}: what is done to hosts comes from this machine, without `from` and `safety.controller`",
+                workload::name_of(work),
+                from.value
             ));
         }
     }
@@ -32,10 +34,9 @@ pub fn refused(plan: &Plan) -> Vec<String> {
         ("recovery", &experiment.recovery),
         ("rollbacks", &experiment.rollbacks),
     ];
-    let controller = experiment.safety.controller.as_ref();
     for (list, steps) in lists {
         for (place, step) in steps.iter().enumerate() {
-            if away::from(step, controller).is_some()
+            if away::from(step, experiment).is_some()
                 && let Some(why) = away::refused(step)
             {
                 let name = name_of(step, place);

@@ -75,8 +75,7 @@ impl<'a> Steps<'a> for Run<'_, '_, 'a, '_> {
     }
 
     fn done(&mut self, step: &Step) -> Did {
-        let controller = self.setting.plan.experiment.safety.controller.as_ref();
-        match away::from(step, controller) {
+        match away::from(step, &self.setting.plan.experiment) {
             None => activity::done(self.setting, step),
             Some(from) => {
                 let asked = away::asked(self.setting, step, &from.value);

@@ -23,7 +23,7 @@ pub(super) fn filled(
     experiment: Node,
     environment: Environment<'_>,
 ) -> Result<Node, Vec<Diagnostic>> {
-    let mut filling = Filling { values: BTreeMap::new(), left: MOST, wrong: Vec::new() };
+    let mut filling = Filling { values: BTreeMap::new(), left: Some(MOST), wrong: Vec::new() };
     let declared = experiment.get("configuration").map_or(&[][..], Node::entries).to_vec();
     for (name, value) in &declared {
         filling.declare(name, value, environment);
@@ -48,8 +48,8 @@ pub(super) fn unread(value: &Node) -> Option<String> {
 
 struct Filling {
     values: BTreeMap<Box<str>, Node>,
-    /// Octets that may yet be put in.
-    left: usize,
+    /// Octets that may yet be put in; none once they were too many.
+    left: Option<usize>,
     wrong: Vec<Diagnostic>,
 }
 
@@ -99,14 +99,13 @@ impl Filling {
 
     /// Whether a value may be put in; what is too much is told once.
     fn may(&mut self, value: &Node, span: Span) -> bool {
-        let length = value.as_text().map_or(0, str::len);
-        if self.left > 0 && self.left < length {
+        let Some(left) = self.left else { return false };
+        self.left = left.checked_sub(value.as_text().map_or(0, str::len));
+        if self.left.is_none() {
             let message = "the values that are put in are too much";
             self.wrong.push(Diagnostic::error("NW-GD-004", span, message));
         }
-        let may = self.left >= length;
-        self.left = self.left.saturating_sub(length);
-        may
+        self.left.is_some()
     }
 
     fn node(&mut self, Node { kind, span }: Node) -> Node {
@@ -211,10 +210,12 @@ mod tests {
 
     #[test]
     fn a_little_text_does_not_become_much() {
-        let value = "x".repeat(2_000);
-        let many = "'${a}-'".to_owned() + &", '${a}-'".repeat(2_000);
-        let why = with(&format!("{{ configuration: {{ a: {value} }}, method: [ {many} ] }}"))
-            .unwrap_err();
-        assert!(why.starts_with("the values that are put in are too much"), "{why}");
+        // The last is the bound to an octet, and one value more.
+        for (length, text) in [(2_000, "'${a}-'"), (2_000, "'${a}'"), (MOST / 4, "'${a}'")] {
+            let value = "x".repeat(length);
+            let many = format!("{text}, ").repeat(if length == 2_000 { 2_000 } else { 5 });
+            let told = with(&format!("{{ configuration: {{ a: {value} }}, method: [ {many} ] }}"));
+            assert_eq!(told.unwrap_err(), "the values that are put in are too much");
+        }
     }
 }

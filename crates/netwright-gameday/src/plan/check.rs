@@ -51,15 +51,7 @@ pub(super) fn steps(experiment: &Experiment, wrong: &mut Vec<Diagnostic>) {
         if experiment.faults.get(&fault.value).is_none() {
             let names = experiment.faults.iter().map(|(name, _)| name.value.as_str());
             let near = nearest(&fault.value, names);
-            let error = Diagnostic::error(
-                "NW-GD-003",
-                fault.span,
-                format!("there is no fault `{}`", fault.value),
-            );
-            wrong.push(match near {
-                Some(near) => error.with_help(format!("did you mean `{near}`?")),
-                None => error.with_help("faults are declared under `faults`"),
-            });
+            wrong.push(unknown("fault", fault, near, "faults are declared under `faults`"));
         }
         let Some(length) = &step.r#for else {
             let message = format!("the fault {} never ends", fault.value);

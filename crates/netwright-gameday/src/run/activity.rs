@@ -11,7 +11,9 @@ use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::Setting;
-use super::request::{LONGEST, Target, Url, address, ask, begin, headers, namespace, open, parts};
+use super::request::{
+    LONGEST, Target, Url, address, ask, begin, headers, namespace, open, parts, source,
+};
 use super::tls::Tls;
 use crate::journal::Verdict;
 use crate::language::{Any, Provider, Step};
@@ -238,13 +240,6 @@ pub(crate) fn patience(provider: &Provider) -> Duration {
     }
 }
 
-/// The endpoint that requests come from, as the lab calls it.
-fn from(setting: &Setting<'_>, provider: &Provider) -> Result<Option<String>, String> {
-    let safety = &setting.plan.experiment.safety;
-    let Some(name) = provider.from.as_ref().or(safety.controller.as_ref()) else { return Ok(None) };
-    namespace(setting, &name.value).map(Some)
-}
-
 fn method(provider: &Provider) -> &str {
     provider.method.as_ref().map_or("GET", |method| method.value.as_str())
 }
@@ -291,7 +286,7 @@ fn http(setting: &Setting<'_>, provider: &Provider) -> Result<Found, String> {
     let url = provider.url.as_ref().ok_or("an http provider needs `url`")?;
     let Url { secure, host, port, path } = parts(&url.value)?;
     let patience = patience(provider);
-    let from = from(setting, provider)?;
+    let from = source(setting, provider.from.as_ref())?;
     let target = Target::of(setting, from.as_deref(), (&host, port), patience)?;
     let tls = secure.then(Tls::of_machine).transpose()?;
     let stream = open(setting, from.as_deref(), &target, patience)?;
@@ -326,7 +321,7 @@ pub(crate) fn tcp_target(setting: &Setting<'_>, provider: &Provider) -> Result<S
 
 fn tcp(setting: &Setting<'_>, provider: &Provider) -> Result<Found, String> {
     let patience = patience(provider);
-    let from = from(setting, provider)?;
+    let from = source(setting, provider.from.as_ref())?;
     let target = Target::of(setting, from.as_deref(), host_and_port(provider)?, patience)?;
     open(setting, from.as_deref(), &target, patience)?;
     Ok(Found { status: 0, body: "connected".to_owned() })

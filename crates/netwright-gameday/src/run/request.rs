@@ -6,9 +6,11 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use netwright_lab::monitor::connect;
+use netwright_model::source::Spanned;
 
 use super::Setting;
 use super::tls::{Stream, Tls};
+use crate::language::Experiment;
 
 /// Longest answer that is read, in octets.
 pub(super) const LONGEST: u64 = 4 * 1024 * 1024;
@@ -31,10 +33,31 @@ pub(crate) fn namespace(setting: &Setting<'_>, name: &str) -> Result<String, Str
     party.namespaces.first().cloned().ok_or_else(|| format!("{name} does not stand in the lab"))
 }
 
+/// The endpoint that requests come from: their own, or the experiment's controller; none where they come from this machine.
+pub(crate) fn origin<'e>(
+    experiment: &'e Experiment,
+    own: Option<&'e Spanned<String>>,
+) -> Option<&'e Spanned<String>> {
+    own.or(experiment.safety.controller.as_ref())
+}
+
+/// The namespace of that endpoint.
+pub(super) fn source(
+    setting: &Setting<'_>,
+    own: Option<&Spanned<String>>,
+) -> Result<Option<String>, String> {
+    let from = origin(&setting.plan.experiment, own);
+    from.map(|from| namespace(setting, &from.value)).transpose()
+}
+
+/// A host without the brackets that hold an address of IPv6.
+pub(super) fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
 /// A host and port as an address: an address, or the name of an endpoint.
 pub(crate) fn address(setting: &Setting<'_>, host: &str, port: u16) -> Result<SocketAddr, String> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    if let Ok(address) = bare.parse::<IpAddr>() {
+    if let Ok(address) = bare(host).parse::<IpAddr>() {
         return Ok(SocketAddr::new(address, port));
     }
     let party = setting.plan.parties.named(host).and_then(|party| party.source.or(party.public));

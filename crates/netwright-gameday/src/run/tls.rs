@@ -2,21 +2,28 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use super::request::bare;
 
 /// What connections over TLS are begun with.
 #[derive(Debug, Clone)]
 pub(super) struct Tls(Arc<ClientConfig>);
 
 impl Tls {
+    /// The authorities of this machine, which are read once: activities are done again and again.
     pub(super) fn of_machine() -> Result<Self, String> {
-        let mut roots = RootCertStore::empty();
-        // What the machine has and cannot be used is not trusted, as elsewhere.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        Self::trusting(roots)
+        static MACHINE: OnceLock<Result<Tls, String>> = OnceLock::new();
+        let read = || {
+            let mut roots = RootCertStore::empty();
+            // What the machine has and cannot be used is not trusted, as elsewhere.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            Self::trusting(roots)
+        };
+        MACHINE.get_or_init(read).clone()
     }
 
     pub(super) fn trusting(roots: RootCertStore) -> Result<Self, String> {
@@ -29,8 +36,7 @@ impl Tls {
 
     /// Shakes hands with a host. The time-outs of the connection hold for each step of it.
     pub(super) fn begin(&self, host: &str, mut stream: TcpStream) -> Result<Stream, String> {
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let name = ServerName::try_from(bare.to_owned())
+        let name = ServerName::try_from(bare(host).to_owned())
             .map_err(|_| format!("{host} is no name that a certificate can have"))?;
         let mut session =
             ClientConnection::new(self.0.clone(), name).map_err(|error| error.to_string())?;

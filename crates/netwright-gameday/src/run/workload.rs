@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use self::client::{Asked, Client, Told};
 use self::history::{Beside, History};
 use self::kinds::Kind;
-use super::request::namespace;
+use super::request::origin;
 use super::watch::Watched;
 use super::{Record, Setting, lock};
 use crate::detect::State;
@@ -154,16 +154,9 @@ pub(crate) struct Around<'a> {
     pub(crate) over: &'a AtomicBool,
 }
 
-/// The endpoint that a workload comes from; none where it comes from this machine.
-pub(crate) fn origin<'e>(experiment: &'e Experiment, work: &'e Workload) -> Option<&'e str> {
-    let from = work.from.as_ref().or(experiment.safety.controller.as_ref());
-    from.map(|from| from.value.as_str())
-}
-
-/// The namespace of that endpoint.
-fn source(setting: &Setting<'_>, work: &Workload) -> Result<Option<String>, String> {
-    let from = origin(&setting.plan.experiment, work);
-    from.map(|from| namespace(setting, from)).transpose()
+/// A workload's name for people.
+pub(crate) fn name_of(work: &Workload) -> &str {
+    work.name.as_ref().map_or("the workload", |name| name.value.as_str())
 }
 
 /// Makes a history until all is over.
@@ -280,8 +273,8 @@ impl Clients<'_> {
 
     /// What is known of the connection that operations go over.
     fn link(&self) -> Option<State> {
-        let from = origin(&self.around.setting.plan.experiment, self.job.work)?;
-        self.around.watched?.between(from, &self.client.host)
+        let from = origin(&self.around.setting.plan.experiment, self.job.work.from.as_ref())?;
+        self.around.watched?.between(&from.value, &self.client.host)
     }
 
     fn seen(&self, asked: &Asked, answer: &Value) -> Option<Value> {

@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 use netwright_dataplane::kernel::pause;
 use serde_json::Value;
 
-use super::source;
 use crate::language::Workload;
 use crate::run::Setting;
-use crate::run::request::{Answer, Target, Url, ask, begin, headers, open, parts};
+use crate::run::request::{Answer, Target, Url, ask, begin, headers, open, parts, source};
 use crate::run::tls::Tls;
 use crate::steps::length;
 
@@ -62,7 +61,7 @@ impl<'a> Client<'a> {
         let mut fields = headers(&work.headers);
         fields.push(("Content-Type".to_owned(), "application/json".to_owned()));
         let patience = length(work.timeout.as_ref(), 2_000);
-        let from = source(setting, work)?;
+        let from = source(setting, work.from.as_ref())?;
         let target = Target::of(setting, from.as_deref(), (&host, port), patience)?;
         Ok(Self {
             setting,

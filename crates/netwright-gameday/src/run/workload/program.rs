@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use netwright_dataplane::kernel::pause;
 use serde_json::{Value, json};
 
-use super::{Around, source};
+use super::Around;
 use crate::language::Workload;
+use crate::run::request::source;
 use crate::run::watch::Watched;
 
 /// How long a program may take to end when it was asked to.
@@ -23,7 +24,7 @@ pub(super) fn run(
 ) -> Result<(), String> {
     let (setting, over) = (around.setting, around.over);
     let run = work.run.as_ref().ok_or("there is no program")?;
-    let mut command = setting.command(source(setting, work)?.as_deref())?;
+    let mut command = setting.command(source(setting, work.from.as_ref())?.as_deref())?;
     let watched = around.watched.map(|watched| (watched, setting.folder.join("links.json")));
     let log = File::create(setting.folder.join(format!("workload-{number}.log")))
         .map_err(|error| error.to_string())?;
