@@ -19,12 +19,12 @@ use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::pause;
 
-use crate::journal::{Criterion, Event, Journal, Phase, Verdict};
+use crate::active::Active;
+use crate::journal::{Event, Journal, Phase};
 use crate::plan::Planned;
-use crate::run::check::histories;
 use crate::run::workload::{Around, Jobs, work};
 use crate::run::{Audience, Failure, Outcome, Record, Setting, begin, lock, now};
-use crate::steps::{Abort, Steps};
+use crate::steps::{Course, Steps};
 
 pub use away::{Away, Said};
 use faults::Faults;
@@ -92,9 +92,6 @@ pub trait Live: Sync {
     fn ask(&self, away: &Away) -> Result<Said, String>;
 }
 
-/// How often what is waited for is looked at.
-const LOOK: Duration = Duration::from_millis(20);
-
 /// What goes on beside the steps.
 struct Shared<'a> {
     live: &'a dyn Live,
@@ -107,19 +104,11 @@ struct Shared<'a> {
 }
 
 /// A run under way.
-struct Run<'s, 'e, 'a, 'w> {
-    setting: &'a Setting<'a>,
+struct Run<'s, 'e, 'a> {
+    course: Course<'a>,
     shared: &'e Shared<'a>,
     scope: &'s Scope<'s, 'e>,
-    record: &'a Record,
-    jobs: &'a Jobs<'a>,
-    audience: Audience<'w>,
-    phase: &'a Mutex<Phase>,
-    stop: &'a dyn Fn() -> bool,
     faults: Faults,
-    criteria: Vec<Criterion>,
-    /// When the last fault ended.
-    ended: Option<u64>,
 }
 
 /// Does what a plan says to a live network. `stop` is asked whether the run is to be broken off; `say` is told of events as they happen.
@@ -155,22 +144,21 @@ pub fn run(
             let around = Around { setting, record, watched, phase: &phase, over };
             scope.spawn(move || work(around, jobs, number));
         }
-        let mut run = Run {
+        let course = Course {
             setting,
-            shared,
-            scope,
             record: &record,
             jobs,
             audience: Audience::of(events, say),
             phase: &phase,
+            over: &shared.over,
             stop,
-            faults: Faults::default(),
+            active: Active::default(),
             criteria: Vec::new(),
             ended: None,
         };
+        let mut run = Run { course, shared, scope, faults: Faults::default() };
         let verdict = run.all();
-        run.drain();
-        (verdict, run.criteria)
+        (verdict, run.course.criteria)
     });
     Ok(Outcome { verdict, criteria, journal: path })
 }
@@ -195,51 +183,6 @@ fn renew(shared: &Shared<'_>, lease: Duration) {
                 lock(&shared.lost).get_or_insert(why);
             }
         }
-    }
-}
-
-impl Run<'_, '_, '_, '_> {
-    /// Everything, from the steady state to the verdict.
-    fn all(&mut self) -> Verdict {
-        self.enter(Phase::Steady);
-        if let Err(Abort(why)) = self.steady() {
-            self.put(Event::Aborted { why: why.clone() });
-            self.criterion("the experiment could begin", Verdict::Unknown, why);
-            self.jobs.give_up();
-        } else {
-            self.enter(Phase::Faults);
-            let done = self.method();
-            if let Err(Abort(why)) = &done {
-                self.put(Event::Aborted { why: why.clone() });
-                self.criterion("all steps were done", Verdict::Unknown, why.clone());
-            }
-            self.enter(Phase::Heal);
-            self.heal();
-            self.bites();
-            // What was broken off may not come back by itself: nobody waits for it.
-            if done.is_ok() {
-                self.enter(Phase::Recovery);
-                self.recover();
-                self.enter(Phase::After);
-                self.after();
-            } else {
-                self.jobs.give_up();
-            }
-        }
-        self.rollbacks();
-        // The workload ends, and tells what came of it, before all is judged.
-        self.shared.over.store(true, Ordering::SeqCst);
-        histories(self);
-        self.enter(Phase::Verdict);
-        let verdict = self.judge();
-        self.put(Event::Verdict { verdict, criteria: self.criteria.clone() });
-        verdict
-    }
-
-    fn enter(&mut self, phase: Phase) {
-        *lock(self.phase) = phase;
-        self.put(Event::Phase { phase });
-        self.drain();
     }
 }
 

@@ -33,10 +33,11 @@ use std::time::{Duration, Instant};
 use netwright_dataplane::plan::HostPlan;
 use netwright_lab::faults::Breaking;
 
+use crate::active::Active;
 use crate::journal::{About, Criterion, Event, Journal, Phase, Verdict};
 use crate::plan::Plan;
 use crate::reference;
-use crate::steps::{Abort, Steps};
+use crate::steps::{Course, Steps};
 pub use refused::refused;
 pub use system::reference_programs;
 
@@ -199,21 +200,13 @@ impl<'a> Audience<'a> {
 
 /// A run under way.
 pub(crate) struct Run<'a> {
-    pub(crate) setting: &'a Setting<'a>,
-    pub(crate) record: &'a Record,
-    pub(crate) hold: &'a Hold,
-    pub(crate) watched: &'a Watched,
+    course: Course<'a>,
+    hold: &'a Hold,
+    watched: &'a Watched,
     clocks: &'a Clocks<'a>,
-    jobs: &'a Jobs<'a>,
-    pub(crate) faults: Faults,
-    pub(crate) criteria: Vec<Criterion>,
-    pub(crate) stop: &'a dyn Fn() -> bool,
-    audience: Audience<'a>,
-    phase: &'a Mutex<Phase>,
+    faults: Faults,
     /// When it began.
     begun: u64,
-    /// When the last fault ended.
-    pub(crate) ended: Option<u64>,
     /// The programs of the system under test, or why they do not run.
     system: Result<System, String>,
 }
@@ -272,28 +265,32 @@ pub fn run(
             scope.spawn(move || workload::work(around, jobs, number));
         }
         let mut run = Run {
-            setting,
-            record: &record,
+            course: Course {
+                setting,
+                record: &record,
+                jobs,
+                audience: Audience::of(events, say),
+                phase: &phase,
+                over: &over,
+                stop,
+                active: Active::default(),
+                criteria: Vec::new(),
+                ended: None,
+            },
             hold: &hold,
             watched: &watched,
             clocks: &clocks,
-            jobs,
             faults: Faults::default(),
-            criteria: Vec::new(),
-            stop,
-            audience: Audience::of(events, say),
-            phase: &phase,
             begun,
-            ended: None,
             system,
         };
-        let verdict = run.all(&over);
+        let verdict = run.all();
         over.store(true, Ordering::SeqCst);
         if let Some(handle) = monitor {
             let _gone_already = handle.shutdown(std::net::Shutdown::Both);
         }
         run.drain();
-        (verdict, run.criteria)
+        (verdict, run.course.criteria)
     });
     Ok(Outcome { verdict, criteria, journal: path })
 }
@@ -357,55 +354,6 @@ fn about(plan: &Plan) -> About {
             .reference
             .as_ref()
             .map(|own| reference::variant(own).unwrap_or("correct").to_owned()),
-    }
-}
-
-impl Run<'_> {
-    /// Everything, from the steady state to the verdict.
-    fn all(&mut self, over: &AtomicBool) -> Verdict {
-        self.enter(Phase::Steady);
-        let begun = self.stands().and_then(|()| self.lay()).and_then(|()| self.steady());
-        if let Err(Abort(why)) = begun {
-            self.record.put(Event::Aborted { why: why.clone() });
-            self.criterion("the experiment could begin", Verdict::Unknown, why);
-            self.heal();
-            self.jobs.give_up();
-        } else {
-            self.enter(Phase::Faults);
-            let done = self.method();
-            if let Err(Abort(why)) = &done {
-                self.record.put(Event::Aborted { why: why.clone() });
-                self.criterion("all steps were done", Verdict::Unknown, why.clone());
-            }
-            self.enter(Phase::Heal);
-            self.bites();
-            self.heal();
-            // What was broken off may not come back by itself: nobody waits for it.
-            if done.is_ok() {
-                self.enter(Phase::Recovery);
-                self.recover();
-                self.enter(Phase::After);
-                self.after();
-                self.audit();
-            } else {
-                self.jobs.give_up();
-            }
-        }
-        self.rollbacks();
-        // The workload ends, and tells what came of it, before all is judged.
-        over.store(true, Ordering::SeqCst);
-        check::histories(self);
-        self.enter(Phase::Verdict);
-        let verdict = self.judge();
-        self.record.put(Event::Verdict { verdict, criteria: self.criteria.clone() });
-        self.drain();
-        verdict
-    }
-
-    fn enter(&mut self, phase: Phase) {
-        *lock(self.phase) = phase;
-        self.record.put(Event::Phase { phase });
-        self.drain();
     }
 }
 

@@ -1,5 +1,7 @@
 //! The steps of an experiment, one after the other, whatever they are done to: a lab ([`crate::run`]), or hosts with agents ([`crate::hosts`]).
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::pause;
@@ -7,12 +9,13 @@ use netwright_model::scalar;
 use netwright_model::source::Spanned;
 
 use crate::active::Active;
-use crate::journal::{Criterion, Event, Verdict};
+use crate::journal::{Criterion, Event, Phase, Verdict};
 use crate::language::Step;
 use crate::load::{name_of, time};
 use crate::run::activity::{self, Did};
+use crate::run::check::histories;
 use crate::run::workload::Jobs;
-use crate::run::{INTERRUPTED, Setting, now};
+use crate::run::{Audience, INTERRUPTED, Record, Setting, lock, now};
 
 /// How long nothing is done while time passes.
 const TICK: Duration = Duration::from_millis(5);
@@ -37,22 +40,51 @@ pub(crate) fn length(given: Option<&Spanned<scalar::Duration>>, otherwise: u64) 
     Duration::from_millis(given.map_or(otherwise, |given| given.value.as_millis()))
 }
 
+/// A run under way: what is the same of it wherever it is done.
+pub(crate) struct Course<'a> {
+    pub(crate) setting: &'a Setting<'a>,
+    pub(crate) record: &'a Record,
+    pub(crate) jobs: &'a Jobs<'a>,
+    pub(crate) audience: Audience<'a>,
+    pub(crate) phase: &'a Mutex<Phase>,
+    /// Nothing more is begun beside the steps.
+    pub(crate) over: &'a AtomicBool,
+    /// Asked whether it is to be broken off.
+    pub(crate) stop: &'a dyn Fn() -> bool,
+    /// Faults whose steps have not ended.
+    pub(crate) active: Active,
+    /// What the verdict follows from.
+    pub(crate) criteria: Vec<Criterion>,
+    /// When the last fault ended.
+    pub(crate) ended: Option<u64>,
+}
+
 /// What steps are done to. What differs is asked for; what an experiment's words mean is the same everywhere.
 pub(crate) trait Steps<'a> {
-    /// The experiment, and where it is done.
-    fn setting(&self) -> &'a Setting<'a>;
+    /// How far it is.
+    fn course(&self) -> &Course<'a>;
 
-    /// Writes an event, and passes it on.
-    fn put(&mut self, event: Event);
+    /// The same, to go on.
+    fn course_mut(&mut self) -> &mut Course<'a>;
 
-    /// What the verdict follows from.
-    fn criteria(&mut self) -> &mut Vec<Criterion>;
+    /// What must be so before anything is broken: the network and the steady state.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not.
+    fn begin(&mut self) -> Result<(), Abort>;
 
-    /// Faults whose steps have not ended.
-    fn active(&self) -> &Active;
+    /// Takes back what was laid where it could not begin.
+    fn not_begun(&mut self) {}
 
-    /// When the last fault ended; now, where there was none.
-    fn ended(&self) -> u64;
+    /// Takes everything back, and tells whether each fault bit.
+    fn heal_all(&mut self);
+
+    /// What is asked once all is as before.
+    fn audit(&mut self) {}
+
+    /// What came out, of all that was seen.
+    fn judge(&mut self) -> Verdict;
 
     /// Begins a fault that lasts for a time.
     ///
@@ -68,20 +100,78 @@ pub(crate) trait Steps<'a> {
     /// Why the steps are to be broken off.
     fn tick(&mut self) -> Result<(), Abort>;
 
-    /// Passes on what happened meanwhile.
-    fn drain(&mut self);
-
-    /// Whether somebody wants it broken off.
-    fn is_interrupted(&self) -> bool;
-
     /// Does an activity once.
     fn done(&mut self, step: &Step) -> Did;
 
-    /// The histories that are made meanwhile.
-    fn jobs(&self) -> &'a Jobs<'a>;
-
     /// What worked before and does not work now, in words.
     fn bad(&mut self) -> Vec<String>;
+
+    /// Everything, from the steady state to the verdict.
+    fn all(&mut self) -> Verdict {
+        self.enter(Phase::Steady);
+        if let Err(Abort(why)) = self.begin() {
+            self.put(Event::Aborted { why: why.clone() });
+            self.criterion("the experiment could begin", Verdict::Unknown, why);
+            self.not_begun();
+            self.course().jobs.give_up();
+        } else {
+            self.enter(Phase::Faults);
+            let done = self.method();
+            if let Err(Abort(why)) = &done {
+                self.put(Event::Aborted { why: why.clone() });
+                self.criterion("all steps were done", Verdict::Unknown, why.clone());
+            }
+            self.enter(Phase::Heal);
+            self.heal_all();
+            // What was broken off may not come back by itself: nobody waits for it.
+            if done.is_ok() {
+                self.enter(Phase::Recovery);
+                self.recover();
+                self.enter(Phase::After);
+                self.after();
+                self.audit();
+            } else {
+                self.course().jobs.give_up();
+            }
+        }
+        self.rollbacks();
+        // The workload ends, and tells what came of it, before all is judged.
+        self.course().over.store(true, Ordering::SeqCst);
+        histories(self);
+        self.enter(Phase::Verdict);
+        let verdict = self.judge();
+        let criteria = self.course().criteria.clone();
+        self.put(Event::Verdict { verdict, criteria });
+        self.drain();
+        verdict
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        *lock(self.course().phase) = phase;
+        self.put(Event::Phase { phase });
+        self.drain();
+    }
+
+    /// The experiment, and where it is done.
+    fn setting(&self) -> &'a Setting<'a> {
+        self.course().setting
+    }
+
+    /// Writes an event, and passes it on.
+    fn put(&mut self, event: Event) {
+        self.course().record.put(event);
+    }
+
+    /// Passes on what happened meanwhile.
+    fn drain(&mut self) {
+        let course = self.course_mut();
+        course.audience.drain(course.record, course.jobs);
+    }
+
+    /// Whether somebody wants it broken off.
+    fn interrupted(&self) -> Result<(), Abort> {
+        if (self.course().stop)() { Err(Abort(INTERRUPTED.to_owned())) } else { Ok(()) }
+    }
 
     /// Lets time pass while everything else goes on.
     ///
@@ -108,12 +198,12 @@ pub(crate) trait Steps<'a> {
     fn still(&mut self, time: Duration) -> Result<(), Abort> {
         pause(time);
         self.drain();
-        if self.is_interrupted() { Err(Abort(INTERRUPTED.to_owned())) } else { Ok(()) }
+        self.interrupted()
     }
 
     fn criterion(&mut self, name: &str, verdict: Verdict, evidence: impl Into<String>) {
         let evidence = evidence.into();
-        self.criteria().push(Criterion { name: name.to_owned(), verdict, evidence });
+        self.course_mut().criteria.push(Criterion { name: name.to_owned(), verdict, evidence });
     }
 
     /// Asks the probes of the steady state.
@@ -164,7 +254,8 @@ pub(crate) trait Steps<'a> {
                 return did;
             }
             // Faults that are on go on meanwhile.
-            let waited = if self.active().any() { self.wait(AGAIN) } else { self.still(AGAIN) };
+            let waited =
+                if self.course().active.any() { self.wait(AGAIN) } else { self.still(AGAIN) };
             if waited.is_err() {
                 return did;
             }
@@ -176,7 +267,7 @@ pub(crate) trait Steps<'a> {
         for (place, step) in self.setting().plan.experiment.method.iter().enumerate() {
             self.step("method", place, step)?;
         }
-        while self.active().any() {
+        while self.course().active.any() {
             self.wait(LOOK)?;
         }
         Ok(())
@@ -191,7 +282,7 @@ pub(crate) trait Steps<'a> {
             self.inject(number, lasts)?;
             if !background {
                 self.wait(lasts)?;
-                while self.active().holds(number) {
+                while self.course().active.holds(number) {
                     self.wait(Duration::from_millis(1))?;
                 }
             }
@@ -220,7 +311,7 @@ pub(crate) trait Steps<'a> {
     fn recover(&mut self) {
         let experiment = &self.setting().plan.experiment;
         let patience = length(experiment.phases.recover.as_ref(), usual::RECOVER);
-        let (begun, ended) = (Instant::now(), self.ended());
+        let (begun, ended) = (Instant::now(), self.course().ended.unwrap_or_else(now));
         let bad = loop {
             let bad = self.bad();
             if bad.is_empty() || begun.elapsed() > patience || self.still(LOOK).is_err() {

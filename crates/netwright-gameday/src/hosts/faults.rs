@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use netwright_dataplane::kernel::pause;
 
-use super::{LOOK, Run, Stand, lock, now};
-use crate::active::{Active, Due};
+use super::{Run, Stand, lock, now};
+use crate::active::Due;
 use crate::journal::{Event, Verdict};
 use crate::plan::Does;
 use crate::steps::{Abort, Steps};
@@ -14,6 +14,8 @@ use crate::steps::{Abort, Steps};
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How much longer than was asked for a fault lasts at most, until hosts have said what they see.
 const LONGER: Duration = Duration::from_secs(10);
+/// How often what hosts are asked meanwhile is looked at.
+const LOOK: Duration = Duration::from_millis(20);
 /// How often a server is asked how a fault stands.
 const ASK: Duration = Duration::from_millis(100);
 
@@ -39,17 +41,16 @@ pub(super) struct Episode {
 /// All faults of a run.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
-    pub(super) active: Active,
     pub(super) episodes: Vec<Episode>,
 }
 
-impl Run<'_, '_, '_, '_> {
+impl Run<'_, '_, '_> {
     /// Begins a fault that lasts for a time.
     pub(super) fn begin_fault(&mut self, fault: usize, length: Duration) -> Result<(), Abort> {
-        let turns = self.setting.plan.faults[fault].turns;
+        let turns = self.course.setting.plan.faults[fault].turns;
         let episode = self.put_on(fault)?;
         // It lasts from when the hosts have it.
-        self.faults.active.begin((fault, episode), turns, (Instant::now(), length));
+        self.course.active.begin((fault, episode), turns, (Instant::now(), length));
         Ok(())
     }
 
@@ -59,11 +60,11 @@ impl Run<'_, '_, '_, '_> {
         loop {
             // A fault that nobody saw shows nothing: it lasts until the hosts have said what they see, but for one that comes and goes.
             let longer = if self.shared.seen.asks() { LONGER } else { Duration::ZERO };
-            match self.faults.active.due(time, longer) {
+            match self.course.active.due(time, longer) {
                 None => break,
                 Some(Due::On { place, fault }) => {
                     let episode = self.put_on(fault)?;
-                    self.faults.active.is_on(place, episode);
+                    self.course.active.is_on(place, episode);
                 }
                 Some(Due::Off(episode)) => self.take_off(episode)?,
             }
@@ -90,7 +91,7 @@ impl Run<'_, '_, '_, '_> {
     }
 
     fn put_on(&mut self, fault: usize) -> Result<usize, Abort> {
-        let planned = &self.setting.plan.faults[fault];
+        let planned = &self.course.setting.plan.faults[fault];
         let requested = now();
         let id = self
             .shared
@@ -140,17 +141,17 @@ impl Run<'_, '_, '_, '_> {
         lock(&self.shared.held).remove(&episode);
         // Where that is not known, its lease ends it: nobody renews it any more.
         let said = self.shared.live.end(&id);
-        let patience = self.setting.plan.lease + PATIENCE;
+        let patience = self.course.setting.plan.lease + PATIENCE;
         let stand = self.until(&id, patience, |stand| stand.gone);
         let stand = stand.map_err(|why| Abort(said.err().unwrap_or(why)))?;
         let effective = now();
         let own = &mut self.faults.episodes[episode];
         (own.met, own.struck, own.gone) = (stand.met, stand.struck, stand.gone);
-        let planned = &self.setting.plan.faults[own.fault];
+        let planned = &self.course.setting.plan.faults[own.fault];
         // Only rules count packets.
         let met = matches!(planned.does, Does::Cut(_)).then_some(own.met);
         let name = planned.name.clone();
-        self.ended = Some(effective);
+        self.course.ended = Some(effective);
         self.put(Event::Off { fault: name.clone(), met, requested, effective });
         if stand.gone {
             return Ok(());
@@ -163,7 +164,7 @@ impl Run<'_, '_, '_, '_> {
     pub(super) fn heal(&mut self) {
         let requested = now();
         // What was put on is taken off below, whether its step had ended or not.
-        let _episodes = self.faults.active.end_all();
+        let _episodes = self.course.active.end_all();
         for episode in 0..self.faults.episodes.len() {
             if !self.faults.episodes[episode].gone {
                 // What is left is told below.
@@ -176,12 +177,12 @@ impl Run<'_, '_, '_, '_> {
             .iter()
             .filter(|own| !own.gone)
             .map(|own| {
-                let name = &self.setting.plan.faults[own.fault].name;
+                let name = &self.course.setting.plan.faults[own.fault].name;
                 format!("no host says that nothing is left of {name} ({})", own.id)
             })
             .collect();
         let effective = now();
-        self.ended = self.ended.or(Some(effective));
+        self.course.ended = self.course.ended.or(Some(effective));
         self.put(Event::Healed { left: left.clone(), requested, effective });
         let (verdict, evidence) = if left.is_empty() {
             (Verdict::Pass, "read back on every host: nothing of a fault is left".to_owned())
@@ -193,7 +194,7 @@ impl Run<'_, '_, '_, '_> {
 
     /// Whether each fault bit, by what was counted.
     pub(super) fn bites(&mut self) {
-        for (number, fault) in self.setting.plan.faults.iter().enumerate() {
+        for (number, fault) in self.course.setting.plan.faults.iter().enumerate() {
             let own = self.faults.episodes.iter().filter(|own| own.fault == number);
             let own: Vec<(u64, u64)> = own.map(|own| (own.met, own.struck)).collect();
             if own.is_empty() {

@@ -29,7 +29,7 @@ fn unanswered(fault: &Planned, ends: (usize, usize), port: Option<u16>) -> Optio
     }
 }
 
-impl Run<'_, '_, '_, '_> {
+impl Run<'_, '_, '_> {
     /// The faults that were on for the whole of a look; none where one came or went meanwhile.
     fn on_during(&self, look: &Look) -> Option<Vec<usize>> {
         let mut on = Vec::new();
@@ -46,7 +46,7 @@ impl Run<'_, '_, '_, '_> {
 
     /// Judges what was seen while faults were on.
     fn looked(&mut self) {
-        let plan = self.setting.plan;
+        let plan = self.course.setting.plan;
         let (seen, usual) = (&self.shared.seen, self.shared.seen.worked());
         let (mut others, mut passed) = (BTreeSet::new(), BTreeSet::new());
         let mut told: BTreeSet<usize> = BTreeSet::new();
@@ -108,8 +108,8 @@ impl Run<'_, '_, '_, '_> {
     }
 
     /// The verdict: what was expected, and what came out.
-    pub(super) fn judge(&mut self) -> Verdict {
+    pub(super) fn judged(&mut self) -> Verdict {
         self.looked();
-        Verdict::of(&self.criteria)
+        Verdict::of(&self.course.criteria)
     }
 }

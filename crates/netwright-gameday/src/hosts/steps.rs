@@ -3,18 +3,15 @@
 use std::time::Duration;
 
 use super::{Run, away, lock};
-use crate::active::Active;
-use crate::journal::{Criterion, Event};
+use crate::journal::Verdict;
 use crate::language::Step;
 use crate::run::activity::{self, Did};
-use crate::run::workload::Jobs;
-use crate::run::{INTERRUPTED, Setting, now};
-use crate::steps::{Abort, Steps, length, usual};
+use crate::steps::{Abort, Course, Steps, length, usual};
 
-impl Run<'_, '_, '_, '_> {
+impl Run<'_, '_, '_> {
     /// What works while nothing is wrong: hosts ask, and so do the probes of the steady state.
     pub(super) fn steady(&mut self) -> Result<(), Abort> {
-        let phases = &self.setting.plan.experiment.phases;
+        let phases = &self.course.setting.plan.experiment.phases;
         self.wait(length(phases.steady.as_ref(), usual::STEADY))?;
         let works = self.shared.seen.usual(self.shared.live).map_err(|why| {
             Abort(format!("hosts cannot be asked what works before anything is done: {why}"))
@@ -27,25 +24,26 @@ impl Run<'_, '_, '_, '_> {
     }
 }
 
-impl<'a> Steps<'a> for Run<'_, '_, 'a, '_> {
-    fn setting(&self) -> &'a Setting<'a> {
-        self.setting
+impl<'a> Steps<'a> for Run<'_, '_, 'a> {
+    fn course(&self) -> &Course<'a> {
+        &self.course
     }
 
-    fn put(&mut self, event: Event) {
-        self.record.put(event);
+    fn course_mut(&mut self) -> &mut Course<'a> {
+        &mut self.course
     }
 
-    fn criteria(&mut self) -> &mut Vec<Criterion> {
-        &mut self.criteria
+    fn begin(&mut self) -> Result<(), Abort> {
+        self.steady()
     }
 
-    fn active(&self) -> &Active {
-        &self.faults.active
+    fn heal_all(&mut self) {
+        self.heal();
+        self.bites();
     }
 
-    fn ended(&self) -> u64 {
-        self.ended.unwrap_or_else(now)
+    fn judge(&mut self) -> Verdict {
+        self.judged()
     }
 
     fn inject(&mut self, fault: usize, length: Duration) -> Result<(), Abort> {
@@ -54,38 +52,24 @@ impl<'a> Steps<'a> for Run<'_, '_, 'a, '_> {
 
     fn tick(&mut self) -> Result<(), Abort> {
         self.drain();
-        if self.is_interrupted() {
-            return Err(Abort(INTERRUPTED.to_owned()));
-        }
+        self.interrupted()?;
         if let Some(why) = lock(&self.shared.lost).clone() {
             return Err(Abort(format!("a fault could not be renewed: {why}")));
         }
-        if self.record.is_broken() {
+        if self.course.record.is_broken() {
             return Err(Abort("the journal cannot be written".to_owned()));
         }
         self.turn()
     }
 
-    fn drain(&mut self) {
-        self.audience.drain(self.record, self.jobs);
-    }
-
-    fn is_interrupted(&self) -> bool {
-        (self.stop)()
-    }
-
     fn done(&mut self, step: &Step) -> Did {
-        match away::from(step, &self.setting.plan.experiment) {
-            None => activity::done(self.setting, step),
+        match away::from(step, &self.course.setting.plan.experiment) {
+            None => activity::done(self.course.setting, step),
             Some(from) => {
-                let asked = away::asked(self.setting, step, &from.value);
+                let asked = away::asked(self.course.setting, step, &from.value);
                 away::did(step, asked.and_then(|away| self.shared.live.ask(&away)))
             }
         }
-    }
-
-    fn jobs(&self) -> &'a Jobs<'a> {
-        self.jobs
     }
 
     fn bad(&mut self) -> Vec<String> {

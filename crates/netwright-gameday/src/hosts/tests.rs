@@ -11,6 +11,7 @@ use netwright_dataplane::plan::plan as lab_plan;
 use netwright_model::source::Sources;
 
 use super::*;
+use crate::journal::Verdict;
 use crate::load;
 use crate::plan::{Does, Plan, plan};
 

@@ -22,8 +22,8 @@ const SHOWN: usize = 60;
 
 impl Run<'_> {
     /// Asks for conflicts since the run began. Where nobody answers, they are not known.
-    pub(super) fn audit(&mut self) {
-        if self.setting.plan.experiment.reference.is_none() {
+    pub(super) fn conflicts(&mut self) {
+        if self.course.setting.plan.experiment.reference.is_none() {
             return;
         }
         let begun = Instant::now();
@@ -32,11 +32,11 @@ impl Run<'_> {
             let body = json!({ "check_type": "conflicts", "time_range": format!("{seconds}s") });
             let body = body.to_string();
             let asks = ("POST", "/api/v1/test/consistency-report", body.as_str());
-            match told(self.setting, "gateway", asks, PATIENCE) {
-                Ok(report) => return self.record.put(audit(&report)),
+            match told(self.course.setting, "gateway", asks, PATIENCE) {
+                Ok(report) => return self.course.record.put(audit(&report)),
                 Err(text) if begun.elapsed() > LONGEST => {
                     let text = format!("the audit of conflicts cannot be read: {text}");
-                    return self.record.put(Event::Note { text });
+                    return self.course.record.put(Event::Note { text });
                 }
                 Err(_) => {}
             }

@@ -101,8 +101,8 @@ fn said(
 }
 
 /// Waits for the reads in the end, and checks each history that has a model.
-pub(crate) fn histories<'a>(run: &mut impl Steps<'a>) {
-    let (setting, jobs) = (run.setting(), run.jobs());
+pub(crate) fn histories<'a, S: Steps<'a> + ?Sized>(run: &mut S) {
+    let (setting, jobs) = (run.setting(), run.course().jobs);
     let begun = Instant::now();
     while jobs.work() && begun.elapsed() < READ {
         // Where it was interrupted, what is there is read none the less.

@@ -8,7 +8,7 @@ use netwright_lab::control;
 use netwright_lab::faults::{Act, Done, Strike};
 
 use super::{Run, now};
-use crate::active::{Active, Due};
+use crate::active::Due;
 use crate::cut::{counter, elements, healed, rules};
 use crate::detect::State;
 use crate::journal::{Event, Verdict};
@@ -41,7 +41,6 @@ pub(crate) struct Episode {
 /// All faults of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    pub(super) active: Active,
     pub(crate) episodes: Vec<Episode>,
     read: Option<Instant>,
 }
@@ -49,7 +48,7 @@ pub(crate) struct Faults {
 impl Run<'_> {
     /// Lays the rules, which meet nothing yet.
     pub(super) fn lay(&mut self) -> Result<(), Abort> {
-        let plan = self.setting.plan;
+        let plan = self.course.setting.plan;
         let rules = rules(&plan.cuts(), &plan.parties, &plan.protected);
         if rules.is_empty() {
             return Ok(());
@@ -64,20 +63,20 @@ impl Run<'_> {
     /// Begins a fault that lasts for a time.
     pub(super) fn begin_fault(&mut self, fault: usize, length: Duration) -> Result<(), Abort> {
         let begins = Instant::now();
-        let turns = self.setting.plan.faults[fault].turns;
+        let turns = self.course.setting.plan.faults[fault].turns;
         let episode = self.put_on(fault)?;
-        self.faults.active.begin((fault, episode), turns, (begins, length));
+        self.course.active.begin((fault, episode), turns, (begins, length));
         Ok(())
     }
 
     /// Does what is due of faults: turns, ends, and the proof that they bite.
     pub(super) fn turn(&mut self) -> Result<(), Abort> {
         let time = Instant::now();
-        while let Some(due) = self.faults.active.due(time, Duration::ZERO) {
+        while let Some(due) = self.course.active.due(time, Duration::ZERO) {
             match due {
                 Due::On { place, fault } => {
                     let episode = self.put_on(fault)?;
-                    self.faults.active.is_on(place, episode);
+                    self.course.active.is_on(place, episode);
                 }
                 Due::Off(episode) => self.take_off(episode)?,
             }
@@ -86,7 +85,7 @@ impl Run<'_> {
     }
 
     fn put_on(&mut self, fault: usize) -> Result<usize, Abort> {
-        let plan = self.setting.plan;
+        let plan = self.course.setting.plan;
         let planned = &plan.faults[fault];
         let before = self.met_of(fault)?;
         let requested = now();
@@ -115,7 +114,7 @@ impl Run<'_> {
                 (Done { done: now(), ..Done::default() }, seen)
             }
         };
-        self.record.put(Event::On {
+        self.course.record.put(Event::On {
             fault: planned.name.clone(),
             what: planned.what.clone(),
             place: planned.place.clone(),
@@ -134,7 +133,7 @@ impl Run<'_> {
     }
 
     fn take_off(&mut self, episode: usize) -> Result<(), Abort> {
-        let plan = self.setting.plan;
+        let plan = self.course.setting.plan;
         let fault = self.faults.episodes[episode].fault;
         let planned = &plan.faults[fault];
         let met = self.met_of(fault)?.saturating_sub(self.faults.episodes[episode].before);
@@ -161,7 +160,7 @@ impl Run<'_> {
             }
             Does::Strike(spaces, ..) => {
                 if let Ok(system) = &mut self.system {
-                    system.again(self.setting, spaces).map_err(Abort)?;
+                    system.again(self.course.setting, spaces).map_err(Abort)?;
                 }
                 Done { done: now(), ..Done::default() }
             }
@@ -169,7 +168,7 @@ impl Run<'_> {
                 let on: Vec<usize> = self.on().filter(|own| *own != fault).collect();
                 for text in self.clocks.unset(&on, fault) {
                     self.faults.episodes[episode].struck = 0;
-                    self.record.put(Event::Note { text });
+                    self.course.record.put(Event::Note { text });
                 }
                 Done { done: now(), ..Done::default() }
             }
@@ -178,8 +177,8 @@ impl Run<'_> {
         let own = &mut self.faults.episodes[episode];
         own.met = counted.then_some(met);
         own.off = Some(done.done);
-        self.ended = Some(done.done);
-        self.record.put(Event::Off {
+        self.course.ended = Some(done.done);
+        self.course.record.put(Event::Off {
             fault: planned.name.clone(),
             met: own.met,
             requested,
@@ -192,7 +191,7 @@ impl Run<'_> {
     fn links_again(&mut self, without: usize) -> Result<(), Abort> {
         let others: Vec<usize> = self.on().filter(|fault| *fault != without).collect();
         for fault in others {
-            if let Does::Links(changes) = &self.setting.plan.faults[fault].does {
+            if let Does::Links(changes) = &self.course.setting.plan.faults[fault].does {
                 self.act(&Act::Links { changes: changes.clone() })?;
             }
         }
@@ -201,7 +200,7 @@ impl Run<'_> {
 
     /// The faults that are on.
     fn on(&self) -> impl Iterator<Item = usize> {
-        self.faults.active.on().map(|(fault, _)| fault)
+        self.course.active.on().map(|(fault, _)| fault)
     }
 
     fn misname(&mut self, more: Option<usize>) -> Result<Done, Abort> {
@@ -217,7 +216,7 @@ impl Run<'_> {
     /// Name servers do what the faults that are on say, in the order in which they are written.
     fn names_of(&mut self, on: &[usize]) -> Result<Done, Abort> {
         let mut troubles: BTreeMap<String, Vec<Trouble>> = BTreeMap::new();
-        for (number, fault) in self.setting.plan.faults.iter().enumerate() {
+        for (number, fault) in self.course.setting.plan.faults.iter().enumerate() {
             if let (Does::Names(own), true) = (&fault.does, on.contains(&number)) {
                 for (namespace, own) in own {
                     troubles.entry(namespace.clone()).or_default().extend(own.iter().cloned());
@@ -229,7 +228,7 @@ impl Run<'_> {
 
     /// Packets that a fault has met since its rules were laid.
     fn met_of(&mut self, fault: usize) -> Result<u64, Abort> {
-        if !matches!(self.setting.plan.faults[fault].does, Does::Cut(_)) {
+        if !matches!(self.course.setting.plan.faults[fault].does, Does::Cut(_)) {
             return Ok(0);
         }
         let read = self.act(&Act::Read)?;
@@ -239,7 +238,7 @@ impl Run<'_> {
     /// Looks whether faults that are on have met their first packet.
     fn look(&mut self) -> Result<(), Abort> {
         let waits = |own: &Episode| {
-            let cut = matches!(self.setting.plan.faults[own.fault].does, Does::Cut(_));
+            let cut = matches!(self.course.setting.plan.faults[own.fault].does, Does::Cut(_));
             cut && own.off.is_none() && own.first_met.is_none()
         };
         let waiting: Vec<usize> = (0..self.faults.episodes.len())
@@ -262,8 +261,8 @@ impl Run<'_> {
             let own = &mut self.faults.episodes[at];
             if met(&read, own.fault) > own.before {
                 own.first_met = Some(seen);
-                let fault = self.setting.plan.faults[own.fault].name.clone();
-                self.record.put(Event::Bit { fault, seen });
+                let fault = self.course.setting.plan.faults[own.fault].name.clone();
+                self.course.record.put(Event::Bit { fault, seen });
             }
         }
         Ok(())
@@ -271,7 +270,7 @@ impl Run<'_> {
 
     /// Whether each fault bit, by what was counted and seen.
     pub(super) fn bites(&mut self) {
-        let plan = self.setting.plan;
+        let plan = self.course.setting.plan;
         for (number, fault) in plan.faults.iter().enumerate() {
             let own: Vec<Episode> =
                 self.faults.episodes.iter().filter(|own| own.fault == number).cloned().collect();
@@ -287,7 +286,7 @@ impl Run<'_> {
                 Does::Cut(_) => (met > 0, format!("{met} packets met")),
                 other => {
                     let (by, proof) = self.felt(other, struck);
-                    self.record.put(Event::Felt {
+                    self.course.record.put(Event::Felt {
                         fault: fault.name.clone(),
                         by,
                         proof: proof.clone(),
@@ -316,7 +315,7 @@ impl Run<'_> {
 
     /// Takes everything back, and reads back whether it is.
     pub(super) fn heal(&mut self) {
-        for episode in self.faults.active.end_all() {
+        for episode in self.course.active.end_all() {
             // What cannot be taken off by itself is taken back with everything.
             let _with_everything = self.take_off(episode);
         }
@@ -324,18 +323,18 @@ impl Run<'_> {
         let (mut left, effective) = match self.hold.end() {
             Ok(done) => (done.left, done.done),
             // Somebody ended it before: what is left of it?
-            Err(_) => match netwright_lab::faults::stop(self.setting.lab) {
+            Err(_) => match netwright_lab::faults::stop(self.course.setting.lab) {
                 Ok((_, left)) => (left, now()),
                 Err(failure) => (vec![failure.message], now()),
             },
         };
-        match control::check(self.setting.lab) {
+        match control::check(self.course.setting.lab) {
             Ok(deviations) => left.extend(deviations),
             Err(failure) => left.push(failure.message),
         }
         left.extend(self.clocks.left());
-        self.ended = self.ended.or(Some(effective));
-        self.record.put(Event::Healed { left: left.clone(), requested, effective });
+        self.course.ended = self.course.ended.or(Some(effective));
+        self.course.record.put(Event::Healed { left: left.clone(), requested, effective });
         let verdict = if left.is_empty() { Verdict::Pass } else { Verdict::Fail };
         let evidence = if left.is_empty() {
             "read back: the network is as it was built".to_owned()

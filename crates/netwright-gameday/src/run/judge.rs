@@ -24,7 +24,7 @@ fn may_have_caused(requested: u64, end: u64, change: &Change) -> bool {
 impl Run<'_> {
     /// Breaks off where connections that no fault concerns are declared down: something else happens here.
     pub(super) fn others(&mut self) -> Result<(), Abort> {
-        let safety = &self.setting.plan.experiment.safety;
+        let safety = &self.course.setting.plan.experiment.safety;
         let most = safety.abort_when_down.as_ref().map_or(1, |most| most.value);
         let (alarms, _) = self.alarms();
         if most == 0 || alarms.len() < usize::try_from(most).unwrap_or(usize::MAX) {
@@ -42,7 +42,7 @@ impl Run<'_> {
 
     /// Connections of which something bad was declared without a fault that concerns them, and the number of those that worked.
     fn alarms(&self) -> (Vec<Link>, usize) {
-        let plan = self.setting.plan;
+        let plan = self.course.setting.plan;
         let declared = self.watched.declared();
         let concerned = |one: &Declared| {
             self.faults.episodes.iter().any(|own| {
@@ -64,7 +64,7 @@ impl Run<'_> {
 
     /// How each fault was found out on each connection.
     fn detections(&self) -> Vec<Detection> {
-        let plan = self.setting.plan;
+        let plan = self.course.setting.plan;
         let declared = self.watched.declared();
         let states = self.watched.states();
         let mut all = Vec::new();
@@ -108,11 +108,11 @@ impl Run<'_> {
     }
 
     /// The verdict: what was expected, and what came out.
-    pub(super) fn judge(&mut self) -> Verdict {
+    pub(super) fn judged(&mut self) -> Verdict {
         let all = self.detections();
         let (false_alarms, up) = self.alarms();
         self.found_out(&all);
-        let expect = &self.setting.plan.experiment.expect;
+        let expect = &self.course.setting.plan.experiment.expect;
         if expect.others_up.as_ref().is_none_or(|others| others.value) {
             let (verdict, evidence) = match (up, false_alarms.as_slice()) {
                 (0, _) => (Verdict::Unknown, "no connection that works was watched".to_owned()),
@@ -127,12 +127,14 @@ impl Run<'_> {
             };
             self.criterion("nothing else was concerned", verdict, evidence);
         }
-        self.record.put(Event::Detections { all, false_alarms });
-        Verdict::of(&self.criteria)
+        self.course.record.put(Event::Detections { all, false_alarms });
+        Verdict::of(&self.course.criteria)
     }
 
     fn found_out(&mut self, all: &[Detection]) {
-        let Some(limit) = self.setting.plan.experiment.expect.detected.as_ref() else { return };
+        let Some(limit) = self.course.setting.plan.experiment.expect.detected.as_ref() else {
+            return;
+        };
         let name = format!("found out within {}", limit.value);
         let limit = Duration::from_millis(limit.value.as_millis());
         if all.is_empty() {

@@ -2,13 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use super::Run;
 use super::activity::{self, Did};
-use super::workload::Jobs;
-use super::{INTERRUPTED, Run, Setting, now};
-use crate::active::Active;
-use crate::journal::{Criterion, Event};
+use crate::journal::Verdict;
 use crate::language::Step;
-use crate::steps::{Abort, Steps, length, usual};
+use crate::steps::{Abort, Course, Steps, length, usual};
 
 /// Rounds of watching before what is usual has been seen.
 const ROUNDS: u64 = 4;
@@ -18,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 impl Run<'_> {
     /// What holds while nothing is wrong: it is watched, and asked.
     pub(super) fn steady(&mut self) -> Result<(), Abort> {
-        let phases = &self.setting.plan.experiment.phases;
+        let phases = &self.course.setting.plan.experiment.phases;
         self.wait(length(phases.steady.as_ref(), usual::STEADY))?;
         let begun = Instant::now();
         while !self.watched.is_empty()
@@ -33,24 +31,33 @@ impl Run<'_> {
 }
 
 impl<'a> Steps<'a> for Run<'a> {
-    fn setting(&self) -> &'a Setting<'a> {
-        self.setting
+    fn course(&self) -> &Course<'a> {
+        &self.course
     }
 
-    fn put(&mut self, event: Event) {
-        self.record.put(event);
+    fn course_mut(&mut self) -> &mut Course<'a> {
+        &mut self.course
     }
 
-    fn criteria(&mut self) -> &mut Vec<Criterion> {
-        &mut self.criteria
+    fn begin(&mut self) -> Result<(), Abort> {
+        self.stands().and_then(|()| self.lay()).and_then(|()| self.steady())
     }
 
-    fn active(&self) -> &Active {
-        &self.faults.active
+    fn heal_all(&mut self) {
+        self.bites();
+        self.heal();
     }
 
-    fn ended(&self) -> u64 {
-        self.ended.unwrap_or_else(now)
+    fn judge(&mut self) -> Verdict {
+        self.judged()
+    }
+
+    fn not_begun(&mut self) {
+        self.heal();
+    }
+
+    fn audit(&mut self) {
+        self.conflicts();
     }
 
     fn inject(&mut self, fault: usize, length: Duration) -> Result<(), Abort> {
@@ -59,13 +66,11 @@ impl<'a> Steps<'a> for Run<'a> {
 
     fn tick(&mut self) -> Result<(), Abort> {
         self.drain();
-        if self.is_interrupted() {
-            return Err(Abort(INTERRUPTED.to_owned()));
-        }
+        self.interrupted()?;
         if let Some(why) = self.hold.lost() {
             return Err(Abort(why));
         }
-        if self.record.is_broken() {
+        if self.course.record.is_broken() {
             return Err(Abort("the journal cannot be written".to_owned()));
         }
         if let Some(why) = self.died() {
@@ -75,20 +80,8 @@ impl<'a> Steps<'a> for Run<'a> {
         self.others()
     }
 
-    fn drain(&mut self) {
-        self.audience.drain(self.record, self.jobs);
-    }
-
-    fn is_interrupted(&self) -> bool {
-        (self.stop)()
-    }
-
     fn done(&mut self, step: &Step) -> Did {
-        activity::done(self.setting, step)
-    }
-
-    fn jobs(&self) -> &'a Jobs<'a> {
-        self.jobs
+        activity::done(self.course.setting, step)
     }
 
     fn bad(&mut self) -> Vec<String> {
